@@ -1,0 +1,110 @@
+//! LiteLLM's `config.yaml`, compiled: after [`Config::compile`] nothing in it can be wrong any more.
+//!
+//! Names are resolved, URLs parsed, prices looked up, keys digested; nobody re-checks.
+
+use std::collections::BTreeMap;
+
+use crate::budget::{Price, Window};
+use crate::provider::Target;
+use crate::units::{Millis, PicoUsd};
+
+/// A config that can be served.
+#[derive(Debug)]
+pub struct Config {
+    /// Every deployment, in the config's order.
+    pub deployments: Vec<Deployment>,
+    /// The model groups by the name that clients use.
+    pub groups: BTreeMap<String, Group>,
+    /// SHA-256 of `general_settings.master_key`.
+    pub master_key: Option<Digest>,
+    /// `tollgate.keys`, in the config's order.
+    pub keys: Vec<Key>,
+    /// `tollgate.allow_anonymous`: serve requests without a key.
+    pub allow_anonymous: bool,
+    /// `litellm_settings.budget_exceeded_status_code`, 429 unless set.
+    pub budget_exceeded_status: u16,
+    /// `general_settings.max_request_size_mb` in bytes: the longest request body.
+    pub max_request_bytes: u64,
+    /// `general_settings.fail_closed_budget_enforcement`: refuse when the spend cannot be read.
+    pub fail_closed: bool,
+}
+
+/// SHA-256.
+pub type Digest = [u8; 32];
+
+/// One entry of `model_list`.
+#[derive(Debug)]
+pub struct Deployment {
+    /// `model_info.id`, or one made from the entry: 16 hex digits.
+    pub id: String,
+    /// `model_name`.
+    pub model_group: String,
+    /// What an attempt needs to know.
+    pub target: Target,
+    /// The Envoy cluster: `model_info.cluster`, or the one that `render` makes.
+    pub cluster: String,
+    /// Where that cluster leads.
+    pub address: Address,
+    /// Share of the group's requests, relative to the others': `weight`, else `rpm`, else `tpm`, else 1.
+    pub weight: u64,
+    /// The longest wait for an answer's first byte.
+    pub timeout: Millis,
+    /// What its tokens cost; `None` where nobody says.
+    pub price: Option<Price>,
+    /// The model's bound on a prompt, in tokens.
+    pub max_input_tokens: Option<u64>,
+    /// `model_info.mode`: `chat`, `embedding`, ...
+    pub mode: String,
+}
+
+/// Scheme, host and port of an `api_base`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Address {
+    /// `https` or not.
+    pub tls: bool,
+    /// A DNS name or an IP address.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+/// All deployments of one `model_name`.
+#[derive(Debug, Default)]
+pub struct Group {
+    /// Positions in [`Config::deployments`]; never empty.
+    pub deployments: Vec<usize>,
+    /// The groups to try when this one fails, in order: its own `fallbacks`, else the default ones. All exist.
+    pub fallbacks: Vec<String>,
+    /// How often a failed attempt is repeated inside this group.
+    pub num_retries: u32,
+}
+
+/// A virtual key.
+#[derive(Debug)]
+pub struct Key {
+    /// `key_alias`: what records and metrics name it by.
+    pub alias: String,
+    /// SHA-256 of the key.
+    pub digest: Digest,
+    /// `team_id`.
+    pub team_id: Option<String>,
+    /// `user_id`.
+    pub user_id: Option<String>,
+    /// The model groups it may use; `None`: all.
+    pub models: Option<Vec<String>>,
+    /// Its budget.
+    pub budget: Option<Budget>,
+    /// When it stops working.
+    pub expires: Option<Millis>,
+    /// Whether it is locked.
+    pub blocked: bool,
+}
+
+/// How much may be spent until a window ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// `max_budget`.
+    pub max: PicoUsd,
+    /// `budget_duration`; `None`: the budget never starts anew.
+    pub window: Option<Window>,
+}

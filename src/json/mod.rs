@@ -1,0 +1,7 @@
+//! JSON without a second parse: an index over the members of one object, and splices into its bytes.
+
+pub mod scan;
+pub mod splice;
+
+pub use scan::{Index, Shape};
+pub use splice::Splice;

@@ -1,0 +1,1 @@
+//! Chat completions as types: only what a translation reads or writes.
