@@ -87,9 +87,8 @@ fn find(key: &str) -> Option<Entry> {
 /// The table without the comments at its head.
 fn rows() -> &'static str {
     let mut rest = TABLE;
-    while let Some((comment, after)) = rest.split_once('\n').filter(|_| rest.starts_with('#')) {
-        debug_assert!(comment.starts_with('#'));
-        rest = after;
+    while rest.starts_with('#') {
+        rest = rest.split_once('\n').map_or("", |(_, rows)| rows);
     }
     rest
 }

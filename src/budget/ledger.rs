@@ -214,5 +214,6 @@ const BUCKETS: u64 = 16;
 const BUCKET: Millis = Millis::from_secs(4 * 60);
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 #[path = "ledger_tests.rs"]
 mod tests;

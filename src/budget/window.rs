@@ -122,6 +122,7 @@ const EPOCH_SINCE_MARCH_0: u64 = 719_468;
 const EPOCH_MONTHS_SINCE_MARCH_0: u64 = 23_638;
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 mod tests {
     use super::{DAY, HOUR, Kind, MONDAY, WEEK, Window, first_day, month_of};
     use crate::units::Millis;
@@ -129,7 +130,7 @@ mod tests {
 
     /// Milliseconds of a UTC time since 1970, counted day by day.
     fn utc(year: u64, month: u64, day: u64, hour: u64, millis: u64) -> u64 {
-        let leap = |y: u64| y % 4 == 0 && (y % 100 != 0 || y % 400 == 0);
+        let leap = |y: u64| y.is_multiple_of(4) && (!y.is_multiple_of(100) || y.is_multiple_of(400));
         let years: u64 = (1970..year).map(|y| if leap(y) { 366 } else { 365 }).sum();
         let lengths = [31, if leap(year) { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
         let months: u64 = lengths.iter().take(month as usize - 1).sum();
