@@ -8,7 +8,7 @@ use super::env::reference;
 use super::read::{MAX_INTEGER, Node};
 use super::vendor::{self, Base, Vendor};
 use super::{Address, Deployment, header, hex};
-use crate::budget::price::{self, Price};
+use crate::budget::{self, Price};
 use crate::provider::Target;
 use crate::units::Millis;
 
@@ -157,14 +157,14 @@ impl Facts {
     }
 }
 
-fn catalog(base_model: &Node<'_>, model: Option<&(&Vendor, String)>) -> Option<price::Entry> {
+fn catalog(base_model: &Node<'_>, model: Option<&(&Vendor, String)>) -> Option<budget::Entry> {
     let base_model = base_model.name();
     let (vendor, model) = model?;
     let by_base = base_model.and_then(|base_model| match base_model.split_once('/') {
-        Some((prefix, name)) => price::lookup(prefix, name),
-        None => price::lookup(vendor.prefix, &base_model),
+        Some((prefix, name)) => budget::lookup(prefix, name),
+        None => budget::lookup(vendor.prefix, &base_model),
     });
-    by_base.or_else(|| price::lookup(vendor.prefix, model))
+    by_base.or_else(|| budget::lookup(vendor.prefix, model))
 }
 
 /// `base` with the price fields of `section` over it.

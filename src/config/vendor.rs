@@ -5,7 +5,7 @@ use url::Url;
 use super::Address;
 use super::fault::hint;
 use super::read::Node;
-use crate::budget::price;
+use crate::budget;
 use crate::provider::Provider;
 use crate::secret::Secret;
 
@@ -147,7 +147,7 @@ fn known(prefix: &str, node: &Node<'_>) -> Option<&'static Vendor> {
 
 fn inferred(model: &str, node: &Node<'_>) -> Option<&'static Vendor> {
     let by_name = INFERRED.iter().find(|(start, _)| model.starts_with(start)).map(|(_, prefix)| *prefix);
-    let by_catalog = || ["openai", "anthropic"].into_iter().find(|prefix| price::lookup(prefix, model).is_some());
+    let by_catalog = || ["openai", "anthropic"].into_iter().find(|prefix| budget::lookup(prefix, model).is_some());
     match by_name.or_else(by_catalog) {
         Some(prefix) => known(prefix, node),
         None => node.fault("expected `provider/model`, found a model whose provider is unknown"),

@@ -12,9 +12,6 @@ use crate::openai::Request;
 use crate::routing::{self, Step};
 use crate::units::{Millis, PicoUsd};
 
-/// The longest answer of a model that names no bound, in tokens.
-const DEFAULT_MAX_OUTPUT_TOKENS: u64 = 4096;
-
 impl Exchange {
     /// Admits the request of `front` with its whole `body`. `random(n)` draws from `0..n`.
     ///
@@ -117,10 +114,10 @@ impl Exchange {
         let prompt = self.prompt_tokens();
         let cost = |step: &Step| {
             let deployment = self.config.deployments.get(step.deployment)?;
-            let bound = deployment.target.max_output_tokens;
-            let output = self.request.max_output_tokens.or(bound).unwrap_or(DEFAULT_MAX_OUTPUT_TOKENS);
-            let output = bound.map_or(output, |bound| output.min(bound));
-            let output = if self.request.endpoint.generates() { output } else { 0 };
+            let output = match self.request.endpoint.generates() {
+                true => estimate::output_tokens(&self.request, deployment.target.max_output_tokens),
+                false => 0,
+            };
             Some(estimate::worst_cost(deployment.price.as_ref()?, prompt, output))
         };
         self.plan.iter().filter_map(cost).max().unwrap_or_default()

@@ -150,7 +150,7 @@ impl Root {
         };
         let environment = wasi::environment();
         let lookup = |name: &str| environment.get(name).cloned();
-        match Config::compile(&document, &Env::Strict(&lookup), call::now()) {
+        match Config::compile(&document, Env::Strict(&lookup)) {
             Ok(config) => {
                 store::prepare(&config);
                 self.config = Some(Rc::new(config));
