@@ -5,13 +5,14 @@
 
 use hyper::StatusCode;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::answer::{self, ARGUMENTS, Answer, Message, Question};
 use crate::anthropic_stream;
 use crate::reply::Reply;
+use crate::script::ScriptedUsage;
 use crate::usage;
-use crate::value::{text_at, with};
+use crate::value::{NULL, Object, object, text_at};
 use crate::vendor::{self, Call, Fault};
 
 /// What the model thinks, when thinking is asked for.
@@ -41,8 +42,8 @@ pub(crate) struct Turn {
     pub(crate) model: String,
     pub(crate) blocks: Vec<Block>,
     pub(crate) stop_reason: String,
-    /// Everything in Anthropic's words; `None` with `no-usage`.
-    pub(crate) usage: Option<Value>,
+    /// `None` with `no-usage`.
+    pub(crate) usage: Option<ScriptedUsage>,
 }
 
 /// One content block.
@@ -61,12 +62,12 @@ pub(crate) fn messages(call: &Call<'_>) -> Result<Reply, Fault> {
     if stream {
         return Ok(anthropic_stream::reply(&turn, call.script));
     }
-    let content: Vec<Value> = turn.blocks.iter().map(Block::whole).collect();
-    Ok(Reply::json(StatusCode::OK, &turn.message(&content, Some(&turn.stop_reason), turn.usage.clone())))
+    let content: Vec<Object> = turn.blocks.iter().map(Block::whole).collect();
+    Ok(Reply::json(StatusCode::OK, &turn.message(&content, Some(&turn.stop_reason), turn.usage)))
 }
 
 /// An error body: `{"type":"error","error":{"type","message"}}`.
-pub(crate) fn error(fault: &Fault) -> Value {
+pub(crate) fn error(fault: &Fault) -> Object {
     let kind = match fault.status {
         401 => "authentication_error",
         403 => "permission_error",
@@ -82,7 +83,7 @@ pub(crate) fn error(fault: &Fault) -> Value {
         Some("content_filter") => "Output blocked by content filtering policy",
         _ => &fault.message,
     };
-    json!({"type": "error", "error": {"type": kind, "message": message}, "request_id": null})
+    object! {"type": "error", "error": object! {"type": kind, "message": message}, "request_id": NULL}
 }
 
 fn authenticate(call: &Call<'_>) -> Result<(), Fault> {
@@ -99,7 +100,7 @@ fn turn(call: &Call<'_>, request: MessagesRequest) -> Turn {
     let answer = answer::answer(&question(&request), call.script);
     let thinks = text_at(&request.thinking, "/type").is_some_and(|kind| kind != "disabled");
     let words = if thinks { format!("{THINKING} {}", answer.words()) } else { answer.words() };
-    let usage = (!call.script.shape.no_usage).then(|| usage_value(call, &words));
+    let usage = (!call.script.shape.no_usage).then(|| usage::count(call.script, call.body.len(), &words));
     let stop_reason = match (&call.script.fault.finish, &answer) {
         (Some(finish), _) => stop_reason(finish).to_owned(),
         (None, Answer::Text(_)) => "end_turn".to_owned(),
@@ -133,15 +134,14 @@ fn question(request: &MessagesRequest) -> Question<'_> {
 }
 
 /// Anthropic's input tokens leave out what a cache read or wrote.
-fn usage_value(call: &Call<'_>, words: &str) -> Value {
-    let usage = usage::count(call.script, call.body.len(), words);
-    json!({
+fn usage_value(usage: ScriptedUsage) -> Object {
+    object! {
         "input_tokens": usage.prompt.saturating_sub(usage.cache_read + usage.cache_write),
         "cache_creation_input_tokens": usage.cache_write,
         "cache_read_input_tokens": usage.cache_read,
         "output_tokens": usage.completion,
         "service_tier": "standard",
-    })
+    }
 }
 
 fn stop_reason(finish: &str) -> &str {
@@ -156,28 +156,35 @@ fn stop_reason(finish: &str) -> &str {
 
 impl Turn {
     /// The message object, whole or as `message_start` has it.
-    pub(crate) fn message(&self, content: &[Value], stop_reason: Option<&str>, usage: Option<Value>) -> Value {
-        let message = json!({
+    pub(crate) fn message(
+        &self,
+        content: &[Object],
+        stop_reason: Option<&str>,
+        usage: Option<ScriptedUsage>,
+    ) -> Object {
+        object! {
             "id": self.id,
             "type": "message",
             "role": "assistant",
             "model": self.model,
             "content": content,
             "stop_reason": stop_reason,
-            "stop_sequence": null,
-        });
-        with(message, "usage", usage)
+            "stop_sequence": NULL,
+        }
+        .with_some("usage", usage.map(usage_value))
     }
 }
 
 impl Block {
-    fn whole(&self) -> Value {
+    fn whole(&self) -> Object {
         match self {
-            Self::Thinking { text, signature } => json!({"type": "thinking", "thinking": text, "signature": signature}),
-            Self::Text(text) => json!({"type": "text", "text": text}),
+            Self::Thinking { text, signature } => {
+                object! {"type": "thinking", "thinking": text, "signature": signature}
+            }
+            Self::Text(text) => object! {"type": "text", "text": text},
             Self::ToolUse { id, name, input } => {
                 let input: Value = serde_json::from_str(input).unwrap_or_default();
-                json!({"type": "tool_use", "id": id, "name": name, "input": input})
+                object! {"type": "tool_use", "id": id, "name": name, "input": input}
             }
         }
     }

@@ -7,11 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
-use serde_json::json;
 
 use crate::record::Record;
 use crate::reply::Reply;
 use crate::script::{Fault, Script};
+use crate::value::object;
 
 /// Scripts set from outside, counters, and the record.
 pub(crate) struct Control {
@@ -101,7 +101,7 @@ impl Control {
 }
 
 fn done() -> Reply {
-    Reply::json(StatusCode::OK, &json!({"ok": true}))
+    Reply::json(StatusCode::OK, &object! {"ok": true})
 }
 
 /// Locks, also after a panic elsewhere: every value behind these locks is whole at any time.

@@ -5,12 +5,12 @@
 
 use hyper::StatusCode;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::openai;
 use crate::reply::Reply;
 use crate::usage;
-use crate::value::with;
+use crate::value::{Object, object};
 use crate::vendor::{self, Call, Fault};
 
 /// The length of a vector when the request does not say.
@@ -33,19 +33,19 @@ pub(crate) fn embeddings(call: &Call<'_>) -> Result<Reply, Fault> {
     let request: EmbeddingRequest = vendor::parse(call.body)?;
     let dimensions = request.dimensions.unwrap_or(DIMENSIONS).min(DIMENSIONS_LIMIT);
     let base64 = request.encoding_format.as_deref() == Some("base64");
-    let vectors: Vec<Value> = inputs(&request.input)
+    let vectors: Vec<Object> = inputs(&request.input)
         .iter()
         .enumerate()
         .map(|(index, input)| {
             let vector = vector(input, dimensions);
-            let embedding = if base64 { json!(encode(&vector)) } else { json!(vector) };
-            json!({"object": "embedding", "index": index, "embedding": embedding})
+            let entry = object! {"object": "embedding", "index": index};
+            if base64 { entry.with("embedding", &encode(&vector)) } else { entry.with("embedding", &vector) }
         })
         .collect();
-    let body = json!({"object": "list", "data": vectors, "model": request.model});
+    let body = object! {"object": "list", "data": vectors, "model": request.model};
     let prompt = usage::count(call.script, call.body.len(), "").prompt;
-    let usage = (!call.script.shape.no_usage).then(|| json!({"prompt_tokens": prompt, "total_tokens": prompt}));
-    Ok(Reply::json(StatusCode::OK, &with(body, "usage", usage)))
+    let usage = (!call.script.shape.no_usage).then(|| object! {"prompt_tokens": prompt, "total_tokens": prompt});
+    Ok(Reply::json(StatusCode::OK, &body.with_some("usage", usage)))
 }
 
 /// A string or a list of token numbers is one input; any other list is one input per element.

@@ -5,13 +5,13 @@
 use bytes::Bytes;
 use hyper::StatusCode;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::answer::{self, ARGUMENT_PIECES, ARGUMENTS, Answer, Message, Question};
 use crate::reply::{Event, Reply};
 use crate::script::ScriptedUsage;
 use crate::usage;
-use crate::value::{text_at, with};
+use crate::value::{NULL, Object, object, text_at};
 use crate::vendor::{self, Call, Fault, data};
 
 /// When every answer was made, in Unix seconds.
@@ -67,16 +67,16 @@ pub(crate) fn chat(call: &Call<'_>) -> Result<Reply, Fault> {
         let choices = chat_choices(call, &answer, &finish);
         return Ok(envelope.stream(choices, usage));
     }
-    let body = json!({
+    let body = object! {
         "id": format!("chatcmpl-mock-{}", call.serial),
         "object": "chat.completion",
         "created": CREATED,
         "model": request.model,
-        "choices": [{"index": 0, "message": message(&answer), "logprobs": null, "finish_reason": finish}],
+        "choices": [object! {"index": 0_u64, "message": message(&answer), "logprobs": NULL, "finish_reason": finish}],
         "service_tier": "default",
         "system_fingerprint": "fp_mock",
-    });
-    Ok(Reply::json(StatusCode::OK, &with(body, "usage", usage)))
+    };
+    Ok(Reply::json(StatusCode::OK, &body.with_some("usage", usage)))
 }
 
 /// Answers the older `/completions`.
@@ -86,29 +86,29 @@ pub(crate) fn completions(call: &Call<'_>) -> Result<Reply, Fault> {
     let answer = Answer::Text(answer::text(call.script));
     let finish = finish_reason(call, &answer);
     let usage = usage_json(call, &answer.words());
-    let choice = |text: String, finish: Option<&str>| json!({"index": 0, "text": text, "logprobs": null, "finish_reason": finish});
+    let choice = |text: String, finish: Option<&str>| object! {"index": 0_u64, "text": text, "logprobs": NULL, "finish_reason": finish};
     if request.stream == Some(true) {
-        let mut choices: Vec<(Value, bool)> =
+        let mut choices: Vec<(Object, bool)> =
             answer::chunks(&answer.words(), call.script).into_iter().map(|text| (choice(text, None), true)).collect();
         choices.push((choice(String::new(), Some(&finish)), false));
         let envelope = envelope(call, "cmpl", "text_completion", &request.model, request.stream_options);
         return Ok(envelope.stream(choices, usage));
     }
-    let body = json!({
+    let body = object! {
         "id": format!("cmpl-mock-{}", call.serial),
         "object": "text_completion",
         "created": CREATED,
         "model": request.model,
         "choices": [choice(answer.words(), Some(&finish))],
-    });
-    Ok(Reply::json(StatusCode::OK, &with(body, "usage", usage)))
+    };
+    Ok(Reply::json(StatusCode::OK, &body.with_some("usage", usage)))
 }
 
 /// Answers `/models`.
 pub(crate) fn models(call: &Call<'_>) -> Result<Reply, Fault> {
     authenticate(call)?;
-    let models: Vec<Value> = ["mock-gpt", "mock-embedding"].into_iter().map(vendor::model).collect();
-    Ok(Reply::json(StatusCode::OK, &json!({"object": "list", "data": models})))
+    let models: Vec<Object> = ["mock-gpt", "mock-embedding"].into_iter().map(vendor::model).collect();
+    Ok(Reply::json(StatusCode::OK, &object! {"object": "list", "data": models}))
 }
 
 /// Refuses a request without `authorization` (or Azure's `api-key`); any value will do.
@@ -122,7 +122,7 @@ pub(crate) fn authenticate(call: &Call<'_>) -> Result<(), Fault> {
 /// An error body: `{"error":{"message","type","param","code"}}`.
 ///
 /// Source: OpenAI, "Error codes" <https://platform.openai.com/docs/guides/error-codes>, read 2026-11-23.
-pub(crate) fn error(fault: &Fault) -> Value {
+pub(crate) fn error(fault: &Fault) -> Object {
     let (kind, code) = match fault.status {
         401 => ("invalid_request_error", Some("invalid_api_key")),
         403 => ("invalid_request_error", Some("unsupported_country_region_territory")),
@@ -142,7 +142,7 @@ pub(crate) fn error(fault: &Fault) -> Value {
         _ => &fault.message,
     };
     let param = (fault.code.as_deref() == Some("context_length_exceeded")).then_some("messages");
-    json!({"error": {"message": message, "type": kind, "param": param, "code": fault.code.as_deref().or(code)}})
+    object! {"error": object! {"message": message, "type": kind, "param": param, "code": fault.code.as_deref().or(code)}}
 }
 
 fn question(request: &ChatRequest) -> Question<'_> {
@@ -164,47 +164,53 @@ fn finish_reason(call: &Call<'_>, answer: &Answer) -> String {
     call.script.fault.finish.clone().unwrap_or_else(|| natural.to_owned())
 }
 
-fn message(answer: &Answer) -> Value {
+fn message(answer: &Answer) -> Object {
     match answer {
-        Answer::Text(text) => json!({"role": "assistant", "content": text, "refusal": null, "annotations": []}),
+        Answer::Text(text) => {
+            object! {"role": "assistant", "content": text, "refusal": NULL, "annotations": Vec::<Object>::new()}
+        }
         Answer::Calls(names) => {
-            let calls: Vec<Value> = names.iter().enumerate().map(|(i, name)| tool_call(i, name, ARGUMENTS)).collect();
-            json!({"role": "assistant", "content": null, "refusal": null, "tool_calls": calls})
+            let calls: Vec<Object> =
+                names.iter().enumerate().map(|(i, name)| tool_call(Object::default(), i, name, ARGUMENTS)).collect();
+            object! {"role": "assistant", "content": NULL, "refusal": NULL, "tool_calls": calls}
         }
     }
 }
 
-fn tool_call(index: usize, name: &str, arguments: &str) -> Value {
-    json!({"id": format!("call_mock_{index}"), "type": "function", "function": {"name": name, "arguments": arguments}})
+fn tool_call(call: Object, index: usize, name: &str, arguments: &str) -> Object {
+    call.with("id", &format!("call_mock_{index}"))
+        .with("type", "function")
+        .with("function", &object! {"name": name, "arguments": arguments})
 }
 
 /// The choices of a stream, and whether each carries content: the role, the deltas, the finish reason.
-fn chat_choices(call: &Call<'_>, answer: &Answer, finish: &str) -> Vec<(Value, bool)> {
-    let choice = |delta: Value, content: bool| {
-        (json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": null}), content)
+fn chat_choices(call: &Call<'_>, answer: &Answer, finish: &str) -> Vec<(Object, bool)> {
+    let choice = |delta: Object, content: bool| {
+        (object! {"index": 0_u64, "delta": delta, "logprobs": NULL, "finish_reason": NULL}, content)
     };
     let mut choices = Vec::new();
     match answer {
         Answer::Text(text) => {
-            choices.push(choice(json!({"role": "assistant", "content": "", "refusal": null}), false));
-            let deltas = answer::chunks(text, call.script).into_iter().map(|text| json!({"content": text}));
+            choices.push(choice(object! {"role": "assistant", "content": "", "refusal": NULL}, false));
+            let deltas = answer::chunks(text, call.script).into_iter().map(|text| object! {"content": text});
             choices.extend(deltas.map(|delta| choice(delta, true)));
         }
         Answer::Calls(names) => {
-            choices.push(choice(json!({"role": "assistant", "content": null, "refusal": null}), false));
+            choices.push(choice(object! {"role": "assistant", "content": NULL, "refusal": NULL}, false));
             let deltas = names.iter().enumerate().flat_map(|(i, name)| call_deltas(i, name));
-            choices.extend(deltas.map(|delta| choice(json!({"tool_calls": [delta]}), true)));
+            choices.extend(deltas.map(|delta| choice(object! {"tool_calls": [delta]}, true)));
         }
     }
-    choices.push((json!({"index": 0, "delta": {}, "logprobs": null, "finish_reason": finish}), false));
+    choices
+        .push((object! {"index": 0_u64, "delta": Object::default(), "logprobs": NULL, "finish_reason": finish}, false));
     choices
 }
 
 /// The first delta of a call has its id and name, the others a piece of the arguments each.
-fn call_deltas(index: usize, name: &str) -> Vec<Value> {
-    let first = with(tool_call(index, name, ""), "index", Some(json!(index)));
+fn call_deltas(index: usize, name: &str) -> Vec<Object> {
+    let first = tool_call(object! {"index": index}, index, name, "");
     let pieces = answer::split(ARGUMENTS, ARGUMENT_PIECES).into_iter();
-    let rest = pieces.map(|piece| json!({"index": index, "function": {"arguments": piece}}));
+    let rest = pieces.map(|piece| object! {"index": index, "function": object! {"arguments": piece}});
     std::iter::once(first).chain(rest).collect()
 }
 
@@ -220,7 +226,7 @@ fn envelope<'a>(
 }
 
 impl Envelope<'_> {
-    fn stream(&self, choices: Vec<(Value, bool)>, usage: Option<Value>) -> Reply {
+    fn stream(&self, choices: Vec<(Object, bool)>, usage: Option<Object>) -> Reply {
         let mut events: Vec<Event> =
             choices.into_iter().map(|(choice, content)| data(&self.chunk(&[choice], None), content)).collect();
         if let Some(usage) = usage.filter(|_| self.include_usage) {
@@ -231,8 +237,8 @@ impl Envelope<'_> {
         Reply::events(events, data(&error(&broken), false).bytes)
     }
 
-    fn chunk(&self, choices: &[Value], usage: Option<Value>) -> Value {
-        let chunk = json!({
+    fn chunk(&self, choices: &[Object], usage: Option<Object>) -> Object {
+        object! {
             "id": self.id,
             "object": self.object,
             "created": CREATED,
@@ -240,21 +246,21 @@ impl Envelope<'_> {
             "service_tier": "default",
             "system_fingerprint": "fp_mock",
             "choices": choices,
-        });
-        with(chunk, "usage", self.include_usage.then(|| usage.unwrap_or(Value::Null)))
+        }
+        .with_some("usage", self.include_usage.then_some(usage))
     }
 }
 
-fn usage_json(call: &Call<'_>, answer: &str) -> Option<Value> {
+fn usage_json(call: &Call<'_>, answer: &str) -> Option<Object> {
     (!call.script.shape.no_usage).then(|| usage_value(usage::count(call.script, call.body.len(), answer)))
 }
 
-fn usage_value(usage: ScriptedUsage) -> Value {
-    json!({
+fn usage_value(usage: ScriptedUsage) -> Object {
+    object! {
         "prompt_tokens": usage.prompt,
         "completion_tokens": usage.completion,
         "total_tokens": usage.prompt + usage.completion,
-        "prompt_tokens_details": {"cached_tokens": usage.cache_read, "audio_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
-    })
+        "prompt_tokens_details": object! {"cached_tokens": usage.cache_read, "audio_tokens": 0_u64},
+        "completion_tokens_details": object! {"reasoning_tokens": 0_u64, "audio_tokens": 0_u64},
+    }
 }

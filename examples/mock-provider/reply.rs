@@ -12,11 +12,11 @@ use bytes::Bytes;
 use hyper::body::Frame;
 use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use hyper::{Response, StatusCode};
-use serde_json::Value;
 use tokio::time::Sleep;
 
 use crate::Failure;
 use crate::script::{Fault, Script};
+use crate::value::Json;
 
 /// A reply before the script is applied.
 pub(crate) struct Reply {
@@ -40,8 +40,10 @@ pub(crate) struct Event {
 
 impl Reply {
     /// A JSON reply.
-    pub(crate) fn json(status: StatusCode, value: &Value) -> Self {
-        let bytes = Bytes::from(value.to_string());
+    pub(crate) fn json(status: StatusCode, value: &impl Json) -> Self {
+        let mut text = String::new();
+        value.write(&mut text);
+        let bytes = Bytes::from(text);
         Self { status, headers: Vec::new(), content: Content::Whole { content_type: "application/json", bytes } }
     }
 

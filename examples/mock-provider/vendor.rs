@@ -3,11 +3,10 @@
 use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::http::request::Parts;
-use serde_json::{Value, json};
 
 use crate::reply::{Event, Reply};
 use crate::script::Script;
-use crate::value::text_at;
+use crate::value::{Object, object};
 use crate::{anthropic, embeddings, openai};
 
 /// The operation that the end of a path names.
@@ -99,17 +98,17 @@ pub(crate) fn parse<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, 
 }
 
 /// An event without a name, as OpenAI sends them.
-pub(crate) fn data(value: &Value, content: bool) -> Event {
-    Event { bytes: Bytes::from(format!("data: {value}\n\n")), content }
+pub(crate) fn data(value: &Object, content: bool) -> Event {
+    Event { bytes: Bytes::from(format!("data: {}\n\n", value.text())), content }
 }
 
 /// An event named by its own `type`, as Anthropic sends them.
-pub(crate) fn typed(value: &Value, content: bool) -> Event {
-    let name = text_at(value, "/type").unwrap_or_default();
-    Event { bytes: Bytes::from(format!("event: {name}\ndata: {value}\n\n")), content }
+pub(crate) fn typed(name: &str, members: impl FnOnce(Object) -> Object, content: bool) -> Event {
+    let value = members(object! {"type": name});
+    Event { bytes: Bytes::from(format!("event: {name}\ndata: {}\n\n", value.text())), content }
 }
 
-/// The schema of an echo-free model list entry.
-pub(crate) fn model(id: &str) -> Value {
-    json!({"id": id, "object": "model", "created": openai::CREATED, "owned_by": "mock"})
+/// One entry of a model list.
+pub(crate) fn model(id: &str) -> Object {
+    object! {"id": id, "object": "model", "created": openai::CREATED, "owned_by": "mock"}
 }
