@@ -95,10 +95,13 @@ fn sent(target: &Target, body: Vec<u8>) -> Value {
     match upstream {
         Ok(upstream) => {
             let Body::Whole(body) = upstream.body else { panic!("not a whole body") };
-            let headers: Value = upstream.headers.iter().map(|(name, value)| (name.to_string(), json!(value))).collect();
+            let headers: Value =
+                upstream.headers.iter().map(|(name, value)| (name.to_string(), json!(value))).collect();
             json!({"path": upstream.path, "headers": headers, "body": serde_json::from_slice::<Value>(&body).unwrap()})
         }
-        Err(error) => json!({"status": error.status(), "error": serde_json::from_slice::<Value>(&error.body()).unwrap()}),
+        Err(error) => {
+            json!({"status": error.status(), "error": serde_json::from_slice::<Value>(&error.body()).unwrap()})
+        }
     }
 }
 

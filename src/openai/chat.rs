@@ -287,8 +287,14 @@ pub enum ThinkingDelta<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         signature: Option<Text<'a>>,
     },
-    /// A whole one as the provider wrote it.
-    Whole(&'a RawValue),
+    /// A whole one that only the provider can read.
+    Redacted {
+        /// `redacted_thinking`
+        #[serde(rename = "type")]
+        type_: &'static str,
+        /// What the provider can read.
+        data: Text<'a>,
+    },
 }
 
 /// A piece of a call.

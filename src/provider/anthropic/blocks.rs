@@ -94,7 +94,10 @@ impl<'a> Block<'a> {
 
     /// Whether it needs the beta of uploaded files.
     pub(super) fn is_uploaded(&self) -> bool {
-        matches!(self, Self::Image { source: Source::File { .. }, .. } | Self::Document { source: Source::File { .. }, .. })
+        matches!(
+            self,
+            Self::Image { source: Source::File { .. }, .. } | Self::Document { source: Source::File { .. }, .. }
+        )
     }
 }
 

@@ -76,7 +76,8 @@ fn translate(status: u16, body: &Body<'_>) -> Error {
 
 /// What Anthropic says in prose only. Source: LITELLM.md 1.15.
 fn code(message: &str) -> Option<&'static str> {
-    const CONTEXT: [&str; 4] = ["prompt is too long", "prompt: length", "exceed context limit", "maximum context length"];
+    const CONTEXT: [&str; 4] =
+        ["prompt is too long", "prompt: length", "exceed context limit", "maximum context length"];
     let message = message.to_ascii_lowercase();
     if CONTEXT.iter().any(|text| message.contains(text)) {
         return Some("context_length_exceeded");

@@ -6,7 +6,7 @@
 //! | file | what it translates |
 //! | --- | --- |
 //! | `params` | which parameters exist there, which pass on, which stay here |
-//! | `request`, `messages`, `blocks`, `tools`, `schema`, `thinking` | the request |
+//! | `request`, `body`, `messages`, `blocks`, `tools`, `schema`, `thinking` | the request |
 //! | `response`, `stream`, `usage` | the answer, whole or in events |
 //! | `error` | an error answer |
 //!
@@ -28,6 +28,7 @@
 //! - A client's tool named `json_tool_call` collides with ours where a schema has to be forced; Anthropic then says so.
 
 mod blocks;
+mod body;
 mod error;
 mod messages;
 mod params;
@@ -58,3 +59,6 @@ fn finish_reason(stop_reason: &str, has_calls: bool) -> &'static str {
         _ => "stop",
     }
 }
+
+#[cfg(test)]
+mod tests;

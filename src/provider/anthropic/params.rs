@@ -145,20 +145,19 @@ fn is_lacking(name: &str, value: &[u8], target: &Target) -> bool {
 /// The members of a request's body by name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Params<'a> {
-    text: &'a str,
+    body: &'a [u8],
     index: &'a Index,
 }
 
 impl<'a> Params<'a> {
-    pub(super) fn new(request: &'a Request) -> Result<Self, Error> {
-        let text = std::str::from_utf8(&request.body).map_err(|_| Error::new(Kind::InvalidJson, "expected UTF-8"))?;
-        Ok(Self { text, index: &request.index })
+    pub(super) fn of(request: &'a Request) -> Self {
+        Self { body: &request.body, index: &request.index }
     }
 
     /// The text of the member `name`; `None` where it is absent or null.
     pub(super) fn text(&self, name: &str) -> Option<&'a str> {
         let member = self.index.get(name).filter(|member| member.shape != Shape::Null)?;
-        self.text.get(member.value.clone())
+        std::str::from_utf8(self.body.get(member.value.clone())?).ok()
     }
 
     /// The same, ready to be written.

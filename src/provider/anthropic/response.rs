@@ -47,6 +47,8 @@ pub(super) struct Block<'a> {
     #[serde(borrow)]
     pub(super) thinking: Raw<'a>,
     #[serde(borrow)]
+    pub(super) data: Raw<'a>,
+    #[serde(borrow)]
     pub(super) id: Raw<'a>,
     #[serde(borrow)]
     pub(super) name: Cow<'a, str>,
@@ -93,7 +95,7 @@ pub(super) struct Form {
 
 impl Form {
     pub(super) fn of(request: &Request, target: &Target) -> Self {
-        let Ok(params) = Params::new(request) else { return Self { names: Names::default(), is_json_tool: false } };
+        let params = Params::of(request);
         let is_json_tool = matches!(schema::format(&params, target), Ok(Format::Tool(_)));
         Self { names: Names::read(params.text("tools")), is_json_tool }
     }
@@ -175,15 +177,16 @@ impl<'a> Parts<'a> {
     }
 
     fn reply(self, stop_details: Raw<'a>) -> Reply<'a> {
+        let refusal = refusal(stop_details);
         let content = match self.json {
             Some(json) => Some(Text::Plain(json.get().into())),
-            None if self.text.is_empty() && !self.calls.is_empty() => None,
+            None if self.text.is_empty() && (refusal.is_some() || !self.calls.is_empty()) => None,
             None => Some(joined(self.text)),
         };
         Reply {
             role: "assistant",
             content,
-            refusal: refusal(stop_details),
+            refusal,
             reasoning_content: (!self.thinking.is_empty()).then(|| joined(self.thinking)),
             thinking_blocks: self.thinking_blocks,
             tool_calls: self.calls,

@@ -6,9 +6,15 @@
 //! LiteLLM's.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
-use crate::openai::chat::Fault;
+use super::params::Params;
+use crate::openai::Request;
+use crate::openai::chat::{self, Fault};
+use crate::provider::Target;
 
+/// The bound on an answer where neither the client nor the model's entry has one: every Claude can do it.
+const DEFAULT_MAX_TOKENS: u64 = 4096;
 /// The smallest budget that Anthropic takes.
 const MIN_BUDGET_TOKENS: u64 = 1024;
 /// What is left for the answer where the client set no bound.
@@ -31,6 +37,14 @@ pub(super) enum Effort {
 pub(super) enum Thinking {
     Enabled { budget_tokens: u64 },
     Adaptive { display: &'static str },
+}
+
+/// The same, or the client's own.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum ThinkingParam<'a> {
+    Asked(&'a RawValue),
+    Derived(Thinking),
 }
 
 /// Whether a model judges for itself how long to think, and from when on it knows `xhigh`.
@@ -111,6 +125,49 @@ impl Effort {
             None => (Some(budget), budget + ANSWER_TOKENS),
         }
     }
+}
+
+/// Whether the client turned thinking on in Anthropic's own words.
+pub(super) fn is_asked(params: &Params<'_>) -> bool {
+    params.text("thinking").is_some_and(|text| !text.contains("\"disabled\""))
+}
+
+/// What thinking comes to.
+pub(super) struct Plan<'a> {
+    pub(super) max_tokens: u64,
+    pub(super) thinking: Option<ThinkingParam<'a>>,
+    pub(super) effort: Option<Effort>,
+}
+
+/// Decides on thinking and on the bound of the answer. Derived thinking gives way to a tool that is `forced`; one with
+/// a budget also where earlier thoughts are `lost`, which a model that judges for itself does not mind.
+pub(super) fn plan<'a>(
+    request: &Request,
+    target: &Target,
+    params: &Params<'a>,
+    forced: bool,
+    lost: bool,
+) -> Result<Plan<'a>, Fault> {
+    let default_tokens = target.max_output_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
+    let max_tokens = request.max_output_tokens.unwrap_or(default_tokens);
+    let mut plan = Plan { max_tokens, thinking: params.raw("thinking").map(ThinkingParam::Asked), effort: None };
+    let word = params.raw("reasoning_effort").map(chat::string).transpose();
+    let word = word.map_err(|fault| fault.at("reasoning_effort"))?;
+    let Some(effort) = word.as_deref().map(Effort::read).transpose()?.flatten() else { return Ok(plan) };
+    if !target.supports_reasoning || plan.thinking.is_some() {
+        return Ok(plan);
+    }
+    let generation = Generation::of(&target.model);
+    if generation.is_adaptive() {
+        plan.effort = Some(generation.effort(effort));
+        let thinking = Thinking::Adaptive { display: "summarized" };
+        plan.thinking = (!forced).then_some(ThinkingParam::Derived(thinking));
+    } else if !forced && !lost {
+        let (budget, max_tokens) = effort.budget(request.max_output_tokens, default_tokens);
+        plan.max_tokens = max_tokens;
+        plan.thinking = budget.map(|budget_tokens| ThinkingParam::Derived(Thinking::Enabled { budget_tokens }));
+    }
+    Ok(plan)
 }
 
 #[cfg(test)]

@@ -22,15 +22,14 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Reads the names of `tools`, a JSON array. What is no tool has no name.
+    /// Reads the names of `tools`, a JSON array. Tools that make no sense have none: [`translate`] refuses them.
     pub(super) fn read(tools: Option<&str>) -> Self {
         let names = tools.map(declared).unwrap_or_default();
         let mut renamed = Self::default();
         for name in names.iter().filter(|name| !is_name(name)) {
             if renamed.pairs.iter().all(|(ours, _)| ours != name) {
-                let free = |new: &str| {
-                    names.iter().all(|n| n != new) && renamed.pairs.iter().all(|(_, theirs)| theirs != new)
-                };
+                let free =
+                    |new: &str| names.iter().all(|n| n != new) && renamed.pairs.iter().all(|(_, theirs)| theirs != new);
                 let theirs = fresh(name, free);
                 renamed.pairs.push((name.to_string(), theirs));
             }
@@ -54,13 +53,19 @@ impl Names {
 }
 
 fn declared(tools: &str) -> Vec<Cow<'_, str>> {
-    let tools: Vec<Tool<'_>> = chat::objects(tools).unwrap_or_default();
-    tools.into_iter().filter_map(name_of).collect()
-}
-
-fn name_of(tool: Tool<'_>) -> Option<Cow<'_, str>> {
-    let function: Function<'_> = chat::object(tool.function?.get()).ok()?;
-    chat::string(function.name?).ok()
+    #[derive(Deserialize)]
+    struct Tool<'a> {
+        #[serde(borrow)]
+        function: Option<Function<'a>>,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Function<'a> {
+        #[serde(borrow)]
+        name: Cow<'a, str>,
+    }
+    let tools: Vec<Tool<'_>> = serde_json::from_str(tools).unwrap_or_default();
+    tools.into_iter().filter_map(|tool| Some(tool.function?.name)).collect()
 }
 
 pub(super) fn is_name_byte(byte: u8) -> bool {
