@@ -3,6 +3,7 @@
 //! `UPDATE_GOLDEN=1` rewrites what is beside them; review the difference like code.
 
 #![cfg(feature = "cli")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

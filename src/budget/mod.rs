@@ -2,7 +2,7 @@
 
 pub mod price;
 
-pub use price::Price;
+pub use price::{Entry, Price, lookup};
 
 use crate::units::Millis;
 

@@ -9,6 +9,7 @@ use super::fault::Fault;
 use super::model::{self, Defaults};
 use super::read::{Node, Reader};
 use super::{Config, Digest, group, keys};
+use crate::secret::Secret;
 use crate::units::Millis;
 
 /// LiteLLM's documented default.
@@ -31,7 +32,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Every fault, in the order of the sections; none quotes a secret.
+    /// Every fault, in the order of reading; none quotes a secret.
     pub fn compile(document: &Value, env: Env<'_>) -> Result<Self, Vec<Fault>> {
         let reader = Reader::new(document, env);
         let config = config(&reader.root());
@@ -97,7 +98,7 @@ fn master_key(general: &Node<'_>) -> Option<Digest> {
         return node.secret().map(|key| keys::digest(&key));
     }
     let key = general.reader.variables.value("LITELLM_MASTER_KEY")?;
-    Some(keys::digest(&crate::secret::Secret::new(key)))
+    Some(keys::digest(&Secret::new(key)))
 }
 
 fn budget_exceeded_status(litellm: &Node<'_>) -> u16 {

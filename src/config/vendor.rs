@@ -5,7 +5,7 @@ use url::Url;
 use super::Address;
 use super::fault::hint;
 use super::read::Node;
-use crate::budget::price;
+use crate::budget;
 use crate::provider::Provider;
 use crate::secret::Secret;
 
@@ -104,7 +104,9 @@ pub(super) fn base(params: &Node<'_>, vendor: &Vendor) -> Option<Base> {
     }
     match vendor.base {
         Some(text) => parse(text, vendor).ok(),
-        None => params.at("api_base").fault(format!("expected the base URL that `{}` needs, found nothing", vendor.prefix)),
+        None => {
+            params.at("api_base").fault(format!("expected the base URL that `{}` needs, found nothing", vendor.prefix))
+        }
     }
 }
 
@@ -127,7 +129,9 @@ pub(super) fn credential(params: &Node<'_>, vendor: &Vendor, base: Option<&Base>
     }
     match variables.value(name).or_else(|| variables.placeholder(name)) {
         Some(key) => Some(Secret::new(key)),
-        None => node.fault(format!("expected a credential here or in the environment variable `{name}`, found neither")),
+        None => {
+            node.fault(format!("expected a credential here or in the environment variable `{name}`, found neither"))
+        }
     }
 }
 
@@ -142,12 +146,14 @@ fn known(prefix: &str, node: &Node<'_>) -> Option<&'static Vendor> {
         return node.fault("expected a provider of LiteLLM's, found an unknown one");
     }
     let hint = hint(prefix, VENDORS.iter().map(|vendor| vendor.prefix));
-    node.fault(format!("expected a provider, found `{prefix}`{hint} (a server that speaks OpenAI's API is `openai/...` with api_base)"))
+    node.fault(format!(
+        "expected a provider, found `{prefix}`{hint} (a server that speaks OpenAI's API is `openai/...` with api_base)"
+    ))
 }
 
 fn inferred(model: &str, node: &Node<'_>) -> Option<&'static Vendor> {
     let by_name = INFERRED.iter().find(|(start, _)| model.starts_with(start)).map(|(_, prefix)| *prefix);
-    let by_catalog = || ["openai", "anthropic"].into_iter().find(|prefix| price::lookup(prefix, model).is_some());
+    let by_catalog = || ["openai", "anthropic"].into_iter().find(|prefix| budget::lookup(prefix, model).is_some());
     match by_name.or_else(by_catalog) {
         Some(prefix) => known(prefix, node),
         None => node.fault("expected `provider/model`, found a model whose provider is unknown"),
@@ -204,7 +210,9 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn other_urls_are_refused() {
-        for text in ["", "host/v1", "ftp://h", "unix:///tmp/s", "https://u:p@h", "https://h?x=1", "https://h#x", "https://"] {
+        for text in
+            ["", "host/v1", "ftp://h", "unix:///tmp/s", "https://u:p@h", "https://h?x=1", "https://h#x", "https://"]
+        {
             assert!(parse(text, &VENDORS[0]).is_err(), "{text}");
         }
     }

@@ -63,7 +63,9 @@ const ENVOY_TLS: &str = "connections are Envoy's: set it on the cluster";
 const ENVOY_AUTH: &str = "use an Envoy filter in front: jwt_authn, ext_authz, oauth2 or rbac";
 const ENVOY_HEALTH: &str = "use Envoy's health checks or outlier detection on the cluster";
 const ALERTS: &str = "alert on Envoy's metrics instead";
+const NOT_TOLD_APART: &str = "use fallbacks: these errors are not told apart yet";
 const PER_ENVOY: &str = "counted per Envoy, in memory: not shared between Envoys, gone with a restart";
+const PER_ENVOY_STATE: &str = "state is in each Envoy's shared memory; sharing it is not supported yet";
 const RETRIES: &str = "how often; on what, and after which wait, is decided by the plan and Envoy's retry policy";
 const FIRST_BYTE: &str = "bounds the wait for the answer's first byte; the client gets 504, not 408";
 
@@ -91,7 +93,7 @@ const PRICES: Row = exact(
     ],
 );
 const TIERED_PRICES: Row = approximate(
-    "thresholds apply to input, output and cache prices",
+    "beyond the threshold all tokens take that tier's prices",
     &["input_cost_per_token_above_*", "output_cost_per_token_above_*", "cache_read_input_token_cost_above_*",
       "cache_creation_input_token_cost_above_*"],
 );
@@ -175,7 +177,7 @@ const ROUTER_SETTINGS: &[Row] = &[
     approximate(FIRST_BYTE, &["timeout"]),
     unsupported("the same timeout holds for streams", &["stream_timeout"]),
     unsupported("simple-shuffle has none", &["routing_strategy_args"]),
-    unsupported("use fallbacks: these errors are not told apart yet", &["context_window_fallbacks", "content_policy_fallbacks"]),
+    unsupported(NOT_TOLD_APART, &["context_window_fallbacks", "content_policy_fallbacks"]),
     unsupported("list the group under each name", &["model_group_alias"]),
     unsupported(
         PER_ENVOY_STATE,
@@ -199,14 +201,12 @@ const ROUTER_SETTINGS: &[Row] = &[
     ),
 ];
 
-const PER_ENVOY_STATE: &str = "state is in each Envoy's shared memory; sharing it is not supported yet";
-
 const LITELLM_SETTINGS: &[Row] = &[
     exact("", &["drop_params", "fallbacks", "default_fallbacks"]),
     exact("429 unless set; LiteLLM's default is 422", &["budget_exceeded_status_code"]),
     approximate(RETRIES, &["num_retries"]),
     approximate("600 s unless set, not 6000; bounds the wait for the answer's first byte", &["request_timeout"]),
-    unsupported("use fallbacks: these errors are not told apart yet", &["context_window_fallbacks", "content_policy_fallbacks"]),
+    unsupported(NOT_TOLD_APART, &["context_window_fallbacks", "content_policy_fallbacks"]),
     unsupported(
         ENVOY_LOG,
         &[
@@ -286,14 +286,23 @@ const GENERAL_SETTINGS: &[Row] = &[
         ALERTS,
         &["alerting", "alerting_threshold", "alert_types", "alerting_args", "alert_to_webhook_url", "spend_report_frequency"],
     ),
-    unsupported("use `os.environ/NAME`", &["key_management_system", "key_management_settings", "use_google_kms", "use_azure_key_vault"]),
+    unsupported(
+        "use `os.environ/NAME`",
+        &["key_management_system", "key_management_settings", "use_google_kms", "use_azure_key_vault"],
+    ),
     unsupported("a route of Envoy's own does it", &["pass_through_endpoints"]),
-    unsupported("use Envoy's circuit breakers, or max_requests on the cluster", &["max_parallel_requests", "global_max_parallel_requests", "max_in_flight_requests_per_worker"]),
+    unsupported(
+        "use Envoy's circuit breakers: max_requests on the cluster",
+        &["max_parallel_requests", "global_max_parallel_requests", "max_in_flight_requests_per_worker"],
+    ),
     unsupported("usage is always asked for, and hidden from a client that did not ask", &["always_include_stream_usage"]),
     unsupported("Envoy resets the upstream when the client is gone", &["cancel_on_disconnect"]),
     unsupported("a fallback never leads to a model that the key may not use", &["enforce_fallback_model_access"]),
     unsupported("spend is always reserved", &["disable_budget_reservation"]),
-    unsupported("client credentials never go upstream", &["allow_client_side_credentials", "forward_llm_provider_auth_headers"]),
+    unsupported(
+        "client credentials never go upstream",
+        &["allow_client_side_credentials", "forward_llm_provider_auth_headers"],
+    ),
     unsupported(
         LATER,
         &[
