@@ -24,6 +24,9 @@ const BUDGET_EXCEEDED_STATUS: u64 = 429;
 /// The longest request body unless the config says otherwise: chats with a few inlined images fit.
 const MAX_REQUEST_MB: f64 = 32.0;
 
+const OPEN_RELAY: &str = "expected general_settings.master_key, tollgate.keys or tollgate.allow_anonymous: true, \
+                          found none of them: anyone could spend";
+
 /// LiteLLM's megabyte.
 const BYTES_PER_MB: f64 = 1_048_576.0;
 
@@ -54,6 +57,7 @@ pub fn environment(document: &Value) -> BTreeSet<String> {
 fn config(root: &Node<'_>) -> Config {
     let [router, litellm, general, tollgate] =
         ["router_settings", "litellm_settings", "general_settings", "tollgate"].map(|key| root.section(key));
+    root.section("environment_variables");
     let model_list = root.at("model_list");
     let entries = model::entries(&model_list, &defaults(&router, &litellm));
     let num_retries = [&router, &litellm].map(model::retries).into_iter().flatten().next().unwrap_or(NUM_RETRIES);
@@ -66,10 +70,7 @@ fn config(root: &Node<'_>) -> Config {
     let allow_anonymous = tollgate.at("allow_anonymous").flag().unwrap_or(false);
     let has_keys = master_key.is_some() || !tollgate.at("keys").is_absent();
     if !has_keys && general.at("master_key").is_absent() && !allow_anonymous {
-        root.fault::<()>(
-            "expected general_settings.master_key, tollgate.keys or tollgate.allow_anonymous: true, found none of them: \
-             anyone could spend",
-        );
+        root.fault::<()>(OPEN_RELAY);
     }
     Config {
         deployments,

@@ -129,3 +129,45 @@ fn grade(section: Section, key: &str, value: &Value, path: String) -> Finding {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::{Grade, Section, findings, table};
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_section_has_each_key_once() {
+        let inner = table::NESTED.iter().map(|(_, _, inner)| *inner);
+        for section in inner.chain([Section::Document, Section::TollgateModelBudget]) {
+            let mut seen = BTreeSet::new();
+            for key in section.keys() {
+                assert!(seen.insert(key), "{section:?}: {key}");
+            }
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn keys_are_graded_where_they_stand() {
+        let rows = [
+            (json!({"router_settings": {"routing_strategy": "simple-shuffle"}}), Grade::Exact),
+            (json!({"router_settings": {"routing_strategy": "least-busy"}}), Grade::Unsupported),
+            (json!({"model_list": [{"litellm_params": {"input_cost_per_token": 1}}]}), Grade::Exact),
+            (
+                json!({"model_list": [{"litellm_params": {"input_cost_per_token_above_200k_tokens": 1}}]}),
+                Grade::Approximate,
+            ),
+            (json!({"model_list": [{"litellm_params": {"input_cost_per_second": 1}}]}), Grade::Unsupported),
+            (json!({"model_list": [{"model_info": {"supports_reasoning": true}}]}), Grade::Exact),
+            (json!({"model_list": [{"model_info": {"supports_vision": true}}]}), Grade::Unsupported),
+            (json!({"weight": 1}), Grade::Unsupported),
+        ];
+        for (document, grade) in rows {
+            let found: Vec<Grade> = findings(&document).into_iter().map(|finding| finding.grade).collect();
+            assert_eq!(found, [grade], "{document}");
+        }
+    }
+}

@@ -22,7 +22,7 @@ pub(super) const NESTED: &[(Section, &str, Section)] = &[
 
 /// Keys that are supported with one value only, and what happens with another.
 pub(super) const ONE_VALUE: &[(Section, &str, &str, &str)] =
-    &[(Section::RouterSettings, "routing_strategy", "simple-shuffle", "only simple-shuffle is; it is used instead")];
+    &[(Section::RouterSettings, "routing_strategy", "simple-shuffle", "only simple-shuffle is supported; it is used instead")];
 
 pub(super) const fn rows(section: Section) -> &'static [Row] {
     match section {
@@ -76,8 +76,9 @@ const DOCUMENT: &[Row] = &[
     unsupported(
         LATER,
         &[
-            "guardrails", "mcp_servers", "callback_settings", "vector_store_registry", "search_tools", "worker_registry",
-            "files_settings", "finetune_settings", "assistant_settings", "policies", "prompts", "mcp_tools",
+            "guardrails", "mcp_servers", "callback_settings", "vector_store_registry", "search_tools",
+            "worker_registry", "files_settings", "finetune_settings", "assistant_settings", "policies", "prompts",
+            "mcp_tools",
         ],
     ),
 ];
@@ -88,8 +89,9 @@ const MODEL_LIST: &[Row] = &[exact("", &["model_name"])];
 const PRICES: Row = exact(
     "",
     &[
-        "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost", "cache_creation_input_token_cost",
-        "cache_creation_input_token_cost_above_1hr", "output_cost_per_reasoning_token",
+        "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost",
+        "cache_creation_input_token_cost", "cache_creation_input_token_cost_above_1hr",
+        "output_cost_per_reasoning_token",
     ],
 );
 const TIERED_PRICES: Row = approximate(
@@ -100,8 +102,9 @@ const TIERED_PRICES: Row = approximate(
 const OTHER_PRICES: Row = unsupported(
     "only text tokens are priced",
     &[
-        "input_cost_per_*", "output_cost_per_*", "cache_read_input_*", "cache_creation_input_*", "search_context_cost_*",
-        "tiered_pricing", "off_peak_pricing", "code_interpreter_cost_per_session", "file_search_cost_*", "ocr_cost_*",
+        "input_cost_per_*", "output_cost_per_*", "cache_read_input_*", "cache_creation_input_*",
+        "search_context_cost_*", "tiered_pricing", "off_peak_pricing", "code_interpreter_cost_per_session",
+        "file_search_cost_*", "ocr_cost_*",
     ],
 );
 
@@ -119,11 +122,11 @@ const LITELLM_PARAMS: &[Row] = &[
         "defaults for OpenAI parameters are not supported yet: the client sends them",
         &[
             "temperature", "max_tokens", "max_completion_tokens", "top_p", "n", "stop", "seed", "user", "stream",
-            "stream_options", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "tools",
-            "tool_choice", "parallel_tool_calls", "functions", "function_call", "response_format", "reasoning_effort",
-            "thinking", "modalities", "audio", "prediction", "service_tier", "store", "metadata", "safety_identifier",
-            "prompt_cache_key", "prompt_cache_retention", "verbosity", "web_search_options", "top_k", "dimensions",
-            "encoding_format", "extra_body",
+            "stream_options", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs",
+            "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "response_format",
+            "reasoning_effort", "thinking", "modalities", "audio", "prediction", "service_tier", "store",
+            "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "verbosity",
+            "web_search_options", "top_k", "dimensions", "encoding_format", "extra_body",
         ],
     ),
     unsupported("the same timeout holds for streams", &["stream_timeout"]),
@@ -133,12 +136,12 @@ const LITELLM_PARAMS: &[Row] = &[
     unsupported(
         LATER,
         &[
-            "max_parallel_requests", "order", "ttft_timeout", "stream_idle_timeout", "keepalive_seconds", "cooldown_time",
-            "tags", "tag_regex", "additional_drop_params", "allowed_openai_params", "modify_params", "max_budget",
-            "budget_duration", "configurable_clientside_auth_params", "mock_response", "mock_timeout",
-            "merge_reasoning_content_in_choices", "cache_control_injection_points", "use_in_pass_through",
-            "use_litellm_proxy", "auto_router_*", "litellm_system_prompt", "prompt_id", "prompt_variables", "guardrails",
-            "model_info", "use_chat_completions_api", "budget_limits",
+            "max_parallel_requests", "order", "ttft_timeout", "stream_idle_timeout", "keepalive_seconds",
+            "cooldown_time", "tags", "tag_regex", "additional_drop_params", "allowed_openai_params",
+            "modify_params", "max_budget", "budget_duration", "configurable_clientside_auth_params",
+            "mock_response", "mock_timeout", "merge_reasoning_content_in_choices", "cache_control_injection_points",
+            "use_in_pass_through", "use_litellm_proxy", "auto_router_*", "litellm_system_prompt", "prompt_id",
+            "prompt_variables", "guardrails", "model_info", "use_chat_completions_api", "budget_limits",
         ],
     ),
     unsupported(
@@ -164,9 +167,10 @@ const MODEL_INFO: &[Row] = &[
     unsupported(
         LATER,
         &[
-            "team_id", "team_public_model_name", "access_groups", "tier", "blocked", "allowed_fails", "allowed_fails_policy",
-            "cooldown_time", "enable_tag_filtering", "allow_fail_open", "access_windows", "ptu_*", "litellm_provider",
-            "db_model", "updated_at", "updated_by", "created_at", "created_by", "description",
+            "team_id", "team_public_model_name", "access_groups", "tier", "blocked", "allowed_fails",
+            "allowed_fails_policy", "cooldown_time", "enable_tag_filtering", "allow_fail_open", "access_windows",
+            "ptu_*", "litellm_provider", "db_model", "updated_at", "updated_by", "created_at", "created_by",
+            "description",
         ],
     ),
 ];
@@ -191,12 +195,13 @@ const ROUTER_SETTINGS: &[Row] = &[
         LATER,
         &[
             "retry_after", "retry_policy", "model_group_retry_policy", "allowed_fails", "allowed_fails_policy",
-            "cooldown_time", "disable_cooldowns", "max_fallbacks", "enable_pre_call_checks", "optional_pre_call_checks",
-            "model_group_affinity_config", "deployment_affinity_ttl_seconds", "enable_tag_filtering",
-            "tag_filtering_match_any", "tag_routing_prefix", "enable_weighted_failover", "provider_budget_config",
-            "cache_responses", "caching_groups", "default_litellm_params", "default_max_parallel_requests",
-            "default_priority", "polling_interval", "routing_groups", "guardrail_list", "search_tools", "alerting_config",
-            "assistants_config", "ttft_timeout", "stream_idle_timeout",
+            "cooldown_time", "disable_cooldowns", "max_fallbacks", "enable_pre_call_checks",
+            "optional_pre_call_checks", "model_group_affinity_config", "deployment_affinity_ttl_seconds",
+            "enable_tag_filtering", "tag_filtering_match_any", "tag_routing_prefix", "enable_weighted_failover",
+            "provider_budget_config", "cache_responses", "caching_groups", "default_litellm_params",
+            "default_max_parallel_requests", "default_priority", "polling_interval", "routing_groups",
+            "guardrail_list", "search_tools", "alerting_config", "assistants_config", "ttft_timeout",
+            "stream_idle_timeout",
         ],
     ),
 ];
@@ -210,10 +215,11 @@ const LITELLM_SETTINGS: &[Row] = &[
     unsupported(
         ENVOY_LOG,
         &[
-            "success_callback", "failure_callback", "callbacks", "service_callbacks", "audit_log_callbacks", "json_logs",
-            "set_verbose", "log_raw_request_response", "langfuse_default_tags", "standard_logging_payload_excluded_fields",
-            "custom_prometheus_metadata_labels", "custom_prometheus_tags", "prometheus_metrics_config",
-            "prometheus_initialize_budget_metrics", "require_auth_for_metrics_endpoint", "store_audit_logs", "s3_callback_params",
+            "success_callback", "failure_callback", "callbacks", "service_callbacks", "audit_log_callbacks",
+            "json_logs", "set_verbose", "log_raw_request_response", "langfuse_default_tags",
+            "standard_logging_payload_excluded_fields", "custom_prometheus_metadata_labels",
+            "custom_prometheus_tags", "prometheus_metrics_config", "prometheus_initialize_budget_metrics",
+            "require_auth_for_metrics_endpoint", "store_audit_logs", "s3_callback_params",
         ],
     ),
     unsupported(
@@ -232,7 +238,8 @@ const LITELLM_SETTINGS: &[Row] = &[
         NO_DATABASE,
         &[
             "default_internal_user_params", "default_team_params", "default_key_generate_params",
-            "upperbound_key_generate_params", "key_generation_settings", "default_team_settings", "enable_redis_auth_cache",
+            "upperbound_key_generate_params", "key_generation_settings", "default_team_settings",
+            "enable_redis_auth_cache",
         ],
     ),
     unsupported(ENVOY_TLS, &["ssl_verify", "ssl_certificate", "force_ipv4", "http2", "disable_aiohttp_transport"]),
@@ -240,13 +247,14 @@ const LITELLM_SETTINGS: &[Row] = &[
     unsupported(
         LATER,
         &[
-            "modify_params", "allowed_fails", "cooldown_time", "cache", "cache_params", "timezone", "budget_reset_time",
-            "cost_discount_config", "cost_margin_config", "disable_end_user_cost_tracking",
+            "modify_params", "allowed_fails", "cooldown_time", "cache", "cache_params", "timezone",
+            "budget_reset_time", "cost_discount_config", "cost_margin_config", "disable_end_user_cost_tracking",
             "disable_end_user_cost_tracking_prometheus_only", "disable_add_prefix_to_prompt",
-            "enable_json_schema_validation", "priority_reservation", "priority_reservation_settings", "public_model_groups",
-            "model_alias_map", "model_cost_map", "user_url_validation", "default_redis_ttl", "default_in_memory_ttl",
-            "network_mock", "route_all_chat_openai_to_responses", "use_chat_completions_url_for_anthropic_messages",
-            "mcp_aliases", "guardrails", "skip_system_message_in_guardrail", "retry_after", "add_function_to_prompt",
+            "enable_json_schema_validation", "priority_reservation", "priority_reservation_settings",
+            "public_model_groups", "model_alias_map", "model_cost_map", "user_url_validation", "default_redis_ttl",
+            "default_in_memory_ttl", "network_mock", "route_all_chat_openai_to_responses",
+            "use_chat_completions_url_for_anthropic_messages", "mcp_aliases", "guardrails",
+            "skip_system_message_in_guardrail", "retry_after", "add_function_to_prompt",
             "forward_traceparent_to_llm_provider", "image_generation_model", "enable_preview_features",
         ],
     ),
@@ -262,17 +270,18 @@ const GENERAL_SETTINGS: &[Row] = &[
             "supported_db_objects", "proxy_batch_write_at", "proxy_budget_rescheduler_min_time",
             "proxy_budget_rescheduler_max_time", "use_redis_transaction_buffer", "disable_spend_logs",
             "disable_spend_updates", "disable_error_logs", "store_prompts_in_spend_logs",
-            "maximum_spend_logs_retention_period", "maximum_spend_logs_retention_interval", "user_api_key_cache_ttl",
-            "user_api_key_cache_max_size", "disable_reset_budget", "service_account_settings", "default_team_disabled",
-            "control_plane_url", "disable_adding_master_key_hash_to_db", "disable_master_key_return",
+            "maximum_spend_logs_retention_period", "maximum_spend_logs_retention_interval",
+            "user_api_key_cache_ttl", "user_api_key_cache_max_size", "disable_reset_budget",
+            "service_account_settings", "default_team_disabled", "control_plane_url",
+            "disable_adding_master_key_hash_to_db", "disable_master_key_return",
         ],
     ),
     unsupported(
         ENVOY_AUTH,
         &[
-            "custom_auth", "custom_auth_run_common_checks", "enable_jwt_auth", "litellm_jwtauth", "enable_oauth2_auth",
-            "enable_oauth2_proxy_auth", "allowed_routes", "public_routes", "admin_only_routes", "allowed_ips",
-            "use_x_forwarded_for", "role_permissions", "enforce_rbac",
+            "custom_auth", "custom_auth_run_common_checks", "enable_jwt_auth", "litellm_jwtauth",
+            "enable_oauth2_auth", "enable_oauth2_proxy_auth", "allowed_routes", "public_routes",
+            "admin_only_routes", "allowed_ips", "use_x_forwarded_for", "role_permissions", "enforce_rbac",
         ],
     ),
     unsupported(NO_UI, &["custom_sso", "ui_access_mode", "custom_ui_sso_sign_in_handler", "ui_*"]),
@@ -284,7 +293,10 @@ const GENERAL_SETTINGS: &[Row] = &[
     ),
     unsupported(
         ALERTS,
-        &["alerting", "alerting_threshold", "alert_types", "alerting_args", "alert_to_webhook_url", "spend_report_frequency"],
+        &[
+            "alerting", "alerting_threshold", "alert_types", "alerting_args", "alert_to_webhook_url",
+            "spend_report_frequency",
+        ],
     ),
     unsupported(
         "use `os.environ/NAME`",
@@ -295,7 +307,10 @@ const GENERAL_SETTINGS: &[Row] = &[
         "use Envoy's circuit breakers: max_requests on the cluster",
         &["max_parallel_requests", "global_max_parallel_requests", "max_in_flight_requests_per_worker"],
     ),
-    unsupported("usage is always asked for, and hidden from a client that did not ask", &["always_include_stream_usage"]),
+    unsupported(
+        "usage is always asked for, and hidden from a client that did not ask",
+        &["always_include_stream_usage"],
+    ),
     unsupported("Envoy resets the upstream when the client is gone", &["cancel_on_disconnect"]),
     unsupported("a fallback never leads to a model that the key may not use", &["enforce_fallback_model_access"]),
     unsupported("spend is always reserved", &["disable_budget_reservation"]),
@@ -307,11 +322,12 @@ const GENERAL_SETTINGS: &[Row] = &[
         LATER,
         &[
             "litellm_key_header_name", "enforce_user_param", "enforced_params", "reject_clientside_metadata_tags",
-            "user_header_name", "user_header_mappings", "completion_model", "embedding_model", "image_generation_model",
-            "moderation_model", "infer_model_from_keys", "token_rate_limit_type",
+            "user_header_name", "user_header_mappings", "completion_model", "embedding_model",
+            "image_generation_model", "moderation_model", "infer_model_from_keys", "token_rate_limit_type",
             "disable_retry_on_max_parallel_request_limit_error", "enforce_fallback_budget", "max_response_size_mb",
             "forward_client_headers_to_llm_api", "forward_openai_org_id", "sse_keepalive_ping_interval_seconds",
-            "coordination_redis", "otel", "disable_responses_id_security", "check_file_before_upload", "cost_tracking_settings",
+            "coordination_redis", "otel", "disable_responses_id_security", "check_file_before_upload",
+            "cost_tracking_settings",
         ],
     ),
 ];
