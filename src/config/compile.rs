@@ -68,7 +68,7 @@ fn config(root: &Node<'_>) -> Config {
     let master_key = master_key(&general);
     let keys = keys::keys(&tollgate, &names);
     let allow_anonymous = tollgate.at("allow_anonymous").flag().unwrap_or(false);
-    let has_keys = master_key.is_some() || !tollgate.at("keys").is_absent();
+    let has_keys = master_key.is_some() || !tollgate.at("keys").is_empty();
     if !has_keys && general.at("master_key").is_absent() && !allow_anonymous {
         root.fault::<()>(OPEN_RELAY);
     }

@@ -162,3 +162,22 @@ fn nonsense_is_a_fault_and_no_panic() {
         assert!(Config::compile(&document, Env::Strict(&env)).is_err(), "{document}");
     }
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_open_relay_has_to_be_asked_for() {
+    let rows = [
+        (json!({}), false),
+        (json!({"tollgate": {"keys": []}}), false),
+        (json!({"tollgate": {"allow_anonymous": false}}), false),
+        (json!({"tollgate": {"allow_anonymous": "true"}}), true),
+        (json!({"tollgate": {"keys": [{"key": "k"}]}}), true),
+        (json!({"general_settings": {"master_key": "k"}}), true),
+        (json!({"general_settings": {"master_key": ""}}), false),
+        (json!({"environment_variables": {"LITELLM_MASTER_KEY": "k"}}), true),
+        (json!({"environment_variables": {"LITELLM_MASTER_KEY": ""}}), false),
+    ];
+    for (mut document, is_served) in rows {
+        document["model_list"] = json!([{"model_name": "a", "litellm_params": {"model": "gpt-4o"}}]);
+        assert_eq!(Config::compile(&document, Env::Strict(&env)).is_ok(), is_served, "{document}");
+    }
+}
