@@ -25,6 +25,8 @@ mod keys;
 mod model;
 mod read;
 pub mod support;
+#[cfg(test)]
+mod tests;
 mod time;
 mod vendor;
 
