@@ -4,6 +4,7 @@
 
 pub mod load;
 pub mod render;
+mod run;
 pub mod yaml;
 
 use std::io::Write as _;
@@ -28,6 +29,8 @@ enum Action {
     Check(Check),
     /// Write the Envoy config that serves a LiteLLM config
     Render(Render),
+    /// Serve a config: check, render, start Envoy in the foreground, take up changes
+    Run(run::Run),
 }
 
 #[derive(Debug, clap::Args)]
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
     let done = match Command::parse().action {
         Action::Check(args) => check(&args),
         Action::Render(args) => render(&args),
+        Action::Run(args) => run::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
