@@ -24,6 +24,23 @@ impl Millis {
         Self(self.0.saturating_sub(earlier.0))
     }
 
+    /// This instant in UTC, `2026-11-23T04:05:06Z`.
+    ///
+    /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`
+    /// <https://howardhinnant.github.io/date_algorithms.html>, read 2026-11-23.
+    pub fn rfc3339(self) -> String {
+        let (days, secs) = (self.0 / 86_400_000, self.0 / 1000 % 86_400);
+        let shifted = days + 719_468;
+        let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        let year = year_of_era + era * 400 + u64::from(month <= 2);
+        format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", secs / 3600, secs / 60 % 60, secs % 60)
+    }
+
     /// Whole seconds, rounded up: what a `retry-after` header says.
     pub const fn secs_ceil(self) -> u64 {
         self.0.div_ceil(1000)
@@ -84,7 +101,7 @@ impl fmt::Display for PicoUsd {
 
 #[cfg(test)]
 mod tests {
-    use super::PicoUsd;
+    use super::{Millis, PicoUsd};
     use wasm_bindgen_test::wasm_bindgen_test;
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -94,5 +111,18 @@ mod tests {
         }
         assert_eq!(PicoUsd::from_usd(-1.0), None);
         assert_eq!(PicoUsd::from_usd(f64::NAN), None);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn instants_print_in_utc() {
+        for (secs, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_795_406_706, "2026-11-23T04:05:06Z"),
+            (4_102_444_800, "2100-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(Millis::from_secs(secs).rfc3339(), text);
+        }
     }
 }

@@ -1,5 +1,34 @@
-//! (skeleton)
-/// Prices.
-#[derive(Debug)] pub struct Price;
-/// Window.
-#[derive(Clone, Debug, PartialEq, Eq)] pub struct Window;
+//! What a request costs, and whether its principal (a key, a team, a user) may still spend it.
+//!
+//! - [`price`]: what a model's tokens cost; [`catalog`]: the price table that is compiled in.
+//! - [`window`]: when a budget starts anew.
+//! - [`estimate`]: what a request may cost, before anybody knows.
+//! - [`ledger`]: what a principal has spent and what its running requests may still spend.
+//!
+//! Nothing in here reads a clock or stores anything: the ledger's bytes come from the host's shared data and go back
+//! there by compare-and-swap.
+//!
+//! ## Why charge twice
+//!
+//! The true cost is known only when the answer ends. A budget that is charged only then lets a burst of parallel
+//! requests pass a nearly spent cap, each of them seeing the money that the others are about to spend; one that is
+//! charged by estimate alone drifts with every short answer. So admission *reserves* an estimate and the end of the
+//! exchange *settles* it: gives the estimate back and charges the truth.
+//!
+//! ## Why integers
+//!
+//! Money is counted in whole picodollars and saturates. A float loses cents once the sum is large, and a wrapped sum
+//! would hand a spent budget back to its owner.
+
+#![deny(clippy::arithmetic_side_effects)]
+
+pub mod catalog;
+pub mod estimate;
+pub mod ledger;
+pub mod price;
+pub mod window;
+
+pub use catalog::{Entry, lookup};
+pub use ledger::{Ledger, Refusal, Reservation};
+pub use price::{Price, Tier};
+pub use window::Window;

@@ -1,6 +1,34 @@
 //! LiteLLM's `config.yaml`, compiled: after [`Config::compile`] nothing in it can be wrong any more.
 //!
-//! Names are resolved, URLs parsed, prices looked up, keys digested; nobody re-checks.
+//! Names are resolved, URLs parsed, prices looked up, keys digested; nobody re-checks. The document comes as a JSON
+//! value, from a YAML file or from the protobuf `Struct` that Envoy hands to a filter. Nothing here reads files or the
+//! process's environment: see [`Env`].
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | `read` | a walk over the document that collects every fault, with its path |
+//! | `env` | `os.environ/NAME` |
+//! | `compile` | the document as a whole |
+//! | `model`, `vendor`, `header` | `model_list`: deployments, what `provider/model` implies, extra headers |
+//! | `group` | shares of the traffic, retries, fallbacks |
+//! | `keys`, `time` | `tollgate`: keys, teams, users, and when a key expires |
+//! | `support` | every LiteLLM key, and how far it is supported |
+
+mod compile;
+mod env;
+mod fault;
+mod group;
+mod header;
+mod keys;
+mod model;
+mod read;
+pub mod support;
+mod time;
+mod vendor;
+
+pub use compile::environment;
+pub use env::Env;
+pub use fault::Fault;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +55,13 @@ pub struct Config {
     pub max_request_bytes: u64,
     /// `general_settings.fail_closed_budget_enforcement`: refuse when the spend cannot be read.
     pub fail_closed: bool,
+}
+
+impl Config {
+    /// The position of the key with this digest.
+    pub fn key_of(&self, digest: &Digest) -> Option<usize> {
+        self.keys.iter().position(|key| key.digest == *digest)
+    }
 }
 
 /// SHA-256.
@@ -107,4 +142,9 @@ pub struct Budget {
     pub max: PicoUsd,
     /// `budget_duration`; `None`: the budget never starts anew.
     pub window: Option<Window>,
+}
+
+/// Lower-case hex digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

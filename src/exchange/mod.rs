@@ -1,1 +1,146 @@
-//! (skeleton)
+//! One request and its answer, as both roles see it.
+//!
+//! ```text
+//! gateway: Front::open -> Exchange::admit -> (reserve) ........................ response headers, body -> Exchange::settle
+//! attempt:                                   begin, body -> answered, chunk/held ^   (once per upstream attempt)
+//! ```
+//!
+//! ## Who holds what
+//!
+//! Envoy 1.40 crashes when a filter grows a body that is being held beyond the buffer limit. No limit is trusted here:
+//! the design leaves nothing to grow.
+//!
+//! - `gateway` holds the request until it is whole and never changes it.
+//! - `attempt` never holds a request: the new body is known before its first byte comes, so the headers go first, with
+//!   the right content-length.
+//! - `attempt` holds a whole answer only to read it, and lets it go as it came.
+//! - `gateway` writes what the client gets (translated answers, errors) into a body that is on its way, not held.
+//! - A stream is never held by anyone.
+//!
+//! ## Why every header is written anew
+//!
+//! Envoy keeps one header map for all attempts of a request, so whatever an attempt sets stays for the next one. An
+//! attempt therefore replaces the whole map by a function of the client's request and its own target: what is not
+//! put in cannot leak.
+
+mod admit;
+mod answer;
+mod attempt;
+mod front;
+mod headers;
+mod reply;
+mod settle;
+
+use std::rc::Rc;
+
+use crate::budget::Reservation;
+use crate::config::{Config, Deployment, Key};
+use crate::error::Error;
+use crate::openai::Request;
+use crate::provider::Upstream;
+use crate::routing::Step;
+use crate::units::Millis;
+
+pub use answer::{Answer, AnswerHead, Rewrite, local_error};
+pub use attempt::{HELD_BYTES_MAX, Heading, Start};
+pub use front::{Front, Opening};
+pub use headers::Headers;
+pub use reply::Reply;
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// The holder of the master key.
+    Master,
+    /// The holder of a virtual key: a position in [`Config::keys`].
+    Key(usize),
+    /// Anyone, where the config allows it.
+    Anonymous,
+}
+
+impl Caller {
+    /// The virtual key.
+    pub fn key(self, config: &Config) -> Option<&Key> {
+        match self {
+            Self::Key(i) => config.keys.get(i),
+            Self::Master | Self::Anonymous => None,
+        }
+    }
+
+    /// What records and metrics call the caller.
+    pub fn alias(self, config: &Config) -> &str {
+        match self {
+            Self::Master => "master",
+            Self::Anonymous => "anonymous",
+            Self::Key(_) => self.key(config).map_or("", |key| &key.alias),
+        }
+    }
+
+    /// Whether the caller may use this model group.
+    pub fn may_use(self, config: &Config, group: &str) -> bool {
+        let models = self.key(config).and_then(|key| key.models.as_ref());
+        models.is_none_or(|models| models.iter().any(|model| model == group))
+    }
+}
+
+/// An attempt that was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its place in the plan.
+    pub step: Step,
+    /// The provider's status; `None` where it never answered.
+    pub status: Option<u16>,
+}
+
+/// A request that was admitted.
+#[derive(Debug)]
+pub struct Exchange {
+    config: Rc<Config>,
+    caller: Caller,
+    request: Request,
+    /// The client's headers that go upstream.
+    originals: Vec<(&'static str, Vec<u8>)>,
+    plan: Vec<Step>,
+    /// The first attempt, made at admission because its faults are the client's.
+    first: Option<Upstream>,
+    /// The body of the attempt under way, until it is sent.
+    body: Option<Vec<u8>>,
+    attempts: Vec<Attempt>,
+    answer: Answer,
+    reservation: Option<Reservation>,
+    started: Millis,
+    first_byte: Option<Millis>,
+}
+
+impl Exchange {
+    /// The attempt under way, or the last one.
+    fn attempt(&self) -> Option<&Attempt> {
+        self.attempts.last()
+    }
+
+    /// The deployment of the attempt under way, or of the first one to come.
+    pub fn deployment(&self) -> Option<&Deployment> {
+        let step = self.attempt().map(|attempt| attempt.step).or_else(|| self.plan.first().copied())?;
+        self.config.deployments.get(step.deployment)
+    }
+
+    /// The model group that the client asked for.
+    pub fn model_group(&self) -> &str {
+        &self.request.model
+    }
+
+    /// How many groups were given up.
+    pub fn fallbacks(&self) -> u32 {
+        self.attempt().map_or(0, |attempt| attempt.step.fallbacks)
+    }
+
+    /// The attempts so far.
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.attempts
+    }
+
+    /// The error of the answer, if it is one.
+    pub fn error(&self) -> Option<&Error> {
+        self.answer.error()
+    }
+}

@@ -26,6 +26,14 @@ impl Endpoint {
         }
     }
 
+    /// Whether the answer is generated text, which costs output tokens.
+    pub const fn generates(self) -> bool {
+        match self {
+            Self::ChatCompletions | Self::Completions => true,
+            Self::Embeddings => false,
+        }
+    }
+
     /// The member that a body must have, with the shapes it may take.
     const fn required(self) -> (&'static str, &'static [Shape]) {
         match self {

@@ -136,15 +136,15 @@ impl Target {
         }
     }
 
-    /// Reads a whole successful answer of this target.
+    /// Reads a whole successful answer of this target; `now_secs` is Unix time for the `created` field.
     ///
     /// # Errors
     ///
     /// `BadUpstream`: the answer makes no sense.
-    pub fn response(&self, request: &Request, body: &[u8]) -> Result<Answer, Error> {
+    pub fn response(&self, request: &Request, now_secs: u64, body: &[u8]) -> Result<Answer, Error> {
         match self.provider {
-            Provider::OpenAi => Ok(openai::response(body)),
-            Provider::Anthropic => anthropic::response(request, self, body),
+            Provider::OpenAi => openai::response(body),
+            Provider::Anthropic => anthropic::response(request, self, now_secs, body),
         }
     }
 

@@ -1,1 +1,7 @@
-//! (skeleton)
+//! What is told about a request: the record of its end, and the counters. Never a prompt, an answer or a key.
+
+pub mod metric;
+pub mod record;
+
+pub use metric::Metric;
+pub use record::{ErrorCode, Record, UsageSource};

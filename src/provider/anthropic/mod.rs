@@ -10,6 +10,6 @@ impl Stream {
     pub fn tally(&self) -> &Tally { &self.0 }
 }
 pub fn request(_request: &Request, _target: &Target) -> Result<Upstream, Error> { Err(Error::new(Kind::Internal, "skeleton")) }
-pub fn response(_request: &Request, _target: &Target, _body: &[u8]) -> Result<Answer, Error> { Ok(Answer::default()) }
+pub fn response(_request: &Request, _target: &Target, _now_secs: u64, _body: &[u8]) -> Result<Answer, Error> { Ok(Answer::default()) }
 pub fn check(_request: &Request, _target: &Target) -> Result<(), Error> { Ok(()) }
 pub fn error(_status: u16, _body: &[u8]) -> Error { Error::new(Kind::Internal, "skeleton") }

@@ -1,14 +1,11 @@
-//! (skeleton)
-use super::{Answer, Tally, Target, Upstream};
-use crate::error::{Error, Kind};
-use crate::openai::Request;
-#[derive(Debug, Default)] pub struct Stream(Tally);
-impl Stream {
-    pub fn new(_request: &Request) -> Self { Self::default() }
-    pub fn push(&mut self, _bytes: &[u8], _out: &mut Vec<u8>) -> super::Pass { super::Pass::Unchanged }
-    pub fn finish(&mut self, _out: &mut Vec<u8>) {}
-    pub fn tally(&self) -> &Tally { &self.0 }
-}
-pub fn request(_request: &Request, _target: &Target) -> Result<Upstream, Error> { Err(Error::new(Kind::Internal, "skeleton")) }
-pub fn response(_body: &[u8]) -> Answer { Answer::default() }
-pub fn error(_status: u16, _body: &[u8]) -> Error { Error::new(Kind::Internal, "skeleton") }
+//! OpenAI's own language: the body is spliced, never written anew, and answers pass through as they are.
+
+mod error;
+mod request;
+mod response;
+mod stream;
+
+pub use error::error;
+pub use request::request;
+pub use response::{Tail, response};
+pub use stream::Stream;

@@ -1,0 +1,170 @@
+//! What a request may cost, before anybody knows: the size of the reservation that admission makes.
+//!
+//! The gateway has no tokenizer: one for every vendor is megabytes of tables, and a reservation need not be exact, since
+//! settlement replaces it by the truth. It must only be cheap and, for ordinary requests, not too small.
+//!
+//! # Limits
+//!
+//! - Text is counted at four bytes a token. English prose has about that; code and Chinese about three bytes a token,
+//!   so they are counted a quarter too low; text made to be dense in tokens can reach one byte a token, and be counted
+//!   four times too low. `\uXXXX` escapes are counted too high, up to six times.
+//! - The JSON around a text counts as text. It pays for the tokens that a vendor adds to each message.
+//! - A picture counts as [`IMAGE_TOKENS`], whatever its size, if it is a `data:` URL: up to four times too low. One behind
+//!   an `https:` URL counts as the text of its URL. Other files and audio in base64 count as text, which is far too high.
+
+use memchr::{memchr, memmem};
+
+use super::Price;
+use crate::openai::{Endpoint, Request};
+use crate::units::PicoUsd;
+
+/// The tokens of a picture whose size is not known: what one large picture costs with most vendors.
+///
+/// Source: Together AI, "Vision" <https://docs.together.ai/docs/vision-overview>, read 2026-11-23: 1,601 tokens for each tile of
+/// 560 pixels, at most four of them. GPT-4.1's rule, as second-hand tables give it, is at most 1,536.
+pub const IMAGE_TOKENS: u64 = 1600;
+
+/// The longest answer of a model of which nobody says how much it can answer.
+pub const DEFAULT_OUTPUT_TOKENS: u64 = 4096;
+
+/// The tokens of a text of this length: four bytes each, rounded up, which is OpenAI's rule of thumb for English.
+pub const fn tokens_in_bytes(bytes: u64) -> u64 {
+    bytes.div_ceil(4)
+}
+
+/// The tokens of a request's prompt and tools.
+pub fn prompt_tokens(request: &Request) -> u64 {
+    let values = request.index.members().iter().filter(|member| PROMPT.contains(&member.key.as_str()));
+    values.fold(0, |sum: u64, member| {
+        let value = request.body.get(member.value.clone()).unwrap_or_default();
+        sum.saturating_add(tokens_in(value))
+    })
+}
+
+/// The most tokens that the answers to a request can have; `model_max` is the model's own bound on one.
+///
+/// A request that sets no bound of its own may take all of the model's, and one that asks for `n` answers `n` times that.
+pub fn output_tokens(request: &Request, model_max: Option<u64>) -> u64 {
+    match request.endpoint {
+        Endpoint::Embeddings => 0,
+        Endpoint::ChatCompletions | Endpoint::Completions => {
+            let one = match (request.max_output_tokens, model_max) {
+                (Some(asked), Some(max)) => asked.min(max),
+                (Some(only), None) | (None, Some(only)) => only,
+                (None, None) => DEFAULT_OUTPUT_TOKENS,
+            };
+            one.saturating_mul(answers(request))
+        }
+    }
+}
+
+/// The most that a prompt and an answer of these lengths can cost: all tokens at the dearest rate of their side.
+pub fn worst_cost(price: &Price, prompt_tokens: u64, max_output_tokens: u64) -> PicoUsd {
+    price.ceiling(prompt_tokens, max_output_tokens)
+}
+
+fn answers(request: &Request) -> u64 {
+    let count = |key| request.index.read::<u64>(&request.body, key).ok().flatten().unwrap_or(1);
+    count("n").max(count("best_of")).clamp(1, MOST_ANSWERS)
+}
+
+/// The tokens of a JSON value, every byte of which is looked at once.
+fn tokens_in(mut value: &[u8]) -> u64 {
+    let finder = memmem::Finder::new(IMAGE_URL);
+    let (mut text, mut images) = (0_u64, 0_u64);
+    while images < MOST_IMAGES {
+        let Some(at) = finder.find(value) else { break };
+        let (before, url) = value.split_at(at.saturating_add(IMAGE_URL.len()));
+        text = text.saturating_add(before.len() as u64);
+        images = images.saturating_add(1);
+        value = memchr(b'"', url).and_then(|end| url.get(end..)).unwrap_or_default();
+    }
+    let text = text.saturating_add(value.len() as u64);
+    tokens_in_bytes(text).saturating_add(images.saturating_mul(IMAGE_TOKENS))
+}
+
+/// The members that a model reads.
+const PROMPT: [&str; 6] = ["messages", "prompt", "suffix", "input", "tools", "functions"];
+const IMAGE_URL: &[u8] = b"\"data:image/";
+/// Pictures that are told from text in one member. No vendor takes more.
+const MOST_IMAGES: u64 = 1000;
+/// OpenAI's bound on `n`.
+const MOST_ANSWERS: u64 = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        DEFAULT_OUTPUT_TOKENS, IMAGE_TOKENS, MOST_IMAGES, output_tokens, prompt_tokens, tokens_in_bytes, worst_cost,
+    };
+    use crate::budget::Price;
+    use crate::openai::{Endpoint, Request};
+    use crate::units::PicoUsd;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    fn request(endpoint: Endpoint, body: &str) -> Request {
+        Request::parse(endpoint, body.as_bytes().to_vec()).unwrap()
+    }
+
+    fn chat(members: &str) -> Request {
+        request(Endpoint::ChatCompletions, &format!(r#"{{"model":"m",{members}}}"#))
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn four_bytes_are_a_token() {
+        for (bytes, tokens) in [(0, 0), (1, 1), (4, 1), (5, 2), (u64::MAX, u64::MAX / 4 + 1)] {
+            assert_eq!(tokens_in_bytes(bytes), tokens);
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_the_model_reads_is_counted_and_nothing_else() {
+        let rows = [
+            (chat(r#""messages":[]"#), 1),
+            (chat(r#""messages":[],"user":"0123456789","metadata":{"a":"0123456789"}"#), 1),
+            (chat(r#""messages":["0123"],"tools":[{"a":"b"}]"#), 2 + 3),
+            (request(Endpoint::Completions, r#"{"model":"m","prompt":"012345678901"}"#), 4),
+            (request(Endpoint::Embeddings, r#"{"model":"m","input":["01","23"]}"#), 3),
+        ];
+        for (request, tokens) in rows {
+            assert_eq!(prompt_tokens(&request), tokens, "{}", String::from_utf8_lossy(&request.body));
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_picture_is_not_text() {
+        let picture = |bytes: usize| format!(r#"{{"url":"data:image/png;base64,{}"}}"#, "A".repeat(bytes));
+        let tokens = |pictures: &[String]| prompt_tokens(&chat(&format!(r#""messages":[{}]"#, pictures.join(","))));
+        let one = tokens(&[picture(1_000_000)]);
+        assert_eq!(one, tokens(&[picture(1)]));
+        assert!((IMAGE_TOKENS..IMAGE_TOKENS + 20).contains(&one), "{one}");
+        let three = tokens(&[picture(1000), picture(1000), picture(1000)]);
+        assert!((3 * IMAGE_TOKENS..3 * IMAGE_TOKENS + 50).contains(&three), "{three}");
+        let many = tokens(&vec![picture(1); MOST_IMAGES as usize + 500]);
+        assert!((MOST_IMAGES * IMAGE_TOKENS..(MOST_IMAGES + 20) * IMAGE_TOKENS).contains(&many), "{many}");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn an_answer_is_bounded_by_the_request_and_the_model() {
+        let rows = [
+            ("", None, DEFAULT_OUTPUT_TOKENS),
+            ("", Some(100), 100),
+            (r#","max_tokens":7"#, None, 7),
+            (r#","max_tokens":700"#, Some(100), 100),
+            (r#","max_tokens":7,"n":3"#, Some(100), 21),
+            (r#","max_tokens":7,"n":0"#, None, 7),
+            (r#","max_tokens":1,"n":18446744073709551615"#, None, 128),
+            (r#","max_tokens":1,"n":"x""#, None, 1),
+        ];
+        for (members, max, tokens) in rows {
+            assert_eq!(output_tokens(&chat(&format!(r#""messages":[]{members}"#)), max), tokens, "{members}");
+        }
+        assert_eq!(output_tokens(&request(Endpoint::Embeddings, r#"{"model":"m","input":"a"}"#), Some(9)), 0);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_worst_cost_takes_the_dearest_rates() {
+        let price = Price { cached: PicoUsd(1), cache_write: PicoUsd(12), ..Price::flat(PicoUsd(10), PicoUsd(50)) };
+        assert_eq!(worst_cost(&price, 100, 10), PicoUsd(1200 + 500));
+        assert_eq!(worst_cost(&price, u64::MAX, u64::MAX), PicoUsd(u64::MAX));
+    }
+}

@@ -1,0 +1,115 @@
+//! The document as a whole.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::env::Env;
+use super::fault::Fault;
+use super::model::{self, Defaults};
+use super::read::{Node, Reader};
+use super::{Config, Digest, group, keys};
+use crate::units::Millis;
+
+/// LiteLLM's documented default.
+const TIMEOUT: Millis = Millis::from_secs(600);
+
+/// LiteLLM's default in code.
+const NUM_RETRIES: u32 = 2;
+
+/// DESIGN's choice for a spent budget.
+const BUDGET_EXCEEDED_STATUS: u64 = 429;
+
+/// The longest request body unless the config says otherwise: chats with a few inlined images fit.
+const MAX_REQUEST_MB: f64 = 32.0;
+
+/// LiteLLM's megabyte.
+const BYTES_PER_MB: f64 = 1_048_576.0;
+
+impl Config {
+    /// Compiles a `config.yaml`, which a YAML parser or a protobuf `Struct` has made a JSON value.
+    ///
+    /// # Errors
+    ///
+    /// Every fault, in the order of the sections; none quotes a secret.
+    pub fn compile(document: &Value, env: Env<'_>) -> Result<Self, Vec<Fault>> {
+        let reader = Reader::new(document, env);
+        let config = config(&reader.root());
+        let faults = reader.faults();
+        if faults.is_empty() { Ok(config) } else { Err(faults) }
+    }
+}
+
+/// The names of the environment variables that `document` needs, for Envoy's `host_env_keys`.
+///
+/// Those that only keys without support refer to are left out: the filter sees no secret that it has no use for.
+pub fn environment(document: &Value) -> BTreeSet<String> {
+    let reader = Reader::new(document, Env::Lenient(&|_| None));
+    config(&reader.root());
+    reader.variables.into_asked()
+}
+
+/// A config for which no fault was recorded, or one that must not be served.
+fn config(root: &Node<'_>) -> Config {
+    let [router, litellm, general, tollgate] =
+        ["router_settings", "litellm_settings", "general_settings", "tollgate"].map(|key| root.section(key));
+    let model_list = root.at("model_list");
+    let entries = model::entries(&model_list, &defaults(&router, &litellm));
+    let num_retries = [&router, &litellm].map(model::retries).into_iter().flatten().next().unwrap_or(NUM_RETRIES);
+    let (deployments, mut groups) = group::groups(entries, num_retries);
+    let mut names = model::group_names(&model_list);
+    names.extend(groups.keys().cloned());
+    group::fall_back(&mut groups, &names, [&router, &litellm]);
+    let master_key = master_key(&general);
+    let keys = keys::keys(&tollgate, &names);
+    let allow_anonymous = tollgate.at("allow_anonymous").flag().unwrap_or(false);
+    let has_keys = master_key.is_some() || !tollgate.at("keys").is_absent();
+    if !has_keys && general.at("master_key").is_absent() && !allow_anonymous {
+        root.fault::<()>(
+            "expected general_settings.master_key, tollgate.keys or tollgate.allow_anonymous: true, found none of them: \
+             anyone could spend",
+        );
+    }
+    Config {
+        deployments,
+        groups,
+        master_key,
+        keys,
+        allow_anonymous,
+        budget_exceeded_status: budget_exceeded_status(&litellm),
+        max_request_bytes: max_request_bytes(&general),
+        fail_closed: general.at("fail_closed_budget_enforcement").flag().unwrap_or(false),
+    }
+}
+
+fn defaults(router: &Node<'_>, litellm: &Node<'_>) -> Defaults {
+    let timeouts = [router.at("timeout").seconds(), litellm.at("request_timeout").seconds()];
+    Defaults {
+        timeout: timeouts.into_iter().flatten().next().unwrap_or(TIMEOUT),
+        drop_params: litellm.at("drop_params").flag().unwrap_or(false),
+    }
+}
+
+/// `general_settings.master_key`, else the variable that LiteLLM reads.
+fn master_key(general: &Node<'_>) -> Option<Digest> {
+    let node = general.at("master_key");
+    if !node.is_absent() {
+        return node.secret().map(|key| keys::digest(&key));
+    }
+    let key = general.reader.variables.value("LITELLM_MASTER_KEY")?;
+    Some(keys::digest(&crate::secret::Secret::new(key)))
+}
+
+fn budget_exceeded_status(litellm: &Node<'_>) -> u16 {
+    let status = litellm.at("budget_exceeded_status_code").integer(400, 599).unwrap_or(BUDGET_EXCEEDED_STATUS);
+    u16::try_from(status).unwrap_or(u16::MAX)
+}
+
+fn max_request_bytes(general: &Node<'_>) -> u64 {
+    let node = general.at("max_request_size_mb");
+    let megabytes = match node.number() {
+        Some(0.0) => node.expected("a number of megabytes, more than zero"),
+        megabytes => megabytes,
+    };
+    (megabytes.unwrap_or(MAX_REQUEST_MB) * BYTES_PER_MB).round() as u64
+}

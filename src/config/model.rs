@@ -1,0 +1,204 @@
+//! `model_list`: each entry to a [`Deployment`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest as _, Sha256};
+
+use super::env::reference;
+use super::read::{MAX_INTEGER, Node};
+use super::vendor::{self, Base, Vendor};
+use super::{Address, Deployment, header, hex};
+use crate::budget::{self, Price};
+use crate::provider::Target;
+use crate::units::Millis;
+
+/// What a deployment takes from the rest of the config.
+pub(super) struct Defaults {
+    pub(super) timeout: Millis,
+    pub(super) drop_params: bool,
+}
+
+/// A deployment, and what its group makes of it.
+pub(super) struct Entry {
+    pub(super) deployment: Deployment,
+    /// `weight`, `rpm`, `tpm`.
+    pub(super) shares: [Option<f64>; 3],
+    pub(super) num_retries: Option<u32>,
+}
+
+/// The most retries that a config may ask for: a plan is held for as long as its request.
+pub(super) const MAX_RETRIES: u64 = 100;
+
+/// The names of all model groups as typed, also of those whose deployments have faults.
+pub(super) fn group_names(list: &Node<'_>) -> BTreeSet<String> {
+    list.list().iter().filter_map(|item| item.get("model_name")?.as_str()).map(str::to_owned).collect()
+}
+
+/// The deployments of `model_list` without those that have faults.
+pub(super) fn entries(list: &Node<'_>, defaults: &Defaults) -> Vec<Entry> {
+    let items = list.items();
+    if items.is_empty() {
+        list.fault::<()>("expected at least one deployment");
+    }
+    let mut ids = Ids::default();
+    items.iter().filter_map(|item| entry(item, defaults, &mut ids)).collect()
+}
+
+/// Reads all of an entry before it gives up, so that every fault is found.
+fn entry(node: &Node<'_>, defaults: &Defaults, ids: &mut Ids) -> Option<Entry> {
+    let (params, info) = (node.required_section("litellm_params"), node.section("model_info"));
+    let model_group = group_name(&node.at("model_name"));
+    let shares = ["weight", "rpm", "tpm"].map(|key| params.at(key).number());
+    let num_retries = retries(&params);
+    let timeout = params.at("timeout").seconds().unwrap_or(defaults.timeout);
+    let drop_params = params.at("drop_params").flag().unwrap_or(defaults.drop_params);
+    let given_id = info.at("id").name();
+    let cluster = cluster_name(&info.at("cluster"));
+    let model = params.reads().then(|| vendor::model(&params)).flatten();
+    let facts = Facts::read(&params, &info, model.as_ref());
+    let base = model.as_ref().and_then(|(vendor, _)| vendor::base(&params, vendor));
+    let (target, address) = target(&params, model, base, drop_params, &facts)?;
+    let model_group = model_group?;
+    let id = ids.assign(&info, given_id, &identity(&params, &model_group, &target, &address))?;
+    let cluster = cluster.unwrap_or_else(|| address.cluster());
+    let Facts { price, max_input_tokens, mode, .. } = facts;
+    #[rustfmt::skip]
+    let deployment =
+        Deployment { id, model_group, target, cluster, address, weight: 1, timeout, price, max_input_tokens, mode };
+    Some(Entry { deployment, shares, num_retries })
+}
+
+fn target(
+    params: &Node<'_>,
+    model: Option<(&'static Vendor, String)>,
+    base: Option<Base>,
+    drop_params: bool,
+    facts: &Facts,
+) -> Option<(Target, Address)> {
+    let vendor = model.as_ref().map(|(vendor, _)| *vendor);
+    let api_key = vendor.and_then(|vendor| vendor::credential(params, vendor, base.as_ref()));
+    let extra_headers = header::headers(params, vendor.map(|vendor| vendor.language));
+    let ((vendor, model), base) = (model?, base?);
+    let target = Target {
+        provider: vendor.language,
+        provider_name: vendor.prefix.to_owned(),
+        model,
+        authority: base.authority,
+        base_path: base.path,
+        api_key,
+        max_output_tokens: facts.max_output_tokens,
+        supports_reasoning: facts.supports_reasoning,
+        supports_response_schema: facts.supports_response_schema,
+        drop_params,
+        extra_headers,
+    };
+    Some((target, base.address))
+}
+
+fn group_name(node: &Node<'_>) -> Option<String> {
+    let name = node.required_name()?;
+    if name.contains('*') { node.fault("wildcards are not supported yet: list each model") } else { Some(name) }
+}
+
+/// `num_retries` of a section.
+pub(super) fn retries(section: &Node<'_>) -> Option<u32> {
+    section.at("num_retries").integer(0, MAX_RETRIES).and_then(|n| u32::try_from(n).ok())
+}
+
+fn cluster_name(node: &Node<'_>) -> Option<String> {
+    let name = node.name()?;
+    if name.chars().all(|c| c.is_ascii_graphic()) { Some(name) } else { node.expected("the name of an Envoy cluster") }
+}
+
+impl Address {
+    /// The name of the cluster that `render` makes for this address: `tollgate_https_api.openai.com_443`.
+    pub fn cluster(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        let host = self.host.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
+        format!("tollgate_{scheme}_{host}_{}", self.port)
+    }
+}
+
+/// What is known about a model: the catalog's row, with `model_info` and `litellm_params` over it.
+#[derive(Default)]
+struct Facts {
+    price: Option<Price>,
+    mode: String,
+    max_input_tokens: Option<u64>,
+    max_output_tokens: Option<u64>,
+    supports_reasoning: bool,
+    supports_response_schema: bool,
+}
+
+impl Facts {
+    fn read(params: &Node<'_>, info: &Node<'_>, model: Option<&(&Vendor, String)>) -> Self {
+        let row = catalog(&info.at("base_model"), model);
+        let facts = row.map_or_else(Self::default, |row| Self {
+            price: row.price,
+            mode: row.mode,
+            max_input_tokens: row.max_input_tokens,
+            max_output_tokens: row.max_output_tokens,
+            supports_reasoning: row.supports_reasoning,
+            supports_response_schema: row.supports_response_schema,
+        });
+        let tokens = |key: &str| info.at(key).integer(1, MAX_INTEGER);
+        let legacy = tokens("max_tokens");
+        Self {
+            price: priced(params, priced(info, facts.price)),
+            mode: info.at("mode").name().unwrap_or(facts.mode),
+            max_input_tokens: tokens("max_input_tokens").or(facts.max_input_tokens),
+            max_output_tokens: tokens("max_output_tokens").or(legacy).or(facts.max_output_tokens),
+            supports_reasoning: info.at("supports_reasoning").flag().unwrap_or(facts.supports_reasoning),
+            supports_response_schema: info
+                .at("supports_response_schema")
+                .flag()
+                .unwrap_or(facts.supports_response_schema),
+        }
+    }
+}
+
+fn catalog(base_model: &Node<'_>, model: Option<&(&Vendor, String)>) -> Option<budget::Entry> {
+    let base_model = base_model.name();
+    let (vendor, model) = model?;
+    let by_base = base_model.and_then(|base_model| match base_model.split_once('/') {
+        Some((prefix, name)) => budget::lookup(prefix, name),
+        None => budget::lookup(vendor.prefix, &base_model),
+    });
+    by_base.or_else(|| budget::lookup(vendor.prefix, model))
+}
+
+/// `base` with the price fields of `section` over it.
+fn priced(section: &Node<'_>, base: Option<Price>) -> Option<Price> {
+    let Some(fields) = section.object() else { return base };
+    match Price::from_params(fields, base) {
+        Ok(price) => price,
+        Err(field) => section.at(&field).expected("a price in USD, zero or more"),
+    }
+}
+
+/// The ids given so far.
+#[derive(Default)]
+struct Ids {
+    taken: BTreeSet<String>,
+    twins: BTreeMap<String, u64>,
+}
+
+impl Ids {
+    /// `given`, or 16 hex digits made from `identity`; entries that are the same but for their secrets are counted.
+    fn assign(&mut self, info: &Node<'_>, given: Option<String>, identity: &str) -> Option<String> {
+        let id = given.unwrap_or_else(|| {
+            let twin = self.twins.entry(identity.to_owned()).or_default();
+            *twin = twin.saturating_add(1);
+            hex(&Sha256::digest(format!("{identity}{twin}"))).chars().take(16).collect()
+        });
+        if self.taken.insert(id.clone()) { Some(id) } else { info.at("id").fault("expected an id of its own, found one that another deployment has") }
+    }
+}
+
+/// What makes a deployment this one, without secrets: the name of its variable stands for a credential.
+fn identity(params: &Node<'_>, model_group: &str, target: &Target, address: &Address) -> String {
+    let Address { tls, host, port } = address;
+    let Target { provider_name, model, base_path, .. } = target;
+    let variable = reference(params.at("api_key").typed()).unwrap_or_default();
+    format!("{model_group}\n{provider_name}\n{model}\n{tls} {host} {port}\n{base_path}\n{variable}\n")
+}

@@ -1,0 +1,251 @@
+//! A walk over the document that collects faults and goes on.
+//!
+//! Every reader returns `None` for what is absent and for what is wrong; in the second case it has recorded a fault.
+//! Values are read as LiteLLM reads them: a protobuf `Struct` makes every number a double, and environment variables
+//! are text, so `50`, `50.0` and `"50"` are the same number and `"true"` is a bool.
+
+use std::cell::RefCell;
+
+use serde_json::{Map, Value};
+
+use super::env::{Env, Variables, reference};
+use super::fault::Fault;
+use crate::secret::Secret;
+use crate::units::{Millis, PicoUsd};
+
+static ABSENT: Value = Value::Null;
+
+/// The largest whole number that a double holds exactly.
+pub(super) const MAX_INTEGER: u64 = 1 << 53;
+
+/// One reading of a document.
+pub(super) struct Reader<'a> {
+    document: &'a Value,
+    pub(super) variables: Variables<'a>,
+    faults: RefCell<Vec<Fault>>,
+}
+
+/// A place in the document, which may be empty.
+#[derive(Clone)]
+pub(super) struct Node<'a> {
+    pub(super) reader: &'a Reader<'a>,
+    path: String,
+    value: &'a Value,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(document: &'a Value, env: Env<'a>) -> Self {
+        Self { document, variables: Variables::new(document, env), faults: RefCell::default() }
+    }
+
+    pub(super) fn root(&'a self) -> Node<'a> {
+        Node { reader: self, path: String::new(), value: self.document }.map()
+    }
+
+    /// The faults so far, in the order of reading.
+    pub(super) fn faults(&self) -> Vec<Fault> {
+        self.faults.borrow().clone()
+    }
+}
+
+impl<'a> Node<'a> {
+    /// The member `key`, whatever it is.
+    pub(super) fn at(&self, key: &str) -> Self {
+        let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
+        Self { path, value: self.value.get(key).unwrap_or(&ABSENT), ..*self }
+    }
+
+    /// The member `key`, which is a mapping or absent.
+    pub(super) fn section(&self, key: &str) -> Self {
+        self.at(key).map()
+    }
+
+    /// The member `key`, which is a mapping.
+    pub(super) fn required_section(&self, key: &str) -> Self {
+        let section = self.at(key);
+        if section.is_absent() {
+            section.expected::<()>("a mapping");
+        }
+        section.map()
+    }
+
+    /// Whether this is a mapping, which members can be required of.
+    pub(super) fn reads(&self) -> bool {
+        self.value.is_object()
+    }
+
+    /// The items of this list; none when it is absent.
+    pub(super) fn items(&self) -> Vec<Self> {
+        if !matches!(self.value, Value::Null | Value::Array(_)) {
+            self.expected::<()>("a list");
+        }
+        let item = |(i, value)| Self { path: format!("{}[{i}]", self.path), value, ..*self };
+        self.list().iter().enumerate().map(item).collect()
+    }
+
+    /// The members of this mapping; none when it is absent.
+    pub(super) fn members(&self) -> Vec<(&'a str, Self)> {
+        let map = self.clone().map().value.as_object();
+        map.into_iter().flatten().map(|(key, _)| (key.as_str(), self.at(key))).collect()
+    }
+
+    /// The mapping as typed, `None` when it is absent.
+    pub(super) fn object(&self) -> Option<&'a Map<String, Value>> {
+        self.value.as_object()
+    }
+
+    /// The list as typed, empty when there is none.
+    pub(super) fn list(&self) -> &'a [Value] {
+        self.value.as_array().map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn is_absent(&self) -> bool {
+        self.value.is_null()
+    }
+
+    /// The string as typed, references unresolved: what a message may quote where a name is expected.
+    pub(super) fn typed(&self) -> &'a str {
+        self.value.as_str().unwrap_or_default()
+    }
+
+    /// A string.
+    pub(super) fn text(&self) -> Option<String> {
+        match self.value {
+            Value::Null => None,
+            Value::String(text) => match reference(text) {
+                Some(name) => self.variable(name),
+                None => Some(text.clone()),
+            },
+            _ => self.expected("a string"),
+        }
+    }
+
+    /// A string or whole number without control characters that is not empty: a name for headers and records.
+    pub(super) fn name(&self) -> Option<String> {
+        let text = match self.value {
+            Value::Number(number) => whole(number.as_f64()?)?.to_string(),
+            _ => self.text()?,
+        };
+        if text.trim().is_empty() {
+            return self.fault("expected a name, found an empty string");
+        }
+        if text.chars().any(char::is_control) {
+            return self.fault("expected a name, found control characters");
+        }
+        Some(text)
+    }
+
+    /// A name that must be there.
+    pub(super) fn required_name(&self) -> Option<String> {
+        if self.is_absent() { self.expected("a name") } else { self.name() }
+    }
+
+    /// A list of names; `None` when it is absent.
+    pub(super) fn names(&self) -> Option<Vec<String>> {
+        (!self.is_absent()).then(|| self.items().iter().filter_map(Self::required_name).collect())
+    }
+
+    /// A credential, not empty.
+    pub(super) fn secret(&self) -> Option<Secret> {
+        let placeholder = reference(self.typed())
+            .filter(|name| self.reader.variables.value(name).is_none())
+            .and_then(|name| self.reader.variables.placeholder(name));
+        let text = placeholder.or_else(|| self.text())?;
+        if text.trim().is_empty() {
+            return self.fault("expected a credential, found an empty string");
+        }
+        Some(Secret::new(text))
+    }
+
+    /// A bool.
+    pub(super) fn flag(&self) -> Option<bool> {
+        match self.value {
+            Value::Bool(flag) => return Some(*flag),
+            Value::String(_) => {}
+            Value::Null => return None,
+            _ => return self.expected("true or false"),
+        }
+        match self.text()?.to_ascii_lowercase().as_str() {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => self.expected("true or false"),
+        }
+    }
+
+    /// A whole number in `low..=high`.
+    pub(super) fn integer(&self, low: u64, high: u64) -> Option<u64> {
+        let what = if (low, high) == (0, MAX_INTEGER) {
+            "a whole number".to_owned()
+        } else {
+            format!("a whole number in {low}..={high}")
+        };
+        self.scalar(&what, |n| whole(n).filter(|n| (low..=high).contains(n)))
+    }
+
+    /// A number, zero or more.
+    pub(super) fn number(&self) -> Option<f64> {
+        self.scalar("a number, zero or more", |n| (n >= 0.0).then_some(n))
+    }
+
+    /// A duration in seconds, longer than nothing.
+    pub(super) fn seconds(&self) -> Option<Millis> {
+        self.scalar("a number of seconds, more than zero", |n| {
+            let millis = (n * 1000.0).ceil();
+            (millis >= 1.0).then_some(Millis(millis as u64))
+        })
+    }
+
+    /// An amount of US dollars.
+    pub(super) fn usd(&self) -> Option<PicoUsd> {
+        self.scalar("an amount of USD, zero or more", PicoUsd::from_usd)
+    }
+
+    /// Records that `what` was expected here.
+    pub(super) fn expected<T>(&self, what: &str) -> Option<T> {
+        self.fault(format!("expected {what}, found {}", self.found()))
+    }
+
+    /// Records a fault here.
+    pub(super) fn fault<T>(&self, message: impl Into<String>) -> Option<T> {
+        self.reader.faults.borrow_mut().push(Fault { path: self.path.clone(), message: message.into() });
+        None
+    }
+
+    fn map(self) -> Self {
+        if !matches!(self.value, Value::Null | Value::Object(_)) {
+            self.expected::<()>("a mapping");
+        }
+        self
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        let value = self.reader.variables.value(name);
+        value.or_else(|| self.fault(format!("expected the environment variable `{name}`, which is not set")))
+    }
+
+    fn scalar<T>(&self, what: &str, read: impl Fn(f64) -> Option<T>) -> Option<T> {
+        let number = match self.value {
+            Value::Null => return None,
+            Value::Number(number) => number.as_f64(),
+            Value::String(_) => self.text()?.trim().parse().ok(),
+            _ => None,
+        };
+        number.filter(|n: &f64| n.is_finite()).and_then(read).or_else(|| self.expected(what))
+    }
+
+    /// A word for the value; strings are not quoted, they may be credentials in the wrong place.
+    fn found(&self) -> String {
+        match self.value {
+            Value::Null => "nothing".to_owned(),
+            Value::Bool(flag) => flag.to_string(),
+            Value::Number(number) => number.to_string(),
+            Value::String(_) => "a string".to_owned(),
+            Value::Array(_) => "a list".to_owned(),
+            Value::Object(_) => "a mapping".to_owned(),
+        }
+    }
+}
+
+fn whole(number: f64) -> Option<u64> {
+    (number.fract() == 0.0 && (0.0..=MAX_INTEGER as f64).contains(&number)).then_some(number as u64)
+}

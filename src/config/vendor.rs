@@ -1,0 +1,211 @@
+//! `litellm_params.model` and what it implies: the provider, the model's own name, the base URL, the credential.
+
+use url::Url;
+
+use super::Address;
+use super::fault::hint;
+use super::read::Node;
+use crate::budget;
+use crate::provider::Provider;
+use crate::secret::Secret;
+
+/// What a LiteLLM provider prefix stands for.
+///
+/// Source: LiteLLM 1.109.1, `litellm_core_utils/get_llm_provider_logic.py`, read 2026-11-23.
+#[derive(Debug)]
+pub(super) struct Vendor {
+    /// LiteLLM's prefix.
+    pub(super) prefix: &'static str,
+    /// The language it speaks.
+    pub(super) language: Provider,
+    /// The base URL where the config names none; without one, `api_base` is required.
+    base: Option<&'static str>,
+    /// The variable that holds the credential for that base URL where the config names none.
+    key_variable: &'static str,
+    /// What users add to the base URL although the endpoint's path has it.
+    surplus: &'static [&'static str],
+}
+
+const OPENAI_BASE: Option<&str> = Some("https://api.openai.com/v1");
+const ANTHROPIC_BASE: Option<&str> = Some("https://api.anthropic.com");
+
+#[rustfmt::skip]
+const VENDORS: &[Vendor] = &[
+    Vendor { prefix: "openai", language: Provider::OpenAi, base: OPENAI_BASE, key_variable: "OPENAI_API_KEY", surplus: &[] },
+    Vendor { prefix: "text-completion-openai", language: Provider::OpenAi, base: OPENAI_BASE, key_variable: "OPENAI_API_KEY", surplus: &[] },
+    Vendor { prefix: "custom_openai", language: Provider::OpenAi, base: None, key_variable: "CUSTOM_OPENAI_API_KEY", surplus: &[] },
+    Vendor { prefix: "openai_like", language: Provider::OpenAi, base: None, key_variable: "OPENAI_LIKE_API_KEY", surplus: &[] },
+    Vendor { prefix: "hosted_vllm", language: Provider::OpenAi, base: None, key_variable: "HOSTED_VLLM_API_KEY", surplus: &[] },
+    Vendor { prefix: "litellm_proxy", language: Provider::OpenAi, base: None, key_variable: "LITELLM_PROXY_API_KEY", surplus: &[] },
+    Vendor { prefix: "anthropic", language: Provider::Anthropic, base: ANTHROPIC_BASE, key_variable: "ANTHROPIC_API_KEY", surplus: &["/messages", "/v1"] },
+];
+
+/// How a model without a prefix starts, and whose it is.
+#[rustfmt::skip]
+const INFERRED: &[(&str, &str)] = &[
+    ("gpt-", "openai"), ("chatgpt-", "openai"), ("ft:gpt-", "openai"), ("o1", "openai"), ("o3", "openai"), ("o4", "openai"),
+    ("text-embedding-", "openai"), ("claude-", "anthropic"),
+];
+
+/// LiteLLM's other providers.
+#[rustfmt::skip]
+const LATER: &[&str] = &[
+    "ai21", "aiml", "aleph_alpha", "anyscale", "azure", "azure_ai", "azure_text", "baseten", "bedrock", "bedrock_converse",
+    "cerebras", "clarifai", "cloudflare", "codestral", "cohere", "cohere_chat", "cometapi", "dashscope", "databricks",
+    "deepinfra", "deepseek", "deepgram", "docker_model_runner", "elevenlabs", "empower", "featherless_ai", "fireworks_ai",
+    "friendliai", "galadriel", "gemini", "gigachat", "github", "github_copilot", "gradient_ai", "groq", "heroku",
+    "huggingface", "hyperbolic", "infinity", "jina_ai", "lambda_ai", "lemonade", "llamafile", "lm_studio", "maritalk",
+    "meta_llama", "minimax", "mistral", "moonshot", "morph", "nebius", "nlp_cloud", "novita", "nscale", "nvidia_nim", "oci",
+    "ollama", "ollama_chat", "oobabooga", "openrouter", "ovhcloud", "perplexity", "petals", "predibase", "replicate",
+    "sagemaker", "sagemaker_chat", "sambanova", "snowflake", "together_ai", "topaz", "triton", "v0", "vercel_ai_gateway",
+    "vertex_ai", "vertex_ai_beta", "vllm", "volcengine", "voyage", "wandb", "watsonx", "watsonx_text", "xai", "xinference",
+    "zai",
+];
+
+/// A base URL, taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Base {
+    /// Scheme, host and port.
+    pub(super) address: Address,
+    /// `host`, with the port where it is not the scheme's own.
+    pub(super) authority: String,
+    /// The path without a slash at its end.
+    pub(super) path: String,
+}
+
+/// The provider of a deployment and the provider's own name of the model.
+pub(super) fn model(params: &Node<'_>) -> Option<(&'static Vendor, String)> {
+    let node = params.at("model");
+    let text = node.required_name()?;
+    if text.contains('*') {
+        return node.fault("wildcards are not supported yet: list each model");
+    }
+    let custom = params.at("custom_llm_provider");
+    let (vendor, name) = if let Some(prefix) = custom.name() {
+        (known(&prefix, &custom)?, text.strip_prefix(&format!("{prefix}/")).unwrap_or(&text))
+    } else if let Some((prefix, name)) = text.split_once('/') {
+        (known(prefix, &node)?, name)
+    } else {
+        (inferred(&text, &node)?, text.as_str())
+    };
+    if name.is_empty() {
+        return node.fault("expected `provider/model`, found no model");
+    }
+    Some((vendor, name.to_owned()))
+}
+
+/// The base URL of a deployment: `api_base`, by its other name `base_url`, or the provider's own.
+pub(super) fn base(params: &Node<'_>, vendor: &Vendor) -> Option<Base> {
+    let (api_base, base_url) = (params.at("api_base"), params.at("base_url"));
+    let node = if api_base.is_absent() { base_url } else { api_base };
+    if !node.is_absent() {
+        let text = node.text()?;
+        return parse(&text, vendor).or_else(|message| node.fault(message).ok_or(message)).ok();
+    }
+    match vendor.base {
+        Some(text) => parse(text, vendor).ok(),
+        None => params.at("api_base").fault(format!("expected the base URL that `{}` needs, found nothing", vendor.prefix)),
+    }
+}
+
+/// The credential of a deployment: `api_key`, else the provider's variable.
+///
+/// That variable belongs to the provider's own host. LiteLLM sends it to any `api_base`; here a deployment at another
+/// host goes without a credential unless the config gives it one.
+pub(super) fn credential(params: &Node<'_>, vendor: &Vendor, base: Option<&Base>) -> Option<Secret> {
+    let node = params.at("api_key");
+    if !node.is_absent() {
+        return node.secret();
+    }
+    let name = vendor.key_variable;
+    let variables = &node.reader.variables;
+    let Some(own) = vendor.base.and_then(|text| parse(text, vendor).ok()) else {
+        return variables.value(name).map(Secret::new);
+    };
+    if base?.address != own.address {
+        return None;
+    }
+    match variables.value(name).or_else(|| variables.placeholder(name)) {
+        Some(key) => Some(Secret::new(key)),
+        None => node.fault(format!("expected a credential here or in the environment variable `{name}`, found neither")),
+    }
+}
+
+fn known(prefix: &str, node: &Node<'_>) -> Option<&'static Vendor> {
+    if let Some(vendor) = VENDORS.iter().find(|vendor| vendor.prefix == prefix) {
+        return Some(vendor);
+    }
+    if LATER.contains(&prefix) {
+        return node.fault(format!("the provider `{prefix}` is not supported yet"));
+    }
+    if prefix.is_empty() || node.typed().is_empty() || !node.typed().starts_with(prefix) {
+        return node.fault("expected a provider of LiteLLM's, found an unknown one");
+    }
+    let hint = hint(prefix, VENDORS.iter().map(|vendor| vendor.prefix));
+    node.fault(format!("expected a provider, found `{prefix}`{hint} (a server that speaks OpenAI's API is `openai/...` with api_base)"))
+}
+
+fn inferred(model: &str, node: &Node<'_>) -> Option<&'static Vendor> {
+    let by_name = INFERRED.iter().find(|(start, _)| model.starts_with(start)).map(|(_, prefix)| *prefix);
+    let by_catalog = || ["openai", "anthropic"].into_iter().find(|prefix| budget::lookup(prefix, model).is_some());
+    match by_name.or_else(by_catalog) {
+        Some(prefix) => known(prefix, node),
+        None => node.fault("expected `provider/model`, found a model whose provider is unknown"),
+    }
+}
+
+fn parse(text: &str, vendor: &Vendor) -> Result<Base, &'static str> {
+    let url = Url::parse(text).map_err(|_| "expected a URL such as `https://host/v1`")?;
+    let tls = match url.scheme() {
+        "https" => true,
+        "http" => false,
+        _ => return Err("expected a URL that starts with http:// or https://"),
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("expected a URL without a user and password: use api_key");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("expected a URL that ends with its path, found a query or fragment");
+    }
+    let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+        return Err("expected a URL with a host");
+    };
+    let mut path = url.path().trim_end_matches('/');
+    for surplus in vendor.surplus {
+        path = path.strip_suffix(surplus).unwrap_or(path);
+    }
+    let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    Ok(Base { address: Address { tls, host, port }, authority, path: path.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{VENDORS, parse};
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn base_urls_are_taken_apart() {
+        let rows = [
+            (0, "https://api.openai.com/v1", (true, "api.openai.com", 443, "api.openai.com", "/v1")),
+            (0, "http://LocalHost:8000/", (false, "localhost", 8000, "localhost:8000", "")),
+            (0, "https://h:443/a/b//", (true, "h", 443, "h", "/a/b")),
+            (0, "http://[::1]:9/v1", (false, "::1", 9, "[::1]:9", "/v1")),
+            (6, "https://h/proxy/v1/messages", (true, "h", 443, "h", "/proxy")),
+            (6, "https://h/v1/", (true, "h", 443, "h", "")),
+        ];
+        for (vendor, text, (tls, host, port, authority, path)) in rows {
+            let base = parse(text, &VENDORS[vendor]).unwrap();
+            let address = (base.address.tls, base.address.host.as_str(), base.address.port);
+            assert_eq!(address, (tls, host, port), "{text}");
+            assert_eq!((base.authority.as_str(), base.path.as_str()), (authority, path), "{text}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn other_urls_are_refused() {
+        for text in ["", "host/v1", "ftp://h", "unix:///tmp/s", "https://u:p@h", "https://h?x=1", "https://h#x", "https://"] {
+            assert!(parse(text, &VENDORS[0]).is_err(), "{text}");
+        }
+    }
+}

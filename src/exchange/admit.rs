@@ -1,0 +1,150 @@
+//! From a body to an exchange: the model, the plan, and what the budget must set aside.
+
+use std::rc::Rc;
+
+use super::front::too_large;
+use super::reply::model_not_found;
+use super::{Answer, Exchange, Front};
+use crate::budget::{Ledger, Refusal, estimate};
+use crate::config::{Budget, Config, Key};
+use crate::error::{Error, Kind};
+use crate::openai::Request;
+use crate::routing::{self, Step};
+use crate::units::{Millis, PicoUsd};
+
+impl Exchange {
+    /// Admits the request of `front` with its whole `body`. `random(n)` draws from `0..n`.
+    ///
+    /// # Errors
+    ///
+    /// The client's: see the table in [`crate::error`]. The budget is not asked here but by [`Self::reserve`].
+    pub fn admit(config: Rc<Config>, front: Front, body: Vec<u8>, random: &mut impl FnMut(u64) -> u64) -> Result<Self, Error> {
+        if body.len() as u64 > config.max_request_bytes {
+            return Err(too_large(&config));
+        }
+        let request = Request::parse(front.endpoint, body)?;
+        if !config.groups.contains_key(&request.model) {
+            return Err(model_not_found());
+        }
+        if !front.caller.may_use(&config, &request.model) {
+            let error = Error::new(Kind::ModelNotAllowed, "this key may not use this model");
+            return Err(error.with_param("model"));
+        }
+        let may_use = |group: &str| front.caller.may_use(&config, group);
+        let plan = able(&config, &request, routing::plan(&config, &request.model, may_use, random))?;
+        let first = plan.first().and_then(|step| config.deployments.get(step.deployment));
+        let first = first.map(|deployment| deployment.target.request(&request)).transpose()?;
+        Ok(Self {
+            caller: front.caller,
+            originals: front.originals,
+            started: front.started,
+            request,
+            plan,
+            first,
+            config,
+            body: None,
+            attempts: Vec::with_capacity(1),
+            answer: Answer::Awaited,
+            reservation: None,
+            first_byte: None,
+        })
+    }
+
+    /// How often Envoy may try again.
+    pub fn max_retries(&self) -> usize {
+        self.plan.len().saturating_sub(1)
+    }
+
+    /// How long one attempt may take to its first byte: the most patient deployment of the plan decides, since Envoy
+    /// keeps the first attempt's value.
+    pub fn per_try_timeout(&self) -> Millis {
+        let timeouts = self.plan.iter().filter_map(|step| self.config.deployments.get(step.deployment));
+        timeouts.map(|deployment| deployment.timeout).max().unwrap_or_default()
+    }
+
+    /// The cluster of the first attempt.
+    pub fn first_cluster(&self) -> &str {
+        self.deployment().map_or("", |deployment| &deployment.cluster)
+    }
+
+    /// The key and its budget, where this request counts against one.
+    pub fn budget(&self) -> Option<(&Key, &Budget)> {
+        let key = self.caller.key(&self.config)?;
+        Some((key, key.budget.as_ref()?))
+    }
+
+    /// Whether a request is refused when the spend cannot be read.
+    pub fn fails_closed(&self) -> bool {
+        self.config.fail_closed
+    }
+
+    /// Sets the worst cost of this request aside in the ledger of its key.
+    ///
+    /// # Errors
+    ///
+    /// `BudgetExceeded`; the ledger must then stay as it was.
+    pub fn reserve(&mut self, now: Millis, ledger: &mut Ledger) -> Result<(), Error> {
+        let Some((key, budget)) = self.budget() else { return Ok(()) };
+        let reserved = ledger.reserve(now, budget, self.worst_cost());
+        match reserved {
+            Ok(reservation) => self.reservation = Some(reservation),
+            Err(refusal) => return Err(self.refuse(now, key, &refusal)),
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, now: Millis, key: &Key, refusal: &Refusal) -> Error {
+        let reset = match refusal.resets_at {
+            Some(at) => format!("; it starts anew at {}", at.rfc3339()),
+            None => String::new(),
+        };
+        let message = format!(
+            "the budget of key '{}' is spent: {} USD spent, {} USD reserved by requests under way, of {} USD{reset}",
+            key.alias, refusal.spent, refusal.reserved, refusal.max
+        );
+        let error = Error::new(Kind::BudgetExceeded { status: self.config.budget_exceeded_status }, message);
+        match refusal.resets_at {
+            Some(at) => error.with_retry_after(at.since(now)),
+            None => error,
+        }
+    }
+
+    /// The most that any deployment of the plan could charge.
+    fn worst_cost(&self) -> PicoUsd {
+        let prompt = self.prompt_tokens();
+        let cost = |step: &Step| {
+            let deployment = self.config.deployments.get(step.deployment)?;
+            let output = match self.request.endpoint.generates() {
+                true => estimate::output_tokens(&self.request, deployment.target.max_output_tokens),
+                false => 0,
+            };
+            Some(estimate::worst_cost(deployment.price.as_ref()?, prompt, output))
+        };
+        self.plan.iter().filter_map(cost).max().unwrap_or_default()
+    }
+
+    pub(super) fn prompt_tokens(&self) -> u64 {
+        estimate::prompt_tokens(&self.request)
+    }
+}
+
+/// The steps whose provider can be asked this request.
+///
+/// # Errors
+///
+/// The first step's, where none can.
+fn able(config: &Config, request: &Request, mut plan: Vec<Step>) -> Result<Vec<Step>, Error> {
+    let mut first = None;
+    plan.retain(|step| match config.deployments.get(step.deployment).map(|d| d.target.check(request)) {
+        Some(Err(error)) => {
+            first.get_or_insert(error);
+            false
+        }
+        Some(Ok(())) => true,
+        None => false,
+    });
+    match first {
+        Some(error) if plan.is_empty() => Err(error),
+        _ => Ok(plan),
+    }
+}

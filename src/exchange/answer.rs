@@ -1,0 +1,173 @@
+//! The answer of the attempt under way, and what the client gets of it.
+
+use super::{Exchange, Headers, Reply};
+use crate::error::{Error, Kind};
+use crate::provider::openai::Tail;
+use crate::provider::{self, Pass, Stream};
+
+/// The longest error body that is read; the rest is thrown away.
+const ERROR_BYTES_MAX: usize = 64 << 10;
+
+/// How far the answer of the attempt under way has come.
+#[derive(Debug)]
+pub enum Answer {
+    /// Nothing has come.
+    Awaited,
+    /// It goes to the client and nobody reads it.
+    Unread,
+    /// Its headers have come; the body is held.
+    Held,
+    /// It was held, read and let go.
+    Whole(provider::Answer),
+    /// It is too long to be held.
+    Long(Tail),
+    /// It is a stream of events.
+    Stream(Box<Stream>),
+    /// It is an error of the provider, its body as far as it has come.
+    Error {
+        /// The provider's status.
+        status: u16,
+        /// At most [`ERROR_BYTES_MAX`].
+        body: Vec<u8>,
+    },
+    /// It made no sense.
+    Refused(Error),
+    /// It is an error that the client was given.
+    Failed(Error),
+}
+
+/// The headers of a provider's answer, as far as anybody cares.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AnswerHead {
+    /// The HTTP status.
+    pub status: u16,
+    /// Whether the body is a stream of events.
+    pub is_event_stream: bool,
+    /// Whether the body has a content encoding.
+    pub is_compressed: bool,
+    /// The announced length of the body.
+    pub content_length: Option<u64>,
+}
+
+impl AnswerHead {
+    /// Reads the headers of an answer.
+    pub fn of(headers: &Headers) -> Self {
+        let encoding = headers.get("content-encoding").unwrap_or(b"identity");
+        let content_type = headers.get("content-type").unwrap_or_default();
+        Self {
+            status: headers.number(":status").and_then(|status| status.try_into().ok()).unwrap_or(0),
+            is_event_stream: content_type.get(..17).is_some_and(|ty| ty.eq_ignore_ascii_case(b"text/event-stream")),
+            is_compressed: !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity"),
+            content_length: headers.number("content-length"),
+        }
+    }
+}
+
+/// What the gateway does with the body of an answer on its way to the client.
+#[derive(Debug)]
+pub enum Rewrite {
+    /// Nothing.
+    Keep,
+    /// Puts these bytes in its place.
+    Replace(Vec<u8>),
+    /// Swallows it, and puts [`Exchange::error_body`] at its end.
+    Swallow,
+}
+
+impl Answer {
+    pub(super) fn stream(stream: Stream) -> Self {
+        Self::Stream(Box::new(stream))
+    }
+
+    pub(super) fn long() -> Self {
+        Self::Long(Tail::default())
+    }
+
+    pub(super) fn chunk(&mut self, bytes: &[u8], end_of_stream: bool, out: &mut Vec<u8>) -> Pass {
+        match self {
+            Self::Stream(stream) => {
+                let pass = stream.push(bytes, out);
+                if !end_of_stream {
+                    return pass;
+                }
+                let mut end = Vec::new();
+                stream.finish(&mut end);
+                if pass == Pass::Unchanged && !end.is_empty() {
+                    out.extend_from_slice(bytes);
+                }
+                out.append(&mut end);
+                if out.is_empty() { pass } else { Pass::Replaced }
+            }
+            Self::Long(tail) => {
+                tail.push(bytes);
+                Pass::Unchanged
+            }
+            _ => Pass::Unchanged,
+        }
+    }
+
+    pub(super) fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Refused(error) | Self::Failed(error) => Some(error),
+            Self::Stream(stream) => stream.tally().error.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+impl Exchange {
+    /// Looks at the headers that the client is about to get; `status` may be Envoy's own word. What becomes of the body.
+    pub fn respond(&mut self, status: u16) -> Rewrite {
+        match &mut self.answer {
+            Answer::Error { status: provider, .. } if *provider == status => return Rewrite::Swallow,
+            Answer::Refused(error) if status == error.status() => {
+                let body = error.body();
+                return Rewrite::Replace(body);
+            }
+            Answer::Whole(answer) if status < 400 => {
+                return answer.body.take().map_or(Rewrite::Keep, Rewrite::Replace);
+            }
+            _ if status < 400 => return Rewrite::Keep,
+            _ => {}
+        }
+        let error = local_error(status);
+        let body = error.body();
+        self.answer = Answer::Failed(error);
+        Rewrite::Replace(body)
+    }
+
+    /// Takes the next bytes of an error's body.
+    pub fn swallow(&mut self, bytes: &[u8]) {
+        if let Answer::Error { body, .. } = &mut self.answer {
+            let room = ERROR_BYTES_MAX.saturating_sub(body.len());
+            body.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
+        }
+    }
+
+    /// The provider's error in OpenAI's shape, once its body has come.
+    pub fn error_reply(&mut self) -> Reply {
+        let error = match &self.answer {
+            Answer::Error { status, body } => match self.deployment() {
+                Some(deployment) => deployment.target.error(*status, body),
+                None => local_error(*status),
+            },
+            Answer::Refused(error) | Answer::Failed(error) => error.clone(),
+            _ => local_error(502),
+        };
+        let reply = Reply::from(&error);
+        self.answer = Answer::Failed(error);
+        reply
+    }
+}
+
+/// What it means that Envoy itself answers with `status`.
+pub fn local_error(status: u16) -> Error {
+    match status {
+        408 => Error::new(Kind::Timeout, "the request was not complete in time"),
+        413 => Error::new(Kind::RequestTooLarge, "the body is longer than this gateway takes"),
+        504 => Error::new(Kind::Timeout, "the provider did not answer in time"),
+        500 => Error::new(Kind::BadUpstream, "the provider's answer could not be handled: it may be longer than this gateway takes"),
+        503 => Error::new(Kind::Unreachable, "the provider could not be reached"),
+        _ => Error::new(Kind::BadUpstream, "the provider's answer could not be read"),
+    }
+}

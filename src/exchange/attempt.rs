@@ -1,0 +1,179 @@
+//! One attempt at an upstream: what it sends, and how its answer is read.
+
+use super::{Answer, AnswerHead, Attempt, Exchange, Headers};
+use crate::config::Deployment;
+use crate::error::{Error, Kind};
+use crate::provider::{Body, Pass, Upstream};
+use crate::routing::Step;
+use crate::units::Millis;
+
+const USER_AGENT: &str = concat!("tollgate/", env!("CARGO_PKG_VERSION"));
+
+/// The longest answer that is held to be read; one that needs no translation and is longer passes, its usage read
+/// from its end. A chat answer of 100,000 tokens fits.
+pub const HELD_BYTES_MAX: u64 = 1 << 20;
+
+/// An attempt about to start.
+#[derive(Debug)]
+pub struct Start {
+    /// All headers of the request, serialized as [`Headers::encode`] does.
+    pub headers: Vec<u8>,
+    /// The cluster of the attempt after this one, where it is another one.
+    pub next_cluster: Option<String>,
+}
+
+/// What happens to an answer whose headers have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heading {
+    /// It goes on; nobody reads it.
+    Pass,
+    /// It is held until it is whole.
+    Hold,
+    /// It goes on chunk by chunk, each of them read.
+    Read,
+    /// It makes no sense: the client's status is 502, and Envoy may try the next target.
+    Refuse,
+}
+
+impl Exchange {
+    /// Begins the next attempt of the plan in Envoy's `cluster`; its body is ready then.
+    ///
+    /// # Errors
+    ///
+    /// No attempt is left, the cluster is not the plan's, or the request cannot be put to this provider.
+    pub fn begin(&mut self, cluster: &[u8]) -> Result<Start, Error> {
+        let number = self.attempts.len();
+        let config = self.config.clone();
+        let deployment_of = |step: &Step| config.deployments.get(step.deployment);
+        let Some((&step, deployment)) = self.plan.get(number).and_then(|step| Some((step, deployment_of(step)?))) else {
+            return Err(Error::new(Kind::Internal, "the plan of this request has no attempt left"));
+        };
+        if deployment.cluster.as_bytes() != cluster {
+            // A credential is never sent to a cluster that it does not belong to.
+            return Err(Error::new(Kind::Internal, "the route led to another cluster than the plan"));
+        }
+        let Upstream { path, headers, body } = match self.first.take() {
+            Some(upstream) => upstream,
+            None => deployment.target.request(&self.request)?,
+        };
+        let body = self.edited(body)?;
+        let start = Start {
+            headers: self.headers(deployment, &path, &headers, body.len()),
+            next_cluster: self.plan.get(number + 1).and_then(deployment_of).map(|next| next.cluster.clone()),
+        };
+        self.body = Some(body);
+        self.attempts.push(Attempt { step, status: None });
+        self.answer = Answer::Awaited;
+        Ok(start)
+    }
+
+    /// Every header of an attempt: see "Why every header is written anew" in [`super`].
+    fn headers(&self, deployment: &Deployment, path: &str, own: &[(&str, String)], body_len: usize) -> Vec<u8> {
+        let len = body_len.to_string();
+        let target = &deployment.target;
+        let mut all: Vec<(&str, &str)> = Vec::with_capacity(16);
+        all.extend([
+            (":method", "POST"),
+            (":scheme", if deployment.address.tls { "https" } else { "http" }),
+            (":authority", &target.authority),
+            (":path", path),
+            ("content-length", &len),
+            ("accept", if self.request.stream { "text/event-stream" } else { "application/json" }),
+            ("user-agent", USER_AGENT),
+        ]);
+        let set_by_config = |name: &str| target.extra_headers.iter().any(|(found, _)| found == name);
+        all.extend(own.iter().filter(|(name, _)| !set_by_config(name)).map(|(name, value)| (*name, value.as_str())));
+        all.extend(target.extra_headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let written = all.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let kept = self.originals.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
+        Headers::encode(written.chain(kept))
+    }
+
+    fn edited(&mut self, body: Body) -> Result<Vec<u8>, Error> {
+        match body {
+            Body::Whole(body) => Ok(body),
+            Body::Splice(splice) => {
+                let source = &self.request.body;
+                let rest = source.get(splice.end()..);
+                let head = splice.head(source).zip(rest).map(|(mut head, rest)| {
+                    head.extend_from_slice(rest);
+                    head
+                });
+                head.ok_or_else(|| Error::new(Kind::Internal, "the request cannot be spliced"))
+            }
+        }
+    }
+
+    /// The body of the attempt that was begun; once.
+    pub fn take_body(&mut self) -> Option<Vec<u8>> {
+        self.body.take()
+    }
+
+    /// Takes the headers of the provider's answer.
+    pub fn answered(&mut self, now: Millis, head: &AnswerHead) -> Heading {
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.status = Some(head.status);
+        }
+        let (answer, heading) = self.classify(now, head);
+        self.answer = answer;
+        heading
+    }
+
+    fn classify(&self, now: Millis, head: &AnswerHead) -> (Answer, Heading) {
+        let passes_through = self.deployment().is_none_or(|deployment| deployment.target.passes_through());
+        let refuse = |message: &str| (Answer::Refused(Error::new(Kind::BadUpstream, message)), Heading::Refuse);
+        match head.status {
+            400.. => (Answer::Error { status: head.status, body: Vec::new() }, Heading::Pass),
+            200..300 if head.is_compressed && passes_through => (Answer::Unread, Heading::Pass),
+            200..300 if head.is_compressed => refuse("the provider compressed its answer although it was not asked to"),
+            200..300 if head.is_event_stream => match self.deployment() {
+                Some(deployment) => {
+                    (Answer::stream(deployment.target.stream(&self.request, now.0 / 1000)), Heading::Read)
+                }
+                None => (Answer::Unread, Heading::Pass),
+            },
+            200..300 if passes_through && head.content_length.is_some_and(|len| len > HELD_BYTES_MAX) => {
+                (Answer::long(), Heading::Read)
+            }
+            200..300 => (Answer::Held, Heading::Hold),
+            _ => refuse("the provider answered with a redirect"),
+        }
+    }
+
+    /// Gives up holding an answer that passes through and is longer than [`HELD_BYTES_MAX`]; whether it did.
+    pub fn release(&mut self, held_bytes: u64) -> bool {
+        let passes_through = self.deployment().is_none_or(|deployment| deployment.target.passes_through());
+        let release = held_bytes > HELD_BYTES_MAX && passes_through && matches!(self.answer, Answer::Held);
+        if release {
+            self.answer = Answer::long();
+        }
+        release
+    }
+
+    /// Takes the next bytes of an answer that is read on its way; what the client gets instead is in `out`.
+    pub fn chunk(&mut self, now: Millis, bytes: &[u8], end_of_stream: bool, out: &mut Vec<u8>) -> Pass {
+        if !bytes.is_empty() {
+            self.first_byte.get_or_insert(now);
+        }
+        self.answer.chunk(bytes, end_of_stream, out)
+    }
+
+    /// Takes the whole of a held answer.
+    ///
+    /// # Errors
+    ///
+    /// `BadUpstream`: it makes no sense; the client's status is 502, and Envoy may try the next target.
+    pub fn held(&mut self, now: Millis, body: &[u8]) -> Result<(), ()> {
+        self.first_byte.get_or_insert(now);
+        let read = self.deployment().map(|deployment| deployment.target.response(&self.request, now.0 / 1000, body));
+        match read {
+            Some(Ok(answer)) => self.answer = Answer::Whole(answer),
+            Some(Err(error)) => {
+                self.answer = Answer::Refused(error);
+                return Err(());
+            }
+            None => self.answer = Answer::Unread,
+        }
+        Ok(())
+    }
+}

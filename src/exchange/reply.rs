@@ -1,0 +1,104 @@
+//! Answers that need no provider.
+
+use serde::Serialize;
+
+use super::Caller;
+use crate::config::{Config, Group};
+use crate::error::{Error, Kind};
+use crate::telemetry::ErrorCode;
+
+/// An answer of our own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// `retry-after` in seconds.
+    pub retry_after_secs: Option<u64>,
+    /// JSON.
+    pub body: Vec<u8>,
+    /// What the record says, where it is an error.
+    pub error: Option<ErrorCode>,
+}
+
+impl From<&Error> for Reply {
+    fn from(error: &Error) -> Self {
+        Self {
+            status: error.status(),
+            retry_after_secs: error.retry_after.map(crate::units::Millis::secs_ceil),
+            body: error.body(),
+            error: Some(ErrorCode::of(error)),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    object: &'static str,
+    data: Vec<Model<'a>>,
+}
+
+/// Source: OpenAI, "List models" <https://platform.openai.com/docs/api-reference/models/list>, read 2026-11-23; the
+/// three last fields are LiteLLM's.
+#[derive(Serialize)]
+struct Model<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: u64,
+    owned_by: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    mode: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_input_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_output_tokens: Option<u64>,
+}
+
+/// Nobody knows when an alias was made; LiteLLM answers this constant too.
+const CREATED: u64 = 1_677_610_602;
+
+impl Reply {
+    /// An answer in JSON.
+    pub fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, retry_after_secs: None, body: body.into(), error: None }
+    }
+
+    /// `GET /v1/models`: the model groups that the caller may use.
+    pub(super) fn models(config: &Config, caller: Caller) -> Self {
+        let allowed = config.groups.iter().filter(|(name, _)| caller.may_use(config, name));
+        let data = allowed.map(|(name, group)| Model::of(config, name, group)).collect();
+        Self::of(&List { object: "list", data })
+    }
+
+    /// `GET /v1/models/{id}`.
+    pub(super) fn model(config: &Config, caller: Caller, name: &str) -> Result<Self, Error> {
+        match config.groups.get_key_value(name).filter(|_| caller.may_use(config, name)) {
+            Some((name, group)) => Ok(Self::of(&Model::of(config, name, group))),
+            None => Err(model_not_found()),
+        }
+    }
+
+    fn of(value: &impl Serialize) -> Self {
+        Self::json(200, serde_json::to_vec(value).unwrap_or_default())
+    }
+}
+
+/// The error of a name that no model group has.
+pub(super) fn model_not_found() -> Error {
+    let message = "no model has this name: see /v1/models for those that this key may use";
+    Error::new(Kind::ModelNotFound, message).with_param("model")
+}
+
+impl<'a> Model<'a> {
+    fn of(config: &'a Config, id: &'a str, group: &Group) -> Self {
+        let first = group.deployments.first().and_then(|&i| config.deployments.get(i));
+        Self {
+            id,
+            object: "model",
+            created: CREATED,
+            owned_by: first.map_or("", |deployment| &deployment.target.provider_name),
+            mode: first.map_or("", |deployment| &deployment.mode),
+            max_input_tokens: first.and_then(|deployment| deployment.max_input_tokens),
+            max_output_tokens: first.and_then(|deployment| deployment.target.max_output_tokens),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The end of a request, whatever it was: complete, failed, cut by the client, reset by the provider, timed out.
+
+use super::{Answer, Caller, Exchange};
+use crate::budget::{Ledger, estimate};
+use crate::config::Config;
+use crate::openai::Usage;
+use crate::provider::Tally;
+use crate::telemetry::metric::{Labels, Metric};
+use crate::telemetry::{ErrorCode, Record, UsageSource};
+use crate::units::{Millis, PicoUsd};
+
+impl Exchange {
+    /// What came of the request; `status` is the client's, 0 where it got none.
+    pub fn settle(&self, now: Millis, status: u16) -> Record {
+        let (usage, usage_source) = self.usage(status);
+        let mut record = Record {
+            model_group: self.model_group().to_owned(),
+            attempts: self.attempts.len() as u64,
+            fallbacks: u64::from(self.fallbacks()),
+            usage,
+            usage_source,
+            ttft: self.first_byte.map(|first| first.since(self.started)),
+            duration: now.since(self.started),
+            error: self.error().map(ErrorCode::of),
+            status,
+            ..Record::of_caller(&self.config, self.caller)
+        };
+        if let Some(deployment) = self.deployment() {
+            record.model.clone_from(&deployment.target.model);
+            record.provider.clone_from(&deployment.target.provider_name);
+            record.deployment.clone_from(&deployment.id);
+            record.cluster.clone_from(&deployment.cluster);
+            record.cost = deployment.price.as_ref().map(|price| price.cost(&record.usage)).unwrap_or_default();
+        }
+        record
+    }
+
+    /// Replaces what was set aside by what the request cost.
+    pub fn charge(&self, now: Millis, cost: PicoUsd, ledger: &mut Ledger) {
+        if let (Some(reservation), Some((_, budget))) = (&self.reservation, self.budget()) {
+            ledger.settle(now, budget.window.as_ref(), reservation, cost);
+        }
+    }
+
+    /// Whether something was set aside.
+    pub fn has_reservation(&self) -> bool {
+        self.reservation.is_some()
+    }
+
+    /// What the answer cost so far, once the provider has said its usage.
+    pub fn known_cost(&self) -> Option<PicoUsd> {
+        let usage = match &self.answer {
+            Answer::Whole(answer) => answer.usage?,
+            _ => return None,
+        };
+        Some(self.deployment()?.price.as_ref()?.cost(&usage))
+    }
+
+    fn usage(&self, status: u16) -> (Usage, Option<UsageSource>) {
+        let provider = |usage| (usage, Some(UsageSource::Provider));
+        match &self.answer {
+            Answer::Whole(answer) => match answer.usage {
+                Some(usage) => provider(usage),
+                None => self.estimate(None, answer.content_bytes),
+            },
+            Answer::Long(tail) => tail.usage().map_or_else(|| self.estimate(None, 0), provider),
+            Answer::Stream(stream) => {
+                let Tally { usage, is_final, content_bytes, .. } = stream.tally();
+                match usage {
+                    Some(usage) if *is_final => provider(*usage),
+                    partial => self.estimate(*partial, *content_bytes),
+                }
+            }
+            Answer::Unread | Answer::Held => self.estimate(None, 0),
+            // The client hung up on a provider that is at work on its prompt.
+            Answer::Awaited if status == 0 && !self.attempts.is_empty() => self.estimate(None, 0),
+            Answer::Awaited | Answer::Error { .. } | Answer::Refused(_) | Answer::Failed(_) => (Usage::default(), None),
+        }
+    }
+
+    /// Counts what the provider did not: the prompt from its bytes, the answer from the text that came.
+    fn estimate(&self, partial: Option<Usage>, content_bytes: u64) -> (Usage, Option<UsageSource>) {
+        let mut usage = partial.unwrap_or_else(|| Usage { input_tokens: self.prompt_tokens(), ..Usage::default() });
+        usage.output_tokens = usage.output_tokens.max(estimate::tokens_in_bytes(content_bytes));
+        (usage, Some(UsageSource::Estimated))
+    }
+
+    /// The counters of the attempts, each with its own deployment and status: calls `count` for each.
+    pub fn count_attempts(&self, mut count: impl FnMut(Metric, Labels<'_>, u64)) {
+        for attempt in &self.attempts {
+            let Some(deployment) = self.config.deployments.get(attempt.step.deployment) else { continue };
+            let labels = Labels {
+                model_group: self.model_group(),
+                deployment: &deployment.id,
+                provider: &deployment.target.provider_name,
+                key_alias: self.caller.alias(&self.config),
+                status: attempt.status.unwrap_or(0),
+            };
+            count(Metric::Attempts, labels, 1);
+        }
+    }
+}
+
+impl Record {
+    /// A record that knows who asked, and no more.
+    pub fn of_caller(config: &Config, caller: Caller) -> Self {
+        let key = caller.key(config);
+        let owned = |name: Option<&String>| name.cloned().unwrap_or_default();
+        Self {
+            key_alias: caller.alias(config).to_owned(),
+            team: owned(key.and_then(|key| key.team_id.as_ref())),
+            user: owned(key.and_then(|key| key.user_id.as_ref())),
+            ..Self::default()
+        }
+    }
+
+    /// The counters of the request as a whole: calls `count` for each that is not zero.
+    pub fn count(&self, mut count: impl FnMut(Metric, Labels<'_>, u64)) {
+        let labels = Labels {
+            model_group: &self.model_group,
+            deployment: &self.deployment,
+            provider: &self.provider,
+            key_alias: &self.key_alias,
+            status: self.status,
+        };
+        let counts = [
+            (Metric::Requests, 1),
+            (Metric::Fallbacks, self.fallbacks),
+            (Metric::InputTokens, self.usage.input_tokens),
+            (Metric::OutputTokens, self.usage.output_tokens),
+            (Metric::Cost, self.cost.nano_usd()),
+        ];
+        for (metric, value) in counts.into_iter().filter(|(_, value)| *value > 0) {
+            count(metric, labels, value);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The checked host calls: the only place that talks to Envoy.
+//!
+//! The SDK's own wrappers panic on a status that they don't expect and on headers that are not UTF-8, and a panic is a
+//! dead worker; these return `Option` and take bytes. They also hand out a header map as the one buffer that the host
+//! wrote.
+//!
+//! Source: proxy-wasm ABI 0.2.1 <https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1>, read 2026-11-23.
+#![expect(unsafe_code, reason = "the ABI is raw pointers; this module is the only one that touches it")]
+
+use std::ptr::null_mut;
+
+use crate::exchange::{Headers, Reply};
+use crate::units::Millis;
+
+const OK: u32 = 0;
+const CAS_MISMATCH: u32 = 8;
+
+unsafe extern "C" {
+    fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+    fn proxy_get_buffer_bytes(buffer: u32, start: usize, len: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_set_buffer_bytes(buffer: u32, start: usize, len: usize, data: *const u8, size: usize) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_set_header_map_pairs(map: u32, data: *const u8, size: usize) -> u32;
+    fn proxy_replace_header_map_value(map: u32, name: *const u8, name_len: usize, value: *const u8, len: usize) -> u32;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_len: usize) -> u32;
+    fn proxy_get_property(path: *const u8, path_len: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_set_property(path: *const u8, path_len: usize, value: *const u8, len: usize) -> u32;
+    fn proxy_get_shared_data(key: *const u8, key_len: usize, data: *mut *mut u8, size: *mut usize, cas: *mut u32) -> u32;
+    fn proxy_set_shared_data(key: *const u8, key_len: usize, value: *const u8, len: usize, cas: u32) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_len: usize, id: *mut u32) -> u32;
+    fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_len: usize,
+        body: *const u8,
+        body_len: usize,
+        headers: *const u8,
+        headers_len: usize,
+        grpc_status: i32,
+    ) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_len: usize,
+        arguments: *const u8,
+        arguments_len: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+}
+
+/// A header map of the stream.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+pub(super) enum Map {
+    Request = 0,
+    Response = 2,
+}
+
+/// A body of the stream, or the plugin's configuration.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+pub(super) enum Buffer {
+    Request = 0,
+    Response = 1,
+    Configuration = 7,
+}
+
+/// What became of a compare-and-swap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Swap {
+    Done,
+    Lost,
+    Failed,
+}
+
+/// Takes over a buffer that the host allocated in this VM through the SDK's `malloc`, which makes a boxed slice.
+fn taken(status: u32, data: *mut u8, size: usize) -> Option<Vec<u8>> {
+    if status != OK {
+        return None;
+    }
+    if data.is_null() || size == 0 {
+        return Some(Vec::new());
+    }
+    // SAFETY: the host got `data` from the SDK's allocation function, for exactly `size` bytes, and keeps no pointer.
+    Some(unsafe { Vec::from_raw_parts(data, size, size) })
+}
+
+pub(super) fn now() -> Millis {
+    let mut nanos = 0;
+    // SAFETY: the pointer is valid for the call.
+    unsafe { proxy_get_current_time_nanoseconds(&raw mut nanos) };
+    Millis(nanos / 1_000_000)
+}
+
+pub(super) fn buffer(buffer: Buffer) -> Vec<u8> {
+    let (mut data, mut size) = (null_mut(), 0);
+    // SAFETY: the pointers are valid for the call.
+    let status = unsafe { proxy_get_buffer_bytes(buffer as u32, 0, usize::MAX >> 1, &raw mut data, &raw mut size) };
+    taken(status, data, size).unwrap_or_default()
+}
+
+/// Puts `bytes` in the place of the whole buffer.
+pub(super) fn set_buffer(buffer: Buffer, bytes: &[u8]) -> bool {
+    // SAFETY: the slice is valid for the call.
+    OK == unsafe { proxy_set_buffer_bytes(buffer as u32, 0, usize::MAX >> 1, bytes.as_ptr(), bytes.len()) }
+}
+
+pub(super) fn headers(map: Map) -> Headers {
+    let (mut data, mut size) = (null_mut(), 0);
+    // SAFETY: the pointers are valid for the call.
+    let status = unsafe { proxy_get_header_map_pairs(map as u32, &raw mut data, &raw mut size) };
+    Headers::decode(taken(status, data, size).unwrap_or_default())
+}
+
+/// Puts a serialized map in the place of the whole map.
+pub(super) fn set_headers(map: Map, bytes: &[u8]) -> bool {
+    // SAFETY: the slice is valid for the call.
+    OK == unsafe { proxy_set_header_map_pairs(map as u32, bytes.as_ptr(), bytes.len()) }
+}
+
+pub(super) fn set_header(map: Map, name: &str, value: &str) {
+    // SAFETY: the slices are valid for the call.
+    unsafe { proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+}
+
+pub(super) fn remove_header(map: Map, name: &[u8]) {
+    // SAFETY: the slice is valid for the call.
+    unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) };
+}
+
+/// A property; the parts of its path are separated by zero bytes.
+pub(super) fn property(path: &str) -> Option<Vec<u8>> {
+    let (mut data, mut size) = (null_mut(), 0);
+    // SAFETY: the slice and the pointers are valid for the call.
+    let status = unsafe { proxy_get_property(path.as_ptr(), path.len(), &raw mut data, &raw mut size) };
+    taken(status, data, size)
+}
+
+/// Sets filter state `wasm.<name>`.
+pub(super) fn set_property(name: &str, value: &[u8]) {
+    // SAFETY: the slices are valid for the call.
+    unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+}
+
+/// A shared value with its version, which is never 0.
+pub(super) fn shared(key: &str) -> Option<(Vec<u8>, u32)> {
+    let (mut data, mut size, mut cas) = (null_mut(), 0, 0);
+    // SAFETY: the slice and the pointers are valid for the call.
+    let status = unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), &raw mut data, &raw mut size, &raw mut cas) };
+    Some((taken(status, data, size)?, cas))
+}
+
+/// Sets a shared value where its version is still `cas`; 0 sets it in any case.
+pub(super) fn set_shared(key: &str, value: &[u8], cas: u32) -> Swap {
+    // SAFETY: the slices are valid for the call.
+    match unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) } {
+        OK => Swap::Done,
+        CAS_MISMATCH => Swap::Lost,
+        _ => Swap::Failed,
+    }
+}
+
+/// Defines a counter, or finds the one of this name.
+pub(super) fn counter(name: &str) -> Option<u32> {
+    const COUNTER: u32 = 0;
+    let mut id = 0;
+    // SAFETY: the slice and the pointer are valid for the call.
+    let status = unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &raw mut id) };
+    (status == OK).then_some(id)
+}
+
+/// Adds to a counter; `by` must not be 0.
+pub(super) fn count(id: u32, by: u64) {
+    // SAFETY: no pointers.
+    unsafe { proxy_increment_metric(id, i64::try_from(by).unwrap_or(i64::MAX)) };
+}
+
+/// Answers the request.
+pub(super) fn send(reply: &Reply) {
+    let retry_after = reply.retry_after_secs.map(|secs| secs.to_string());
+    let mut pairs: Vec<(&[u8], &[u8])> = vec![(b"content-type", b"application/json")];
+    pairs.extend(retry_after.as_ref().map(|secs| (b"retry-after".as_slice(), secs.as_bytes())));
+    let headers = Headers::encode(pairs.iter().copied());
+    let details = b"tollgate";
+    const NO_GRPC: i32 = -1;
+    // SAFETY: the slices are valid for the call.
+    unsafe {
+        proxy_send_local_response(
+            u32::from(reply.status),
+            details.as_ptr(),
+            details.len(),
+            reply.body.as_ptr(),
+            reply.body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            NO_GRPC,
+        )
+    };
+}
+
+/// Makes the router choose the route anew.
+pub(super) fn clear_route_cache() {
+    let name = b"clear_route_cache";
+    let (mut data, mut size) = (null_mut(), 0);
+    // SAFETY: the slice and the pointers are valid for the call; the result is dropped.
+    let status = unsafe {
+        proxy_call_foreign_function(name.as_ptr(), name.len(), name.as_ptr(), 0, &raw mut data, &raw mut size)
+    };
+    drop(taken(status, data, size));
+}

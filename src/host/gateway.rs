@@ -1,0 +1,277 @@
+//! Role `gateway`: once per request, in the HTTP connection manager.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::Action;
+
+use super::call::{self, Buffer, Map};
+use super::{Shared, close, count, draw, open, store};
+use crate::config::Config;
+use crate::error::{Error, Kind};
+use crate::exchange::{Caller, Exchange, Front, Opening, Reply, Rewrite, local_error};
+use crate::telemetry::{ErrorCode, Record};
+use crate::units::Millis;
+
+/// The stream of one request.
+pub(super) struct Gateway {
+    config: Rc<Config>,
+    phase: Phase,
+    started: Millis,
+    /// The client's status; 0 until it gets one.
+    status: u16,
+    /// What becomes of the body of the answer.
+    rewrite: Rewrite,
+}
+
+/// How far the request has come.
+enum Phase {
+    /// Its headers have not come.
+    Start,
+    /// Its body is being read.
+    Reading(Front),
+    /// It was admitted: its number, and the exchange.
+    Running(u64, Shared),
+    /// It was answered here; by whom it was sent and what went wrong, for the record.
+    Answered(Option<Caller>, Option<ErrorCode>),
+}
+
+impl Context for Gateway {}
+
+impl Gateway {
+    pub(super) fn new(config: Rc<Config>) -> Self {
+        Self { config, phase: Phase::Start, started: Millis::default(), status: 0, rewrite: Rewrite::Keep }
+    }
+
+    fn answer(&mut self, caller: Option<Caller>, reply: &Reply) -> Action {
+        self.phase = Phase::Answered(caller, reply.error.clone());
+        call::send(reply);
+        Action::Pause
+    }
+
+    /// The whole body is there.
+    fn admit(&mut self) -> Action {
+        let Phase::Reading(front) = std::mem::replace(&mut self.phase, Phase::Start) else { return Action::Continue };
+        let caller = front.caller;
+        let body = call::buffer(Buffer::Request);
+        let exchange = Exchange::admit(self.config.clone(), front, body, &mut draw).and_then(reserve);
+        match exchange {
+            Ok(exchange) => {
+                self.route(exchange);
+                Action::Continue
+            }
+            Err(error) => self.answer(Some(caller), &Reply::from(&error)),
+        }
+    }
+
+    /// Tells Envoy where the first attempt goes, how often to try again, and how long to wait.
+    fn route(&mut self, exchange: Exchange) {
+        let retries = exchange.max_retries().to_string();
+        let timeout = exchange.per_try_timeout().0.to_string();
+        let cluster = exchange.first_cluster().to_owned();
+        let exchange = Rc::new(RefCell::new(exchange));
+        let (number, id) = open(&exchange);
+        self.phase = Phase::Running(number, exchange);
+        call::set_property("tollgate.exchange", &id);
+        call::set_property("tollgate.cluster", cluster.as_bytes());
+        call::set_header(Map::Request, "x-envoy-max-retries", &retries);
+        call::set_header(Map::Request, "x-envoy-upstream-rq-per-try-timeout-ms", &timeout);
+        call::clear_route_cache();
+    }
+
+    /// The headers that say what happened, and how long the body is.
+    fn write_headers(&self, exchange: &Shared) {
+        let exchange = exchange.borrow();
+        let Some(deployment) = exchange.deployment() else { return };
+        let fields = [
+            ("x-tollgate-model-group", exchange.model_group().to_owned()),
+            ("x-tollgate-deployment", deployment.id.clone()),
+            ("x-tollgate-provider", deployment.target.provider_name.clone()),
+            ("x-tollgate-attempts", exchange.attempts().len().to_string()),
+            ("x-tollgate-fallbacks", exchange.fallbacks().to_string()),
+            ("x-tollgate-response-cost", exchange.known_cost().map(|cost| cost.to_string()).unwrap_or_default()),
+        ];
+        drop(exchange);
+        for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
+            call::set_header(Map::Response, name, value);
+        }
+    }
+
+    fn record(&self, now: Millis) -> Record {
+        let mut record = match &self.phase {
+            Phase::Running(_, exchange) => return exchange.borrow().settle(now, self.status),
+            Phase::Reading(front) => Record::of_caller(&self.config, front.caller),
+            Phase::Answered(Some(caller), _) => Record::of_caller(&self.config, *caller),
+            Phase::Answered(None, _) | Phase::Start => Record::default(),
+        };
+        if let Phase::Answered(_, error) = &self.phase {
+            record.error.clone_from(error);
+        }
+        record.status = self.status;
+        record.duration = now.since(self.started);
+        record
+    }
+}
+
+/// Sets the cost aside, where a budget says so.
+fn reserve(mut exchange: Exchange) -> Result<Exchange, Error> {
+    let Some(alias) = exchange.budget().map(|(key, _)| key.alias.clone()) else { return Ok(exchange) };
+    let now = call::now();
+    match store::update(&alias, |ledger| exchange.reserve(now, ledger)) {
+        Ok(reserved) => reserved.map(|()| exchange),
+        Err(store::Unavailable) if exchange.fails_closed() => {
+            Err(Error::new(Kind::Internal, "the spend of this key cannot be read"))
+        }
+        Err(store::Unavailable) => {
+            log::warn!("the spend of key '{alias}' cannot be read: request admitted");
+            Ok(exchange)
+        }
+    }
+}
+
+impl HttpContext for Gateway {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        let headers = call::headers(Map::Request);
+        self.started = call::now();
+        #[cfg(feature = "trap")]
+        if headers.get("x-test-trap").is_some() {
+            std::process::abort();
+        }
+        for (name, _) in headers.iter() {
+            if name.starts_with(b"x-tollgate-") || (name.starts_with(b"x-envoy-") && !name.starts_with(b"x-envoy-ex")) {
+                call::remove_header(Map::Request, name);
+            }
+        }
+        match Front::open(&self.config, &headers, end_of_stream, self.started) {
+            Opening::Answer(caller, reply) => self.answer(caller, &reply),
+            Opening::Read(front) => {
+                self.phase = Phase::Reading(front);
+                Action::Pause
+            }
+        }
+    }
+
+    fn on_http_request_body(&mut self, _size: usize, end_of_stream: bool) -> Action {
+        match self.phase {
+            Phase::Reading(_) if end_of_stream => self.admit(),
+            Phase::Reading(_) | Phase::Answered(..) => Action::Pause,
+            Phase::Start | Phase::Running(..) => Action::Continue,
+        }
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        match self.phase {
+            Phase::Reading(_) => self.admit(),
+            Phase::Answered(..) => Action::Pause,
+            Phase::Start | Phase::Running(..) => Action::Continue,
+        }
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        let headers = call::headers(Map::Response);
+        self.status = headers.number(":status").and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
+        let exchange = match &self.phase {
+            Phase::Running(_, exchange) => exchange.clone(),
+            Phase::Reading(front) => {
+                let error = local_error(self.status);
+                let caller = front.caller;
+                self.phase = Phase::Answered(Some(caller), Some(ErrorCode::of(&error)));
+                self.replace(error.body(), end_of_stream);
+                return Action::Continue;
+            }
+            Phase::Start | Phase::Answered(..) => return Action::Continue,
+        };
+        for (name, _) in headers.iter().filter(|(name, _)| is_private(name)) {
+            call::remove_header(Map::Response, name);
+        }
+        let rewrite = exchange.borrow_mut().respond(self.status);
+        if matches!(rewrite, Rewrite::Swallow) && end_of_stream {
+            let reply = exchange.borrow_mut().error_reply();
+            call::send(&reply);
+            return Action::Pause;
+        }
+        self.write_headers(&exchange);
+        match rewrite {
+            Rewrite::Keep => {}
+            Rewrite::Replace(body) => self.replace(body, end_of_stream),
+            Rewrite::Swallow => {
+                call::remove_header(Map::Response, b"content-length");
+                call::remove_header(Map::Response, b"content-encoding");
+                call::set_header(Map::Response, "content-type", "application/json");
+                self.rewrite = Rewrite::Swallow;
+            }
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, _size: usize, end_of_stream: bool) -> Action {
+        match std::mem::replace(&mut self.rewrite, Rewrite::Keep) {
+            Rewrite::Keep => {}
+            Rewrite::Replace(body) => {
+                call::set_buffer(Buffer::Response, &body);
+                // What follows of the old body goes.
+                self.rewrite = Rewrite::Replace(Vec::new());
+            }
+            Rewrite::Swallow => {
+                let Phase::Running(_, exchange) = &self.phase else { return Action::Continue };
+                let bytes = call::buffer(Buffer::Response);
+                exchange.borrow_mut().swallow(&bytes);
+                let body = if end_of_stream { exchange.borrow_mut().error_reply().body } else { Vec::new() };
+                call::set_buffer(Buffer::Response, &body);
+                self.rewrite = Rewrite::Swallow;
+            }
+        }
+        Action::Continue
+    }
+
+    fn on_log(&mut self) {
+        let now = call::now();
+        let record = self.record(now);
+        if let Phase::Running(number, exchange) = &self.phase {
+            close(*number);
+            charge(exchange, now, &record);
+            exchange.borrow().count_attempts(count);
+        }
+        record.count(count);
+        let (mut name, mut text) = (String::with_capacity(32), String::with_capacity(32));
+        for (field, value) in record.fields() {
+            name.clear();
+            text.clear();
+            name.push_str("tollgate.");
+            name.push_str(field);
+            value.write(&mut text);
+            call::set_property(&name, text.as_bytes());
+        }
+        call::set_property("tollgate.log", record.log().as_bytes());
+    }
+}
+
+impl Gateway {
+    /// Puts `body`, JSON, in the place of an answer's body.
+    fn replace(&mut self, body: Vec<u8>, end_of_stream: bool) {
+        if end_of_stream {
+            // No body will come that could be replaced; Envoy's own errors always have one.
+            return;
+        }
+        call::set_header(Map::Response, "content-length", &body.len().to_string());
+        call::set_header(Map::Response, "content-type", "application/json");
+        self.rewrite = Rewrite::Replace(body);
+    }
+}
+
+/// Headers of a provider that are nobody's business: its cookies, and whose account it is.
+fn is_private(name: &[u8]) -> bool {
+    matches!(name, b"set-cookie" | b"openai-organization" | b"openai-project" | b"anthropic-organization-id" | b"x-tollgate-retry")
+}
+
+fn charge(exchange: &Shared, now: Millis, record: &Record) {
+    if !exchange.borrow().has_reservation() {
+        return;
+    }
+    let Some(alias) = exchange.borrow().budget().map(|(key, _)| key.alias.clone()) else { return };
+    let charged = store::update(&alias, |ledger| exchange.borrow().charge(now, record.cost, ledger));
+    if charged.is_err() {
+        log::error!("the cost of a request of key '{alias}' could not be charged: {} USD", record.cost);
+    }
+}

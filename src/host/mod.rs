@@ -1,0 +1,165 @@
+//! The only code that knows proxy-wasm: turns Envoy's callbacks into calls of the core, and its answers into host calls.
+//!
+//! Both roles are root contexts of one VM, told apart by `root_id`. A request lives as an [`Exchange`] in the memory of
+//! its worker's VM; `gateway` puts its id into filter state, `attempt` finds it there. Ids begin with a random number of
+//! the VM, so that after an update the attempts of a new VM never take up an exchange of an old one.
+//!
+//! Envoy may call back while a host call is under way (a local reply runs the response callbacks): no borrow of ours is
+//! held across one.
+
+mod attempt;
+mod call;
+mod gateway;
+mod store;
+mod wasi;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{ContextType, LogLevel};
+
+use crate::config::{Config, Env};
+use crate::exchange::Exchange;
+use crate::telemetry::Metric;
+use crate::telemetry::metric::Labels;
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+}}
+
+/// An exchange, shared by the contexts of its stream.
+type Shared = Rc<RefCell<Exchange>>;
+
+thread_local! {
+    static VM: Vm = Vm {
+        nonce: wasi::random(),
+        next: Cell::new(0),
+        random: Cell::new(wasi::random() | 1),
+        exchanges: RefCell::default(),
+        counters: RefCell::default(),
+    };
+}
+
+/// What the contexts of one VM share.
+struct Vm {
+    nonce: u64,
+    next: Cell<u64>,
+    random: Cell<u64>,
+    exchanges: RefCell<BTreeMap<u64, Shared>>,
+    counters: RefCell<BTreeMap<String, u32>>,
+}
+
+/// The id of an exchange as filter state holds it: the VM's nonce, then the number.
+type Id = [u8; 16];
+
+/// Puts an exchange where the attempts of its stream find it.
+fn open(exchange: &Shared) -> (u64, Id) {
+    VM.with(|vm| {
+        let number = vm.next.get().wrapping_add(1);
+        vm.next.set(number);
+        vm.exchanges.borrow_mut().insert(number, exchange.clone());
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&vm.nonce.to_le_bytes());
+        id[8..].copy_from_slice(&number.to_le_bytes());
+        (number, id)
+    })
+}
+
+/// The exchange of this id, where it is one of this VM's.
+fn find(id: &[u8]) -> Option<Shared> {
+    let (nonce, number) = id.split_first_chunk::<8>()?;
+    let number = u64::from_le_bytes(*number.first_chunk::<8>()?);
+    VM.with(|vm| if *nonce == vm.nonce.to_le_bytes() { vm.exchanges.borrow().get(&number).cloned() } else { None })
+}
+
+/// Forgets an exchange.
+fn close(number: u64) {
+    let _ = VM.with(|vm| vm.exchanges.borrow_mut().remove(&number));
+}
+
+/// Draws from `0..n` (xorshift64*, seeded by the host): a choice of deployments, no secret.
+fn draw(n: u64) -> u64 {
+    VM.with(|vm| {
+        let mut x = vm.random.get();
+        x ^= x >> 12;
+        x ^= x << 25;
+        x ^= x >> 27;
+        vm.random.set(x);
+        x.wrapping_mul(0x2545_f491_4f6c_dd1d) % n.max(1)
+    })
+}
+
+/// Adds to a counter.
+fn count(metric: Metric, labels: Labels<'_>, by: u64) {
+    let name = labels.stat_name(metric);
+    let known = VM.with(|vm| vm.counters.borrow().get(&name).copied());
+    let id = known.or_else(|| {
+        let id = call::counter(&name)?;
+        VM.with(|vm| vm.counters.borrow_mut().insert(name, id));
+        Some(id)
+    });
+    if let Some(id) = id {
+        call::count(id, by);
+    }
+}
+
+/// A plugin: one role with its configuration.
+#[derive(Default)]
+struct Root {
+    /// The role `gateway` has one.
+    config: Option<Rc<Config>>,
+}
+
+impl Context for Root {}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _size: usize) -> bool {
+        match call::property("plugin_root_id").as_deref() {
+            Some(b"attempt") => true,
+            Some(b"gateway") => self.configure(&call::buffer(call::Buffer::Configuration)),
+            _ => {
+                log::error!("root_id: expected 'gateway' or 'attempt'");
+                false
+            }
+        }
+    }
+
+    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(match &self.config {
+            Some(config) => Box::new(gateway::Gateway::new(config.clone())),
+            None => Box::new(attempt::AttemptFilter::default()),
+        })
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+impl Root {
+    fn configure(&mut self, text: &[u8]) -> bool {
+        let document = match serde_json::from_slice(text) {
+            Ok(document) => document,
+            Err(error) => {
+                log::error!("configuration: expected google.protobuf.Struct: {error}");
+                return false;
+            }
+        };
+        let environment = wasi::environment();
+        let lookup = |name: &str| environment.get(name).cloned();
+        match Config::compile(&document, Env::Strict(&lookup)) {
+            Ok(config) => {
+                store::prepare(&config);
+                self.config = Some(Rc::new(config));
+                true
+            }
+            Err(faults) => {
+                faults.iter().for_each(|fault| log::error!("configuration: {fault}"));
+                false
+            }
+        }
+    }
+}

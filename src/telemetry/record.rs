@@ -1,0 +1,162 @@
+//! The record of one request: filter state fields for access logs, tracing and other filters.
+//!
+//! Every field is filter state `wasm.tollgate.<name>`; `wasm.tollgate.log` is all of them as one JSON object. A field
+//! without a value is not set: Envoy's formatters print `-` for it.
+
+use std::fmt::Write as _;
+
+use serde_json::Value as Json;
+
+use crate::error::Error;
+use crate::openai::Usage;
+use crate::units::{Millis, PicoUsd};
+
+/// Where token counts come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsageSource {
+    /// The provider said so.
+    Provider,
+    /// Estimated from the bytes.
+    Estimated,
+}
+
+/// What a record says of an error: its code, or its type where it has none. Never its message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorCode(pub String);
+
+impl ErrorCode {
+    /// The code of `error`.
+    pub fn of(error: &Error) -> Self {
+        Self(error.code().unwrap_or(error.type_()).to_owned())
+    }
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// Who asked; empty where nobody was let in.
+    pub key_alias: String,
+    /// The key's team.
+    pub team: String,
+    /// The key's user.
+    pub user: String,
+    /// The model group that was asked for.
+    pub model_group: String,
+    /// The provider's name of the model that answered.
+    pub model: String,
+    /// LiteLLM's name of the provider.
+    pub provider: String,
+    /// `model_info.id`.
+    pub deployment: String,
+    /// Envoy's cluster.
+    pub cluster: String,
+    /// All attempts, the first one too.
+    pub attempts: u64,
+    /// Groups given up.
+    pub fallbacks: u64,
+    /// Token counts.
+    pub usage: Usage,
+    /// Where they come from; `None` where there are none.
+    pub usage_source: Option<UsageSource>,
+    /// What they cost.
+    pub cost: PicoUsd,
+    /// Time to the first byte of the answer.
+    pub ttft: Option<Millis>,
+    /// Time to the end.
+    pub duration: Millis,
+    /// What went wrong.
+    pub error: Option<ErrorCode>,
+    /// The client's status; 0 where it got none.
+    pub status: u16,
+}
+
+/// The value of one field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// A name or a word.
+    Text(&'a str),
+    /// A count.
+    Number(u64),
+    /// Money in USD.
+    Usd(PicoUsd),
+}
+
+impl Record {
+    /// Every field that has a value, in the contract's order.
+    pub fn fields(&self) -> impl Iterator<Item = (&'static str, Value<'_>)> {
+        let usage = &self.usage;
+        let source = self.usage_source.map_or("", |source| match source {
+            UsageSource::Provider => "provider",
+            UsageSource::Estimated => "estimated",
+        });
+        let text = |value| Some(Value::Text(value));
+        let number = |value| Some(Value::Number(value));
+        [
+            ("key_alias", text(self.key_alias.as_str())),
+            ("team", text(&self.team)),
+            ("user", text(&self.user)),
+            ("model_group", text(&self.model_group)),
+            ("model", text(&self.model)),
+            ("provider", text(&self.provider)),
+            ("deployment", text(&self.deployment)),
+            ("cluster", text(&self.cluster)),
+            ("attempts", number(self.attempts)),
+            ("fallbacks", number(self.fallbacks)),
+            ("input_tokens", number(usage.input_tokens)),
+            ("output_tokens", number(usage.output_tokens)),
+            ("cached_tokens", number(usage.cached_tokens)),
+            ("total_tokens", number(usage.total_tokens())),
+            ("usage_source", text(source)),
+            ("cost_usd", Some(Value::Usd(self.cost))),
+            ("ttft_ms", self.ttft.map(|ttft| Value::Number(ttft.0))),
+            ("duration_ms", number(self.duration.0)),
+            ("error", self.error.as_ref().map(|error| Value::Text(&error.0))),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.filter(|value| *value != Value::Text(""))?)))
+    }
+
+    /// All fields as one JSON object.
+    pub fn log(&self) -> String {
+        let mut log = String::with_capacity(512);
+        for (name, value) in self.fields() {
+            let comma = if log.is_empty() { '{' } else { ',' };
+            let _ = match value {
+                Value::Text(text) => write!(log, "{comma}\"{name}\":{}", Json::from(text)),
+                Value::Number(number) => write!(log, "{comma}\"{name}\":{number}"),
+                Value::Usd(usd) => write!(log, "{comma}\"{name}\":{usd}"),
+            };
+        }
+        log.push('}');
+        log
+    }
+}
+
+impl Value<'_> {
+    /// The value as filter state holds it.
+    pub fn write(&self, out: &mut String) {
+        let _ = match self {
+            Self::Text(text) => out.write_str(text),
+            Self::Number(number) => write!(out, "{number}"),
+            Self::Usd(usd) => write!(out, "{usd}"),
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_log_is_json_and_leaves_out_what_is_not_known() {
+        let record = Record { key_alias: "a\"b".into(), attempts: 2, cost: PicoUsd(1_500_000), ..Record::default() };
+        let log: Json = serde_json::from_str(&record.log()).unwrap();
+        assert_eq!(log["key_alias"], "a\"b");
+        assert_eq!(log["cost_usd"], 0.0000015);
+        assert_eq!((log.get("team"), log.get("error"), &log["attempts"]), (None, None, &Json::from(2)));
+        let mut text = String::new();
+        record.fields().for_each(|(_, value)| value.write(&mut text));
+        assert!(text.contains("0.0000015"));
+    }
+}
