@@ -38,13 +38,22 @@ pub fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|fault| format!("{}: {fault}", path.display()))
 }
 
+/// Reads the YAML `text` that stands in the file `path`.
+///
+/// # Errors
+///
+/// A message with the file's name, the line and the column.
+pub fn parse(path: &Path, text: &str) -> Result<Value, String> {
+    yaml::parse(text).map_err(|fault| format!("{}: {fault}", path.display()))
+}
+
 /// Compiles the config `text` that stands in the file `path`.
 ///
 /// # Errors
 ///
 /// All faults, one a line, each with the file's name and its place.
 pub fn compile(path: &Path, text: &str, strictness: Strictness) -> Result<Loaded, String> {
-    let document = yaml::parse(text).map_err(|fault| format!("{}: {fault}", path.display()))?;
+    let document = parse(path, text)?;
     let env = match strictness {
         Strictness::Serve => Env::Strict(&variable),
         Strictness::Elsewhere => Env::Lenient(&variable),

@@ -2,6 +2,7 @@
 //!
 //! It serves no request itself and needs no Envoy but for `run`.
 
+pub mod check;
 pub mod load;
 pub mod render;
 mod run;
@@ -78,6 +79,8 @@ enum Target {
 /// What ends the command early.
 #[derive(Debug)]
 pub enum Failure {
+    /// What is wrong stands in the output already.
+    Told,
     /// The config has faults, or something is missing on this machine.
     Fault(String),
     /// The command cannot do what it was asked for.
@@ -93,6 +96,7 @@ pub fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Told) => ExitCode::FAILURE,
         Err(Failure::Fault(text)) => complain(&text, 1),
         Err(Failure::Usage(text)) => complain(&text, 2),
     }
@@ -100,8 +104,13 @@ pub fn main() -> ExitCode {
 
 fn check(args: &Check) -> Result<(), Failure> {
     let text = load::read(&args.config)?;
-    load::compile(&args.config, &text, Strictness::Elsewhere)?;
-    say(&format!("{}: ok\n", args.config.display()))
+    let document = load::parse(&args.config, &text)?;
+    let report = check::check(&document, &load::variable);
+    say(&format!("{report}\n"))?;
+    match report.faults().is_empty() {
+        true => Ok(()),
+        false => Err(Failure::Told),
+    }
 }
 
 fn render(args: &Render) -> Result<(), Failure> {

@@ -9,6 +9,7 @@ use super::fault::Fault;
 use super::model::{self, Defaults};
 use super::read::{Node, Reader};
 use super::{Config, Digest, group, keys};
+use crate::secret::Secret;
 use crate::units::Millis;
 
 /// LiteLLM's documented default.
@@ -23,6 +24,9 @@ const BUDGET_EXCEEDED_STATUS: u64 = 429;
 /// The longest request body unless the config says otherwise: chats with a few inlined images fit.
 const MAX_REQUEST_MB: f64 = 32.0;
 
+const OPEN_RELAY: &str = "expected general_settings.master_key, tollgate.keys or tollgate.allow_anonymous: true, \
+                          found none of them: anyone could spend";
+
 /// LiteLLM's megabyte.
 const BYTES_PER_MB: f64 = 1_048_576.0;
 
@@ -31,7 +35,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Every fault, in the order of the sections; none quotes a secret.
+    /// Every fault, in the order of reading; none quotes a secret.
     pub fn compile(document: &Value, env: Env<'_>) -> Result<Self, Vec<Fault>> {
         let reader = Reader::new(document, env);
         let config = config(&reader.root());
@@ -53,6 +57,7 @@ pub fn environment(document: &Value) -> BTreeSet<String> {
 fn config(root: &Node<'_>) -> Config {
     let [router, litellm, general, tollgate] =
         ["router_settings", "litellm_settings", "general_settings", "tollgate"].map(|key| root.section(key));
+    root.section("environment_variables");
     let model_list = root.at("model_list");
     let entries = model::entries(&model_list, &defaults(&router, &litellm));
     let num_retries = [&router, &litellm].map(model::retries).into_iter().flatten().next().unwrap_or(NUM_RETRIES);
@@ -63,12 +68,9 @@ fn config(root: &Node<'_>) -> Config {
     let master_key = master_key(&general);
     let keys = keys::keys(&tollgate, &names);
     let allow_anonymous = tollgate.at("allow_anonymous").flag().unwrap_or(false);
-    let has_keys = master_key.is_some() || !tollgate.at("keys").is_absent();
+    let has_keys = master_key.is_some() || !tollgate.at("keys").is_empty();
     if !has_keys && general.at("master_key").is_absent() && !allow_anonymous {
-        root.fault::<()>(
-            "expected general_settings.master_key, tollgate.keys or tollgate.allow_anonymous: true, found none of them: \
-             anyone could spend",
-        );
+        root.fault::<()>(OPEN_RELAY);
     }
     Config {
         deployments,
@@ -97,7 +99,7 @@ fn master_key(general: &Node<'_>) -> Option<Digest> {
         return node.secret().map(|key| keys::digest(&key));
     }
     let key = general.reader.variables.value("LITELLM_MASTER_KEY")?;
-    Some(keys::digest(&crate::secret::Secret::new(key)))
+    Some(keys::digest(&Secret::new(key)))
 }
 
 fn budget_exceeded_status(litellm: &Node<'_>) -> u16 {

@@ -59,7 +59,8 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn distances_count_edits() {
-        for (from, to, distance) in [("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("weight", "weight", 0)] {
+        for (from, to, distance) in [("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("weight", "weight", 0)]
+        {
             assert_eq!(edits(from, to), distance, "{from} {to}");
         }
     }

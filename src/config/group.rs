@@ -63,7 +63,7 @@ pub(super) fn fall_back(groups: &mut BTreeMap<String, Group>, names: &BTreeSet<S
 /// `[{"a": ["b", "c"]}, {"*": ["d"]}]`.
 fn lists(node: &Node<'_>, names: &BTreeSet<String>) -> BTreeMap<String, Vec<String>> {
     let mut lists = BTreeMap::new();
-    for (name, list) in node.items().iter().flat_map(Node::members) {
+    for (name, list) in node.sections().iter().flat_map(Node::members) {
         if name != "*" && !names.contains(name) {
             list.fault::<()>(unknown(name, names));
         } else if lists.contains_key(name) {

@@ -37,7 +37,8 @@ pub(super) fn headers(params: &Node<'_>, language: Option<Provider>) -> Vec<(Str
         }
     }
     let organization = value(&params.at("organization")).filter(|_| language == Some(Provider::OpenAi));
-    if let Some(organization) = organization.filter(|_| !headers.iter().any(|(name, _)| name == "openai-organization")) {
+    if let Some(organization) = organization.filter(|_| !headers.iter().any(|(name, _)| name == "openai-organization"))
+    {
         headers.push(("openai-organization".to_owned(), organization));
     }
     headers

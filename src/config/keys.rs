@@ -10,12 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest as _, Sha256};
 
 use super::fault::hint;
-use super::group::{unknown};
+use super::group::unknown;
 use super::read::{MAX_INTEGER, Node};
 use super::support::Section;
 use super::{Budget, Digest, Key, hex, time};
 use crate::budget::Window;
 use crate::secret::Secret;
+use crate::units::Millis;
 
 /// LiteLLM's names for "every model" and "what the team may use".
 const ALL: [&str; 2] = ["all-proxy-models", "all-team-models"];
@@ -33,7 +34,7 @@ pub(super) fn keys(tollgate: &Node<'_>, groups: &BTreeSet<String>) -> Vec<Key> {
     let teams = teams(&tollgate.at("teams"), groups);
     users(&tollgate.at("users"));
     let mut keys: Vec<Key> = Vec::new();
-    for node in tollgate.at("keys").items() {
+    for node in tollgate.at("keys").sections() {
         let Some(key) = key(&node, groups, &teams) else { continue };
         if keys.iter().any(|other| other.digest == key.digest) {
             node.fault::<()>("expected a key of its own, found one that is listed above");
@@ -52,7 +53,7 @@ fn key(node: &Node<'_>, groups: &BTreeSet<String>, teams: &Teams) -> Option<Key>
     let alias = node.at("key_alias").name();
     let team_id = node.at("team_id").name();
     let own = models(&node.at("models"), groups);
-    let team = team_id.as_ref().and_then(|id| teams.get(id)).cloned().flatten();
+    let team = team_id.as_ref().and_then(|id| team_models(&node.at("team_id"), id, teams));
     let expires = expires(&node.at("expires"));
     let blocked = node.at("blocked").flag().unwrap_or(false);
     let budget = budget(node);
@@ -62,6 +63,20 @@ fn key(node: &Node<'_>, groups: &BTreeSet<String>, teams: &Teams) -> Option<Key>
     let alias = alias.unwrap_or_else(|| format!("key-{}", hex(&digest).chars().take(8).collect::<String>()));
     let user_id = node.at("user_id").name();
     Some(Key { alias, digest, team_id, user_id, models: both(own, team), budget, expires, blocked })
+}
+
+/// What the team `id` may use. A team that is not listed where others are is a typo, which must not lift a restriction.
+fn team_models(node: &Node<'_>, id: &str, teams: &Teams) -> Option<Vec<String>> {
+    if teams.is_empty() {
+        return None;
+    }
+    let unlisted = || {
+        node.fault(format!(
+            "expected a team_id of tollgate.teams, found another{}",
+            hint(id, teams.keys().map(String::as_str))
+        ))
+    };
+    teams.get(id).cloned().or_else(unlisted).flatten()
 }
 
 /// `key` or `key_sha256`, one of them.
@@ -91,16 +106,17 @@ fn models(node: &Node<'_>, groups: &BTreeSet<String>) -> Option<Vec<String>> {
     if node.is_absent() {
         return None;
     }
-    let items = node.items();
-    if items.is_empty() {
+    if node.is_empty() {
         return node.fault("expected at least one model; without `models` all are allowed");
     }
     let mut names = Some(Vec::new());
-    for item in &items {
+    for item in &node.items() {
         match item.required_name() {
             Some(name) if ALL.contains(&name.as_str()) => names = None,
             Some(name) if groups.contains(&name) => names.iter_mut().for_each(|names| names.push(name.clone())),
-            Some(name) if name.contains('*') => item.fault("wildcards are not supported yet: list each model").unwrap_or(()),
+            Some(name) if name.contains('*') => {
+                item.fault("wildcards are not supported yet: list each model").unwrap_or(())
+            }
             Some(_) => item.fault(unknown(item.typed(), groups)).unwrap_or(()),
             None => {}
         }
@@ -116,9 +132,10 @@ fn both(one: Option<Vec<String>>, other: Option<Vec<String>>) -> Option<Vec<Stri
     }
 }
 
-fn expires(node: &Node<'_>) -> Option<crate::units::Millis> {
+fn expires(node: &Node<'_>) -> Option<Millis> {
     let text = node.text()?;
-    time::parse(&text).or_else(|| node.fault("expected a timestamp such as `2027-01-31T00:00:00Z`, found another string"))
+    time::parse(&text)
+        .or_else(|| node.fault("expected a timestamp such as `2027-01-31T00:00:00Z`, found another string"))
 }
 
 /// `max_budget` and `budget_duration`.
@@ -150,7 +167,7 @@ fn limits(node: &Node<'_>, groups: &BTreeSet<String>) {
 /// The teams by id, with the models that they may use.
 fn teams(list: &Node<'_>, groups: &BTreeSet<String>) -> Teams {
     let mut teams = Teams::new();
-    for node in list.items() {
+    for node in list.sections() {
         known_members(&node, Section::TollgateTeam);
         let id = node.at("team_id").required_name();
         let models = models(&node.at("models"), groups);
@@ -165,7 +182,7 @@ fn teams(list: &Node<'_>, groups: &BTreeSet<String>) -> Teams {
 
 fn users(list: &Node<'_>) {
     let mut ids = BTreeSet::new();
-    for node in list.items() {
+    for node in list.sections() {
         known_members(&node, Section::TollgateUser);
         budget(&node);
         limits(&node, &BTreeSet::new());
@@ -179,7 +196,8 @@ fn users(list: &Node<'_>) {
 fn known_members(node: &Node<'_>, section: Section) {
     for (name, member) in node.members() {
         if section.row(name).is_none() {
-            member.fault::<()>(format!("expected a key of this section, found another{}", hint(name, section.keys())));
+            let expected = section.keys().collect::<Vec<_>>().join(", ");
+            member.fault::<()>(format!("expected one of {expected}, found another{}", hint(name, section.keys())));
         }
     }
 }

@@ -23,6 +23,8 @@ mod keys;
 mod model;
 mod read;
 pub mod support;
+#[cfg(test)]
+mod tests;
 mod time;
 mod vendor;
 

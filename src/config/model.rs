@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::env::reference;
@@ -36,12 +37,11 @@ pub(super) fn group_names(list: &Node<'_>) -> BTreeSet<String> {
 
 /// The deployments of `model_list` without those that have faults.
 pub(super) fn entries(list: &Node<'_>, defaults: &Defaults) -> Vec<Entry> {
-    let items = list.items();
-    if items.is_empty() {
+    if list.is_empty() {
         list.fault::<()>("expected at least one deployment");
     }
     let mut ids = Ids::default();
-    items.iter().filter_map(|item| entry(item, defaults, &mut ids)).collect()
+    list.sections().iter().filter_map(|item| entry(item, defaults, &mut ids)).collect()
 }
 
 /// Reads all of an entry before it gives up, so that every fault is found.
@@ -54,7 +54,7 @@ fn entry(node: &Node<'_>, defaults: &Defaults, ids: &mut Ids) -> Option<Entry> {
     let drop_params = params.at("drop_params").flag().unwrap_or(defaults.drop_params);
     let given_id = info.at("id").name();
     let cluster = cluster_name(&info.at("cluster"));
-    let model = params.reads().then(|| vendor::model(&params)).flatten();
+    let model = params.object().and_then(|_| vendor::model(&params));
     let facts = Facts::read(&params, &info, model.as_ref());
     let base = model.as_ref().and_then(|(vendor, _)| vendor::base(&params, vendor));
     let (target, address) = target(&params, model, base, drop_params, &facts)?;
@@ -144,7 +144,7 @@ impl Facts {
         let tokens = |key: &str| info.at(key).integer(1, MAX_INTEGER);
         let legacy = tokens("max_tokens");
         Self {
-            price: priced(params, priced(info, facts.price)),
+            price: price(params, info, facts.price),
             mode: info.at("mode").name().unwrap_or(facts.mode),
             max_input_tokens: tokens("max_input_tokens").or(facts.max_input_tokens),
             max_output_tokens: tokens("max_output_tokens").or(legacy).or(facts.max_output_tokens),
@@ -167,12 +167,16 @@ fn catalog(base_model: &Node<'_>, model: Option<&(&Vendor, String)>) -> Option<b
     by_base.or_else(|| budget::lookup(vendor.prefix, model))
 }
 
-/// `base` with the price fields of `section` over it.
-fn priced(section: &Node<'_>, base: Option<Price>) -> Option<Price> {
-    let Some(fields) = section.object() else { return base };
-    match Price::from_params(fields, base) {
+/// `listed` with the price fields of `model_info` over it, and those of `litellm_params` over both.
+fn price(params: &Node<'_>, info: &Node<'_>, listed: Option<Price>) -> Option<Price> {
+    let fields = [info, params].into_iter().filter_map(Node::object).flatten();
+    let fields: Map<String, Value> = fields.map(|(field, value)| (field.clone(), value.clone())).collect();
+    match Price::from_params(&fields, listed) {
         Ok(price) => price,
-        Err(field) => section.at(&field).expected("a price in USD, zero or more"),
+        Err(field) => {
+            let section = if params.at(&field).is_absent() { info } else { params };
+            section.at(&field).expected("a price in USD, zero or more")
+        }
     }
 }
 
@@ -191,7 +195,11 @@ impl Ids {
             *twin = twin.saturating_add(1);
             hex(&Sha256::digest(format!("{identity}{twin}"))).chars().take(16).collect()
         });
-        if self.taken.insert(id.clone()) { Some(id) } else { info.at("id").fault("expected an id of its own, found one that another deployment has") }
+        if self.taken.insert(id.clone()) {
+            Some(id)
+        } else {
+            info.at("id").fault("expected an id of its own, found one that another deployment has")
+        }
     }
 }
 

@@ -69,11 +69,6 @@ impl<'a> Node<'a> {
         section.map()
     }
 
-    /// Whether this is a mapping, which members can be required of.
-    pub(super) fn reads(&self) -> bool {
-        self.value.is_object()
-    }
-
     /// The items of this list; none when it is absent.
     pub(super) fn items(&self) -> Vec<Self> {
         if !matches!(self.value, Value::Null | Value::Array(_)) {
@@ -83,10 +78,15 @@ impl<'a> Node<'a> {
         self.list().iter().enumerate().map(item).collect()
     }
 
+    /// The items of this list that are mappings; the others are faults.
+    pub(super) fn sections(&self) -> Vec<Self> {
+        let is_mapping = |item: &Self| item.object().is_some() || item.expected::<()>("a mapping").is_some();
+        self.items().into_iter().filter(is_mapping).collect()
+    }
+
     /// The members of this mapping; none when it is absent.
     pub(super) fn members(&self) -> Vec<(&'a str, Self)> {
-        let map = self.clone().map().value.as_object();
-        map.into_iter().flatten().map(|(key, _)| (key.as_str(), self.at(key))).collect()
+        self.object().into_iter().flatten().map(|(key, _)| (key.as_str(), self.at(key))).collect()
     }
 
     /// The mapping as typed, `None` when it is absent.
@@ -97,6 +97,11 @@ impl<'a> Node<'a> {
     /// The list as typed, empty when there is none.
     pub(super) fn list(&self) -> &'a [Value] {
         self.value.as_array().map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether this is absent or a list without items.
+    pub(super) fn is_empty(&self) -> bool {
+        self.is_absent() || self.value.as_array().is_some_and(Vec::is_empty)
     }
 
     pub(super) fn is_absent(&self) -> bool {
@@ -123,7 +128,10 @@ impl<'a> Node<'a> {
     /// A string or whole number without control characters that is not empty: a name for headers and records.
     pub(super) fn name(&self) -> Option<String> {
         let text = match self.value {
-            Value::Number(number) => whole(number.as_f64()?)?.to_string(),
+            Value::Number(number) => match number.as_f64().and_then(whole) {
+                Some(number) => number.to_string(),
+                None => return self.expected("a name"),
+            },
             _ => self.text()?,
         };
         if text.trim().is_empty() {
@@ -174,10 +182,10 @@ impl<'a> Node<'a> {
 
     /// A whole number in `low..=high`.
     pub(super) fn integer(&self, low: u64, high: u64) -> Option<u64> {
-        let what = if (low, high) == (0, MAX_INTEGER) {
-            "a whole number".to_owned()
-        } else {
-            format!("a whole number in {low}..={high}")
+        let what = match (low, high) {
+            (0, MAX_INTEGER) => "a whole number".to_owned(),
+            (_, MAX_INTEGER) => format!("a whole number from {low}"),
+            _ => format!("a whole number in {low}..={high}"),
         };
         self.scalar(&what, |n| whole(n).filter(|n| (low..=high).contains(n)))
     }
@@ -211,11 +219,13 @@ impl<'a> Node<'a> {
         None
     }
 
+    /// This mapping; what is none is a fault, and absent from here on.
     fn map(self) -> Self {
-        if !matches!(self.value, Value::Null | Value::Object(_)) {
-            self.expected::<()>("a mapping");
+        if matches!(self.value, Value::Null | Value::Object(_)) {
+            return self;
         }
-        self
+        self.expected::<()>("a mapping");
+        Self { value: &ABSENT, ..self }
     }
 
     fn variable(&self, name: &str) -> Option<String> {
@@ -230,18 +240,23 @@ impl<'a> Node<'a> {
             Value::String(_) => self.text()?.trim().parse().ok(),
             _ => None,
         };
-        number.filter(|n: &f64| n.is_finite()).and_then(read).or_else(|| self.expected(what))
+        let found = || match (self.value, number) {
+            (Value::Number(_), Some(number)) => number.to_string(),
+            _ => self.found().to_owned(),
+        };
+        let fault = || self.fault(format!("expected {what}, found {}", found()));
+        number.filter(|n: &f64| n.is_finite()).and_then(read).or_else(fault)
     }
 
-    /// A word for the value; strings are not quoted, they may be credentials in the wrong place.
-    fn found(&self) -> String {
+    /// A word for the value, which is not quoted: it may be a credential in the wrong place.
+    fn found(&self) -> &'static str {
         match self.value {
-            Value::Null => "nothing".to_owned(),
-            Value::Bool(flag) => flag.to_string(),
-            Value::Number(number) => number.to_string(),
-            Value::String(_) => "a string".to_owned(),
-            Value::Array(_) => "a list".to_owned(),
-            Value::Object(_) => "a mapping".to_owned(),
+            Value::Null => "nothing",
+            Value::Bool(_) => "a bool",
+            Value::Number(_) => "a number",
+            Value::String(_) => "a string",
+            Value::Array(_) => "a list",
+            Value::Object(_) => "a mapping",
         }
     }
 }

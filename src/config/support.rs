@@ -1,7 +1,173 @@
-//! stub
-#[derive(Clone, Copy)]
-pub(super) enum Section { Tollgate, TollgateKey, TollgateTeam, TollgateUser, TollgateModelBudget }
+//! How far each LiteLLM key is supported: nothing in a config is ignored in silence.
+//!
+//! The data is in `table`; here is the walk that grades a document. A grade says what this release does, not what the
+//! key could mean some day.
+
+#[rustfmt::skip]
+mod table;
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::fault::hint;
+
+/// How far a key is supported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Grade {
+    /// It does what it does in LiteLLM.
+    Exact,
+    /// It does nearly that.
+    Approximate,
+    /// It does nothing.
+    Unsupported,
+}
+
+impl fmt::Display for Grade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Exact => "exact",
+            Self::Approximate => "approximate",
+            Self::Unsupported => "unsupported",
+        })
+    }
+}
+
+/// A key that occurs in a config, graded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Where: `model_list[0].litellm_params.weight`.
+    pub path: String,
+    /// How far it is supported.
+    pub grade: Grade,
+    /// Why, or what to use instead; empty where there is nothing to say.
+    pub reason: String,
+}
+
+/// Keys with one grade and one reason.
+#[derive(Debug)]
+pub(super) struct Row {
+    grade: Grade,
+    reason: &'static str,
+    /// Names; a `*` at one end stands for anything.
+    keys: &'static [&'static str],
+}
+
+/// A mapping of the config whose keys are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Section {
+    Document,
+    ModelList,
+    LitellmParams,
+    ModelInfo,
+    RouterSettings,
+    LitellmSettings,
+    GeneralSettings,
+    Tollgate,
+    TollgateKey,
+    TollgateTeam,
+    TollgateUser,
+    TollgateModelBudget,
+}
+
 impl Section {
-    pub(super) fn row(self, _key: &str) -> Option<()> { Some(()) }
-    pub(super) fn keys(self) -> impl Iterator<Item=&'static str> { [].into_iter() }
+    /// What is known about `key`.
+    pub(super) fn row(self, key: &str) -> Option<&'static Row> {
+        let is_here = |row: &&Row| row.keys.iter().any(|pattern| fits(pattern, key));
+        table::rows(self).iter().find(is_here)
+    }
+
+    /// The known keys, patterns left out.
+    pub(super) fn keys(self) -> impl Iterator<Item = &'static str> {
+        table::rows(self).iter().flat_map(|row| row.keys).copied().filter(|key| !key.contains('*'))
+    }
+
+    /// The section, or list of sections, that `key` holds.
+    fn inner(self, key: &str) -> Option<Self> {
+        let (_, _, inner) = table::NESTED.iter().find(|(outer, name, _)| *outer == self && *name == key)?;
+        Some(*inner)
+    }
+}
+
+fn fits(pattern: &str, key: &str) -> bool {
+    if let Some(end) = pattern.strip_prefix('*') {
+        return key.ends_with(end);
+    }
+    pattern.strip_suffix('*').map_or(pattern == key, |start| key.starts_with(start))
+}
+
+/// Every key of `document`, in its order.
+pub fn findings(document: &Value) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    walk(document, Section::Document, "", &mut findings);
+    findings
+}
+
+fn walk(value: &Value, section: Section, path: &str, findings: &mut Vec<Finding>) {
+    if let Some(list) = value.as_array() {
+        list.iter().enumerate().for_each(|(i, item)| walk(item, section, &format!("{path}[{i}]"), findings));
+    }
+    for (key, member) in value.as_object().into_iter().flatten() {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        match section.inner(key) {
+            Some(inner) => walk(member, inner, &path, findings),
+            None => findings.push(grade(section, key, member, path)),
+        }
+    }
+}
+
+fn grade(section: Section, key: &str, value: &Value, path: String) -> Finding {
+    let differs = |known: &&(Section, &str, &str, &str)| known.0 == section && known.1 == key && value != known.2;
+    if let Some((_, _, _, reason)) = table::ONE_VALUE.iter().find(differs) {
+        return Finding { path, grade: Grade::Unsupported, reason: (*reason).to_owned() };
+    }
+    match section.row(key) {
+        Some(row) => Finding { path, grade: row.grade, reason: row.reason.to_owned() },
+        None => {
+            let reason = format!("not a LiteLLM key we know{}", hint(key, section.keys()));
+            Finding { path, grade: Grade::Unsupported, reason }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::{Grade, Section, findings, table};
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_section_has_each_key_once() {
+        let inner = table::NESTED.iter().map(|(_, _, inner)| *inner);
+        for section in inner.chain([Section::Document, Section::TollgateModelBudget]) {
+            let mut seen = BTreeSet::new();
+            for key in section.keys() {
+                assert!(seen.insert(key), "{section:?}: {key}");
+            }
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn keys_are_graded_where_they_stand() {
+        let rows = [
+            (json!({"router_settings": {"routing_strategy": "simple-shuffle"}}), Grade::Exact),
+            (json!({"router_settings": {"routing_strategy": "least-busy"}}), Grade::Unsupported),
+            (json!({"model_list": [{"litellm_params": {"input_cost_per_token": 1}}]}), Grade::Exact),
+            (
+                json!({"model_list": [{"litellm_params": {"input_cost_per_token_above_200k_tokens": 1}}]}),
+                Grade::Approximate,
+            ),
+            (json!({"model_list": [{"litellm_params": {"input_cost_per_second": 1}}]}), Grade::Unsupported),
+            (json!({"model_list": [{"model_info": {"supports_reasoning": true}}]}), Grade::Exact),
+            (json!({"model_list": [{"model_info": {"supports_vision": true}}]}), Grade::Unsupported),
+            (json!({"weight": 1}), Grade::Unsupported),
+        ];
+        for (document, grade) in rows {
+            let found: Vec<Grade> = findings(&document).into_iter().map(|finding| finding.grade).collect();
+            assert_eq!(found, [grade], "{document}");
+        }
+    }
 }

@@ -29,37 +29,51 @@ pub(super) struct Vendor {
 const OPENAI_BASE: Option<&str> = Some("https://api.openai.com/v1");
 const ANTHROPIC_BASE: Option<&str> = Some("https://api.anthropic.com");
 
-#[rustfmt::skip]
 const VENDORS: &[Vendor] = &[
-    Vendor { prefix: "openai", language: Provider::OpenAi, base: OPENAI_BASE, key_variable: "OPENAI_API_KEY", surplus: &[] },
-    Vendor { prefix: "text-completion-openai", language: Provider::OpenAi, base: OPENAI_BASE, key_variable: "OPENAI_API_KEY", surplus: &[] },
-    Vendor { prefix: "custom_openai", language: Provider::OpenAi, base: None, key_variable: "CUSTOM_OPENAI_API_KEY", surplus: &[] },
-    Vendor { prefix: "openai_like", language: Provider::OpenAi, base: None, key_variable: "OPENAI_LIKE_API_KEY", surplus: &[] },
-    Vendor { prefix: "hosted_vllm", language: Provider::OpenAi, base: None, key_variable: "HOSTED_VLLM_API_KEY", surplus: &[] },
-    Vendor { prefix: "litellm_proxy", language: Provider::OpenAi, base: None, key_variable: "LITELLM_PROXY_API_KEY", surplus: &[] },
-    Vendor { prefix: "anthropic", language: Provider::Anthropic, base: ANTHROPIC_BASE, key_variable: "ANTHROPIC_API_KEY", surplus: &["/messages", "/v1"] },
+    speaks_openai("openai", OPENAI_BASE, "OPENAI_API_KEY"),
+    speaks_openai("text-completion-openai", OPENAI_BASE, "OPENAI_API_KEY"),
+    speaks_openai("custom_openai", None, "CUSTOM_OPENAI_API_KEY"),
+    speaks_openai("openai_like", None, "OPENAI_LIKE_API_KEY"),
+    speaks_openai("hosted_vllm", None, "HOSTED_VLLM_API_KEY"),
+    speaks_openai("litellm_proxy", None, "LITELLM_PROXY_API_KEY"),
+    Vendor {
+        prefix: "anthropic",
+        language: Provider::Anthropic,
+        base: ANTHROPIC_BASE,
+        key_variable: "ANTHROPIC_API_KEY",
+        surplus: &["/messages", "/v1"],
+    },
 ];
 
+const fn speaks_openai(prefix: &'static str, base: Option<&'static str>, key_variable: &'static str) -> Vendor {
+    Vendor { prefix, language: Provider::OpenAi, base, key_variable, surplus: &["/chat/completions"] }
+}
+
 /// How a model without a prefix starts, and whose it is.
-#[rustfmt::skip]
 const INFERRED: &[(&str, &str)] = &[
-    ("gpt-", "openai"), ("chatgpt-", "openai"), ("ft:gpt-", "openai"), ("o1", "openai"), ("o3", "openai"), ("o4", "openai"),
-    ("text-embedding-", "openai"), ("claude-", "anthropic"),
+    ("gpt-", "openai"),
+    ("chatgpt-", "openai"),
+    ("ft:gpt-", "openai"),
+    ("o1", "openai"),
+    ("o3", "openai"),
+    ("o4", "openai"),
+    ("text-embedding-", "openai"),
+    ("claude-", "anthropic"),
 ];
 
 /// LiteLLM's other providers.
 #[rustfmt::skip]
 const LATER: &[&str] = &[
-    "ai21", "aiml", "aleph_alpha", "anyscale", "azure", "azure_ai", "azure_text", "baseten", "bedrock", "bedrock_converse",
-    "cerebras", "clarifai", "cloudflare", "codestral", "cohere", "cohere_chat", "cometapi", "dashscope", "databricks",
-    "deepinfra", "deepseek", "deepgram", "docker_model_runner", "elevenlabs", "empower", "featherless_ai", "fireworks_ai",
-    "friendliai", "galadriel", "gemini", "gigachat", "github", "github_copilot", "gradient_ai", "groq", "heroku",
-    "huggingface", "hyperbolic", "infinity", "jina_ai", "lambda_ai", "lemonade", "llamafile", "lm_studio", "maritalk",
-    "meta_llama", "minimax", "mistral", "moonshot", "morph", "nebius", "nlp_cloud", "novita", "nscale", "nvidia_nim", "oci",
-    "ollama", "ollama_chat", "oobabooga", "openrouter", "ovhcloud", "perplexity", "petals", "predibase", "replicate",
-    "sagemaker", "sagemaker_chat", "sambanova", "snowflake", "together_ai", "topaz", "triton", "v0", "vercel_ai_gateway",
-    "vertex_ai", "vertex_ai_beta", "vllm", "volcengine", "voyage", "wandb", "watsonx", "watsonx_text", "xai", "xinference",
-    "zai",
+    "ai21", "aiml", "aleph_alpha", "anyscale", "azure", "azure_ai", "azure_text", "baseten", "bedrock",
+    "bedrock_converse", "cerebras", "clarifai", "cloudflare", "codestral", "cohere", "cohere_chat", "cometapi",
+    "dashscope", "databricks", "deepgram", "deepinfra", "deepseek", "docker_model_runner", "elevenlabs", "empower",
+    "featherless_ai", "fireworks_ai", "friendliai", "galadriel", "gemini", "gigachat", "github", "github_copilot",
+    "gradient_ai", "groq", "heroku", "huggingface", "hyperbolic", "infinity", "jina_ai", "lambda_ai", "lemonade",
+    "llamafile", "lm_studio", "maritalk", "meta_llama", "minimax", "mistral", "moonshot", "morph", "nebius",
+    "nlp_cloud", "novita", "nscale", "nvidia_nim", "oci", "ollama", "ollama_chat", "oobabooga", "openrouter",
+    "ovhcloud", "perplexity", "petals", "predibase", "replicate", "sagemaker", "sagemaker_chat", "sambanova",
+    "snowflake", "together_ai", "topaz", "triton", "v0", "vercel_ai_gateway", "vertex_ai", "vertex_ai_beta", "vllm",
+    "volcengine", "voyage", "wandb", "watsonx", "watsonx_text", "xai", "xinference", "zai",
 ];
 
 /// A base URL, taken apart.
@@ -104,7 +118,9 @@ pub(super) fn base(params: &Node<'_>, vendor: &Vendor) -> Option<Base> {
     }
     match vendor.base {
         Some(text) => parse(text, vendor).ok(),
-        None => params.at("api_base").fault(format!("expected the base URL that `{}` needs, found nothing", vendor.prefix)),
+        None => {
+            params.at("api_base").fault(format!("expected the base URL that `{}` needs, found nothing", vendor.prefix))
+        }
     }
 }
 
@@ -127,7 +143,9 @@ pub(super) fn credential(params: &Node<'_>, vendor: &Vendor, base: Option<&Base>
     }
     match variables.value(name).or_else(|| variables.placeholder(name)) {
         Some(key) => Some(Secret::new(key)),
-        None => node.fault(format!("expected a credential here or in the environment variable `{name}`, found neither")),
+        None => {
+            node.fault(format!("expected a credential here or in the environment variable `{name}`, found neither"))
+        }
     }
 }
 
@@ -142,7 +160,9 @@ fn known(prefix: &str, node: &Node<'_>) -> Option<&'static Vendor> {
         return node.fault("expected a provider of LiteLLM's, found an unknown one");
     }
     let hint = hint(prefix, VENDORS.iter().map(|vendor| vendor.prefix));
-    node.fault(format!("expected a provider, found `{prefix}`{hint} (a server that speaks OpenAI's API is `openai/...` with api_base)"))
+    node.fault(format!(
+        "expected a provider, found `{prefix}`{hint} (a server that speaks OpenAI's API is `openai/...` with api_base)"
+    ))
 }
 
 fn inferred(model: &str, node: &Node<'_>) -> Option<&'static Vendor> {
@@ -189,6 +209,7 @@ mod tests {
         let rows = [
             (0, "https://api.openai.com/v1", (true, "api.openai.com", 443, "api.openai.com", "/v1")),
             (0, "http://LocalHost:8000/", (false, "localhost", 8000, "localhost:8000", "")),
+            (0, "https://h/v1/chat/completions", (true, "h", 443, "h", "/v1")),
             (0, "https://h:443/a/b//", (true, "h", 443, "h", "/a/b")),
             (0, "http://[::1]:9/v1", (false, "::1", 9, "[::1]:9", "/v1")),
             (6, "https://h/proxy/v1/messages", (true, "h", 443, "h", "/proxy")),
@@ -204,7 +225,9 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn other_urls_are_refused() {
-        for text in ["", "host/v1", "ftp://h", "unix:///tmp/s", "https://u:p@h", "https://h?x=1", "https://h#x", "https://"] {
+        for text in
+            ["", "host/v1", "ftp://h", "unix:///tmp/s", "https://u:p@h", "https://h?x=1", "https://h#x", "https://"]
+        {
             assert!(parse(text, &VENDORS[0]).is_err(), "{text}");
         }
     }

@@ -6,6 +6,8 @@
 pub mod anthropic;
 pub mod openai;
 
+use std::fmt;
+
 use crate::error::Error;
 use crate::json::Splice;
 use crate::openai::{Endpoint, Request, Usage};
@@ -21,7 +23,7 @@ pub enum Provider {
 }
 
 /// Where an attempt goes, as far as a provider cares.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Target {
     /// The language.
     pub provider: Provider,
@@ -109,6 +111,25 @@ pub enum Stream {
     OpenAi(openai::Stream),
     /// Translated.
     Anthropic(anthropic::Stream),
+}
+
+impl fmt::Debug for Target {
+    /// Without the values of `extra_headers`, which may be credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.extra_headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Target")
+            .field("provider_name", &self.provider_name)
+            .field("model", &self.model)
+            .field("authority", &self.authority)
+            .field("base_path", &self.base_path)
+            .field("api_key", &self.api_key)
+            .field("max_output_tokens", &self.max_output_tokens)
+            .field("supports_reasoning", &self.supports_reasoning)
+            .field("supports_response_schema", &self.supports_response_schema)
+            .field("drop_params", &self.drop_params)
+            .field("extra_headers", &headers)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Target {

@@ -1,0 +1,360 @@
+//! Every key of LiteLLM's `config.yaml` and of `tollgate:`, once.
+//!
+//! Source: LiteLLM 1.109.1, `types/router.py`, `router.py`, `proxy/_types.py`, `proxy/proxy_server.py`, and "All
+//! settings" <https://docs.litellm.ai/docs/proxy/config_settings>, read 2026-11-23.
+
+use super::Grade::{Approximate, Exact, Unsupported};
+use super::{Row, Section};
+
+/// The sections that hold other sections, or lists of them.
+pub(super) const NESTED: &[(Section, &str, Section)] = &[
+    (Section::Document, "model_list", Section::ModelList),
+    (Section::Document, "router_settings", Section::RouterSettings),
+    (Section::Document, "litellm_settings", Section::LitellmSettings),
+    (Section::Document, "general_settings", Section::GeneralSettings),
+    (Section::Document, "tollgate", Section::Tollgate),
+    (Section::ModelList, "litellm_params", Section::LitellmParams),
+    (Section::ModelList, "model_info", Section::ModelInfo),
+    (Section::Tollgate, "keys", Section::TollgateKey),
+    (Section::Tollgate, "teams", Section::TollgateTeam),
+    (Section::Tollgate, "users", Section::TollgateUser),
+];
+
+/// Keys that are supported with one value only, and what happens with another.
+pub(super) const ONE_VALUE: &[(Section, &str, &str, &str)] =
+    &[(Section::RouterSettings, "routing_strategy", "simple-shuffle", "only simple-shuffle is supported; it is used instead")];
+
+pub(super) const fn rows(section: Section) -> &'static [Row] {
+    match section {
+        Section::Document => DOCUMENT,
+        Section::ModelList => MODEL_LIST,
+        Section::LitellmParams => LITELLM_PARAMS,
+        Section::ModelInfo => MODEL_INFO,
+        Section::RouterSettings => ROUTER_SETTINGS,
+        Section::LitellmSettings => LITELLM_SETTINGS,
+        Section::GeneralSettings => GENERAL_SETTINGS,
+        Section::Tollgate => TOLLGATE,
+        Section::TollgateKey => TOLLGATE_KEY,
+        Section::TollgateTeam => TOLLGATE_TEAM,
+        Section::TollgateUser => TOLLGATE_USER,
+        Section::TollgateModelBudget => TOLLGATE_MODEL_BUDGET,
+    }
+}
+
+const fn exact(reason: &'static str, keys: &'static [&'static str]) -> Row {
+    Row { grade: Exact, reason, keys }
+}
+
+const fn approximate(reason: &'static str, keys: &'static [&'static str]) -> Row {
+    Row { grade: Approximate, reason, keys }
+}
+
+const fn unsupported(reason: &'static str, keys: &'static [&'static str]) -> Row {
+    Row { grade: Unsupported, reason, keys }
+}
+
+const LATER: &str = "not supported yet";
+const NOT_ENFORCED: &str = "not enforced yet";
+const NO_PROVIDER: &str = "for a provider that is not supported yet";
+const NO_DATABASE: &str = "there is no database: keys, teams and users are in `tollgate:`";
+const NO_UI: &str = "there is no user interface";
+const ENVOY_LOG: &str = "use an Envoy access log with `wasm.tollgate.*` from filter state";
+const ENVOY_TLS: &str = "connections are Envoy's: set it on the cluster";
+const ENVOY_AUTH: &str = "use an Envoy filter in front: jwt_authn, ext_authz, oauth2 or rbac";
+const ENVOY_HEALTH: &str = "use Envoy's health checks or outlier detection on the cluster";
+const ALERTS: &str = "alert on Envoy's metrics instead";
+const NOT_TOLD_APART: &str = "use fallbacks: these errors are not told apart yet";
+const PER_ENVOY: &str = "counted per Envoy, in memory: not shared between Envoys, gone with a restart";
+const PER_ENVOY_STATE: &str = "state is in each Envoy's shared memory; sharing it is not supported yet";
+const RETRIES: &str = "how often; on what, and after which wait, is decided by the plan and Envoy's retry policy";
+const FIRST_BYTE: &str = "bounds the wait for the answer's first byte; the client gets 504, not 408";
+
+const DOCUMENT: &[Row] = &[
+    exact("", &["environment_variables"]),
+    unsupported("put the included files' content into this one", &["include"]),
+    unsupported("give each deployment its own api_key", &["credential_list"]),
+    unsupported(
+        LATER,
+        &[
+            "guardrails", "mcp_servers", "callback_settings", "vector_store_registry", "search_tools",
+            "worker_registry", "files_settings", "finetune_settings", "assistant_settings", "policies", "prompts",
+            "mcp_tools",
+        ],
+    ),
+];
+
+const MODEL_LIST: &[Row] = &[exact("", &["model_name"])];
+
+/// Fields that price a token, for `litellm_params` and `model_info` alike.
+const PRICES: Row = exact(
+    "",
+    &[
+        "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost",
+        "cache_creation_input_token_cost", "cache_creation_input_token_cost_above_1hr",
+        "output_cost_per_reasoning_token",
+    ],
+);
+const TIERED_PRICES: Row = approximate(
+    "beyond the threshold all tokens take that tier's prices",
+    &["input_cost_per_token_above_*", "output_cost_per_token_above_*", "cache_read_input_token_cost_above_*",
+      "cache_creation_input_token_cost_above_*"],
+);
+const OTHER_PRICES: Row = unsupported(
+    "only text tokens are priced",
+    &[
+        "input_cost_per_*", "output_cost_per_*", "cache_read_input_*", "cache_creation_input_*",
+        "search_context_cost_*", "tiered_pricing", "off_peak_pricing", "code_interpreter_cost_per_session",
+        "file_search_cost_*", "ocr_cost_*",
+    ],
+);
+
+const LITELLM_PARAMS: &[Row] = &[
+    exact("", &["model", "custom_llm_provider", "base_url", "organization", "extra_headers", "weight", "drop_params"]),
+    exact("OPENAI_API_BASE and its like are not read", &["api_base"]),
+    exact("", &["api_key"]),
+    exact("a share of the group's requests, as in LiteLLM's simple-shuffle; not a limit", &["rpm", "tpm"]),
+    approximate(FIRST_BYTE, &["timeout"]),
+    approximate("the group takes the largest of its deployments'", &["num_retries"]),
+    PRICES,
+    TIERED_PRICES,
+    OTHER_PRICES,
+    unsupported(
+        "defaults for OpenAI parameters are not supported yet: the client sends them",
+        &[
+            "temperature", "max_tokens", "max_completion_tokens", "top_p", "n", "stop", "seed", "user", "stream",
+            "stream_options", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs",
+            "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "response_format",
+            "reasoning_effort", "thinking", "modalities", "audio", "prediction", "service_tier", "store",
+            "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "verbosity",
+            "web_search_options", "top_k", "dimensions", "encoding_format", "extra_body",
+        ],
+    ),
+    unsupported("the same timeout holds for streams", &["stream_timeout"]),
+    unsupported("shares only: no limit of a deployment is enforced yet", &["itpm", "otpm", "rpd", "tpd"]),
+    unsupported("give the deployment its own api_key", &["litellm_credential_name"]),
+    unsupported("use num_retries", &["max_retries"]),
+    unsupported(
+        LATER,
+        &[
+            "max_parallel_requests", "order", "ttft_timeout", "stream_idle_timeout", "keepalive_seconds",
+            "cooldown_time", "tags", "tag_regex", "additional_drop_params", "allowed_openai_params",
+            "modify_params", "max_budget", "budget_duration", "configurable_clientside_auth_params",
+            "mock_response", "mock_timeout", "merge_reasoning_content_in_choices", "cache_control_injection_points",
+            "use_in_pass_through", "use_litellm_proxy", "auto_router_*", "litellm_system_prompt", "prompt_id",
+            "prompt_variables", "guardrails", "model_info", "use_chat_completions_api", "budget_limits",
+        ],
+    ),
+    unsupported(
+        NO_PROVIDER,
+        &[
+            "api_version", "region_name", "azure_*", "tenant_id", "client_id", "client_secret", "vertex_*", "aws_*",
+            "watsonx_region_name", "gcs_bucket_name", "s3_bucket_name", "s3_encryption_key_id",
+        ],
+    ),
+    unsupported(ENVOY_TLS, &["ssl_verify", "ssl_certificate", "http2", "force_ipv4"]),
+];
+
+const MODEL_INFO: &[Row] = &[
+    exact("", &["id", "base_model", "max_input_tokens", "max_output_tokens", "mode"]),
+    exact("tollgate's own: the Envoy cluster to use", &["cluster"]),
+    approximate("read as max_output_tokens", &["max_tokens"]),
+    exact("", &["supports_reasoning", "supports_response_schema"]),
+    PRICES,
+    TIERED_PRICES,
+    OTHER_PRICES,
+    unsupported("the provider says what its model can do", &["supports_*"]),
+    unsupported(ENVOY_HEALTH, &["health_check_*", "disable_background_health_check"]),
+    unsupported(
+        LATER,
+        &[
+            "team_id", "team_public_model_name", "access_groups", "tier", "blocked", "allowed_fails",
+            "allowed_fails_policy", "cooldown_time", "enable_tag_filtering", "allow_fail_open", "access_windows",
+            "ptu_*", "litellm_provider", "db_model", "updated_at", "updated_by", "created_at", "created_by",
+            "description",
+        ],
+    ),
+];
+
+const ROUTER_SETTINGS: &[Row] = &[
+    exact("", &["routing_strategy", "fallbacks", "default_fallbacks"]),
+    approximate(RETRIES, &["num_retries"]),
+    approximate(FIRST_BYTE, &["timeout"]),
+    unsupported("the same timeout holds for streams", &["stream_timeout"]),
+    unsupported("simple-shuffle has none", &["routing_strategy_args"]),
+    unsupported(NOT_TOLD_APART, &["context_window_fallbacks", "content_policy_fallbacks"]),
+    unsupported("list the group under each name", &["model_group_alias"]),
+    unsupported(
+        PER_ENVOY_STATE,
+        &["redis_host", "redis_port", "redis_password", "redis_url", "redis_db", "redis_*", "cache_kwargs"],
+    ),
+    unsupported(ENVOY_HEALTH, &["enable_health_check_routing", "health_check_*"]),
+    unsupported("connections are Envoy's", &["client_ttl"]),
+    unsupported("an invalid deployment is a fault of the config", &["ignore_invalid_deployments"]),
+    unsupported("see Envoy's log level", &["debug_level", "set_verbose"]),
+    unsupported(
+        LATER,
+        &[
+            "retry_after", "retry_policy", "model_group_retry_policy", "allowed_fails", "allowed_fails_policy",
+            "cooldown_time", "disable_cooldowns", "max_fallbacks", "enable_pre_call_checks",
+            "optional_pre_call_checks", "model_group_affinity_config", "deployment_affinity_ttl_seconds",
+            "enable_tag_filtering", "tag_filtering_match_any", "tag_routing_prefix", "enable_weighted_failover",
+            "provider_budget_config", "cache_responses", "caching_groups", "default_litellm_params",
+            "default_max_parallel_requests", "default_priority", "polling_interval", "routing_groups",
+            "guardrail_list", "search_tools", "alerting_config", "assistants_config", "ttft_timeout",
+            "stream_idle_timeout",
+        ],
+    ),
+];
+
+const LITELLM_SETTINGS: &[Row] = &[
+    exact("", &["drop_params", "fallbacks", "default_fallbacks"]),
+    exact("429 unless set; LiteLLM's default is 422", &["budget_exceeded_status_code"]),
+    approximate(RETRIES, &["num_retries"]),
+    approximate("600 s unless set, not 6000; bounds the wait for the answer's first byte", &["request_timeout"]),
+    unsupported(NOT_TOLD_APART, &["context_window_fallbacks", "content_policy_fallbacks"]),
+    unsupported(
+        ENVOY_LOG,
+        &[
+            "success_callback", "failure_callback", "callbacks", "service_callbacks", "audit_log_callbacks",
+            "json_logs", "set_verbose", "log_raw_request_response", "langfuse_default_tags",
+            "standard_logging_payload_excluded_fields", "custom_prometheus_metadata_labels",
+            "custom_prometheus_tags", "prometheus_metrics_config", "prometheus_initialize_budget_metrics",
+            "require_auth_for_metrics_endpoint", "store_audit_logs", "s3_callback_params",
+        ],
+    ),
+    unsupported(
+        "nothing of a prompt, completion or key is logged in the first place",
+        &[
+            "turn_off_message_logging", "redact_user_api_key_info", "redact_messages_in_exceptions",
+            "global_disable_no_log_param",
+        ],
+    ),
+    unsupported(
+        "use max_budget of `tollgate.keys`",
+        &["max_budget", "budget_duration", "max_internal_user_budget", "internal_user_budget_duration",
+          "max_end_user_budget", "max_end_user_budget_id", "max_ui_session_budget"],
+    ),
+    unsupported(
+        NO_DATABASE,
+        &[
+            "default_internal_user_params", "default_team_params", "default_key_generate_params",
+            "upperbound_key_generate_params", "key_generation_settings", "default_team_settings",
+            "enable_redis_auth_cache",
+        ],
+    ),
+    unsupported(ENVOY_TLS, &["ssl_verify", "ssl_certificate", "force_ipv4", "http2", "disable_aiohttp_transport"]),
+    unsupported("no telemetry is sent", &["telemetry"]),
+    unsupported(
+        LATER,
+        &[
+            "modify_params", "allowed_fails", "cooldown_time", "cache", "cache_params", "timezone",
+            "budget_reset_time", "cost_discount_config", "cost_margin_config", "disable_end_user_cost_tracking",
+            "disable_end_user_cost_tracking_prometheus_only", "disable_add_prefix_to_prompt",
+            "enable_json_schema_validation", "priority_reservation", "priority_reservation_settings",
+            "public_model_groups", "model_alias_map", "model_cost_map", "user_url_validation", "default_redis_ttl",
+            "default_in_memory_ttl", "network_mock", "route_all_chat_openai_to_responses",
+            "use_chat_completions_url_for_anthropic_messages", "mcp_aliases", "guardrails",
+            "skip_system_message_in_guardrail", "retry_after", "add_function_to_prompt",
+            "forward_traceparent_to_llm_provider", "image_generation_model", "enable_preview_features",
+        ],
+    ),
+];
+
+const GENERAL_SETTINGS: &[Row] = &[
+    exact("", &["master_key", "max_request_size_mb"]),
+    exact("", &["fail_closed_budget_enforcement"]),
+    unsupported(
+        NO_DATABASE,
+        &[
+            "database_*", "allow_requests_on_db_unavailable", "disable_prisma_schema_update", "store_model_in_db",
+            "supported_db_objects", "proxy_batch_write_at", "proxy_budget_rescheduler_min_time",
+            "proxy_budget_rescheduler_max_time", "use_redis_transaction_buffer", "disable_spend_logs",
+            "disable_spend_updates", "disable_error_logs", "store_prompts_in_spend_logs",
+            "maximum_spend_logs_retention_period", "maximum_spend_logs_retention_interval",
+            "user_api_key_cache_ttl", "user_api_key_cache_max_size", "disable_reset_budget",
+            "service_account_settings", "default_team_disabled", "control_plane_url",
+            "disable_adding_master_key_hash_to_db", "disable_master_key_return",
+        ],
+    ),
+    unsupported(
+        ENVOY_AUTH,
+        &[
+            "custom_auth", "custom_auth_run_common_checks", "enable_jwt_auth", "litellm_jwtauth",
+            "enable_oauth2_auth", "enable_oauth2_proxy_auth", "allowed_routes", "public_routes",
+            "admin_only_routes", "allowed_ips", "use_x_forwarded_for", "role_permissions", "enforce_rbac",
+        ],
+    ),
+    unsupported(NO_UI, &["custom_sso", "ui_access_mode", "custom_ui_sso_sign_in_handler", "ui_*"]),
+    unsupported(
+        ENVOY_HEALTH,
+        &[
+            "background_health_checks", "health_check_*", "use_shared_health_check", "enable_health_check_routing",
+        ],
+    ),
+    unsupported(
+        ALERTS,
+        &[
+            "alerting", "alerting_threshold", "alert_types", "alerting_args", "alert_to_webhook_url",
+            "spend_report_frequency",
+        ],
+    ),
+    unsupported(
+        "use `os.environ/NAME`",
+        &["key_management_system", "key_management_settings", "use_google_kms", "use_azure_key_vault"],
+    ),
+    unsupported("a route of Envoy's own does it", &["pass_through_endpoints"]),
+    unsupported(
+        "use Envoy's circuit breakers: max_requests on the cluster",
+        &["max_parallel_requests", "global_max_parallel_requests", "max_in_flight_requests_per_worker"],
+    ),
+    unsupported(
+        "usage is always asked for, and hidden from a client that did not ask",
+        &["always_include_stream_usage"],
+    ),
+    unsupported("Envoy resets the upstream when the client is gone", &["cancel_on_disconnect"]),
+    unsupported("a fallback never leads to a model that the key may not use", &["enforce_fallback_model_access"]),
+    unsupported("spend is always reserved", &["disable_budget_reservation"]),
+    unsupported(
+        "client credentials never go upstream",
+        &["allow_client_side_credentials", "forward_llm_provider_auth_headers"],
+    ),
+    unsupported(
+        LATER,
+        &[
+            "litellm_key_header_name", "enforce_user_param", "enforced_params", "reject_clientside_metadata_tags",
+            "user_header_name", "user_header_mappings", "completion_model", "embedding_model",
+            "image_generation_model", "moderation_model", "infer_model_from_keys", "token_rate_limit_type",
+            "disable_retry_on_max_parallel_request_limit_error", "enforce_fallback_budget", "max_response_size_mb",
+            "forward_client_headers_to_llm_api", "forward_openai_org_id", "sse_keepalive_ping_interval_seconds",
+            "coordination_redis", "otel", "disable_responses_id_security", "check_file_before_upload",
+            "cost_tracking_settings",
+        ],
+    ),
+];
+
+const TOLLGATE: &[Row] = &[exact("", &["keys", "teams", "users", "allow_anonymous"])];
+
+const TOLLGATE_LIMITS: Row = unsupported(
+    NOT_ENFORCED,
+    &["soft_budget", "rpm_limit", "tpm_limit", "max_parallel_requests", "model_max_budget", "tags"],
+);
+
+const TOLLGATE_KEY: &[Row] = &[
+    exact("", &["key", "key_sha256", "key_alias", "team_id", "user_id", "models", "expires", "blocked"]),
+    approximate(PER_ENVOY, &["max_budget", "budget_duration"]),
+    TOLLGATE_LIMITS,
+];
+
+const TOLLGATE_TEAM: &[Row] = &[
+    exact("", &["team_id", "models"]),
+    unsupported(NOT_ENFORCED, &["max_budget", "budget_duration"]),
+    TOLLGATE_LIMITS,
+];
+
+const TOLLGATE_USER: &[Row] = &[
+    exact("", &["user_id"]),
+    unsupported(NOT_ENFORCED, &["max_budget", "budget_duration"]),
+    TOLLGATE_LIMITS,
+];
+
+const TOLLGATE_MODEL_BUDGET: &[Row] = &[unsupported(NOT_ENFORCED, &["max_budget", "budget_duration"])];
