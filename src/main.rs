@@ -1,1 +1,5 @@
-fn main() {}
+//! The `tollgate` command: see [`tollgate::cli`].
+
+fn main() -> std::process::ExitCode {
+    tollgate::cli::main()
+}

@@ -1,2 +1,165 @@
-//! (skeleton)
+//! The native command: `check` a config, `render` it for Envoy, `run` Envoy with it.
+//!
+//! It serves no request itself and needs no Envoy but for `run`.
+
 pub mod check;
+pub mod load;
+pub mod render;
+mod run;
+pub mod yaml;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use self::load::Strictness;
+
+/// The LLM gateway inside Envoy, configured with LiteLLM's config.yaml.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate", version, arg_required_else_help = true)]
+struct Command {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Check a config: every fault with its place, and how each key is supported. Exits with 1 on faults
+    Check(Check),
+    /// Write the Envoy config that serves a LiteLLM config
+    Render(Render),
+    /// Serve a config: check, render, start Envoy in the foreground, take up changes
+    Run(run::Run),
+}
+
+#[derive(Debug, clap::Args)]
+struct Check {
+    /// LiteLLM's config.yaml
+    #[arg(long, short, value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct Render {
+    /// LiteLLM's config.yaml
+    #[arg(long, short, value_name = "FILE")]
+    config: PathBuf,
+    /// What to write it for
+    #[arg(long, value_enum, default_value_t = Target::Envoy)]
+    target: Target,
+    /// Where to write it; standard output unless given
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The port that clients use
+    #[arg(long, default_value_t = 4000)]
+    port: u16,
+    /// The port of Envoy's admin interface, on loopback
+    #[arg(long, default_value_t = 9901)]
+    admin_port: u16,
+    /// The module's path where Envoy runs
+    #[arg(long, value_name = "FILE", default_value = "/etc/envoy/tollgate.wasm")]
+    wasm: PathBuf,
+    /// The certificate authorities' bundle where Envoy runs
+    #[arg(long, value_name = "FILE", default_value = CA_FILE)]
+    ca_file: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Target {
+    /// A static Envoy bootstrap
+    Envoy,
+    /// EnvoyFilters for Istio (not yet)
+    Istio,
+    /// EnvoyPatchPolicies for Envoy Gateway (not yet)
+    EnvoyGateway,
+}
+
+/// What ends the command early.
+#[derive(Debug)]
+pub enum Failure {
+    /// What is wrong stands in the output already.
+    Told,
+    /// The config has faults, or something is missing on this machine.
+    Fault(String),
+    /// The command cannot do what it was asked for.
+    Usage(String),
+}
+
+/// Runs the command with the process's arguments.
+pub fn main() -> ExitCode {
+    let done = match Command::parse().action {
+        Action::Check(args) => check(&args),
+        Action::Render(args) => render(&args),
+        Action::Run(args) => run::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Told) => ExitCode::FAILURE,
+        Err(Failure::Fault(text)) => complain(&text, 1),
+        Err(Failure::Usage(text)) => complain(&text, 2),
+    }
+}
+
+fn check(args: &Check) -> Result<(), Failure> {
+    let text = load::read(&args.config)?;
+    let document = load::parse(&args.config, &text)?;
+    let report = check::check(&document, &load::variable);
+    say(&format!("{report}\n"))?;
+    match report.faults().is_empty() {
+        true => Ok(()),
+        false => Err(Failure::Told),
+    }
+}
+
+fn render(args: &Render) -> Result<(), Failure> {
+    if !matches!(args.target, Target::Envoy) {
+        let text = "--target istio and envoy-gateway are not there yet: render for envoy and take the parts over";
+        return Err(Failure::Usage(text.to_owned()));
+    }
+    let text = load::read(&args.config)?;
+    let loaded = load::compile(&args.config, &text, Strictness::Elsewhere)?;
+    let options = render::Options {
+        source: file_name(&args.config),
+        port: args.port,
+        admin_port: args.admin_port,
+        wasm: args.wasm.clone(),
+        ca_file: args.ca_file.clone(),
+    };
+    let rendered = loaded.rendering(&options).bootstrap();
+    match &args.output {
+        None => say(&rendered),
+        Some(path) => Ok(std::fs::write(path, rendered).map_err(|fault| format!("{}: {fault}", path.display()))?),
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+fn say(text: &str) -> Result<(), Failure> {
+    Ok(std::io::stdout().write_all(text.as_bytes()).map_err(|fault| format!("standard output: {fault}"))?)
+}
+
+fn complain(text: &str, code: u8) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "{text}");
+    ExitCode::from(code)
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self::Fault(text)
+    }
+}
+
+impl load::Loaded {
+    /// What its YAML is made from.
+    pub fn rendering<'a>(&'a self, options: &'a render::Options) -> render::Rendering<'a> {
+        let Self { document, config, environment } = self;
+        render::Rendering { document, config, environment, options }
+    }
+}
+
+/// Where Debian, Ubuntu and Envoy's own images keep it.
+const CA_FILE: &str = "/etc/ssl/certs/ca-certificates.crt";

@@ -1,0 +1,118 @@
+//! One Envoy cluster per address, each with the `attempt` role in its upstream filter chain.
+//!
+//! A cluster that `model_info.cluster` names is the reader's own: it is not rendered, but a comment says what it needs.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::template::{fill, item, scalar};
+use crate::config::{Address, Config};
+
+const CLUSTER: &str = include_str!("cluster.yaml");
+const TLS: &str = include_str!("tls.yaml");
+
+/// A cluster that an attempt may go to.
+pub(super) struct Cluster<'a> {
+    /// Its name.
+    pub(super) name: &'a str,
+    /// Where it leads.
+    address: &'a Address,
+    /// Whether the config names it: somebody else's.
+    pub(super) is_named: bool,
+}
+
+impl<'a> Cluster<'a> {
+    /// The clusters of `config`, each once, in the config's order.
+    pub(super) fn all(document: &Value, config: &'a Config) -> Vec<Self> {
+        let named = named(document);
+        let mut seen = BTreeSet::new();
+        let new = config.deployments.iter().enumerate().filter(|(_, deployment)| seen.insert(&deployment.cluster));
+        new.map(|(position, deployment)| Cluster {
+            name: &deployment.cluster,
+            address: &deployment.address,
+            is_named: named.contains(&position),
+        })
+        .collect()
+    }
+
+    /// The same, as if the config did not name it.
+    pub(super) fn ours(self) -> Self {
+        Self { is_named: false, ..self }
+    }
+
+    /// The name of its filter.
+    pub(super) fn plugin(&self) -> String {
+        format!("tollgate_attempt_{}", self.name)
+    }
+
+    /// The cluster as YAML; `vm_config` is the one of its filter.
+    pub(super) fn render(&self, vm_config: &str, ca_file: &Path) -> String {
+        let host = self.address.host.trim_matches(['[', ']']);
+        let tls = if self.address.tls { tls(host, ca_file) } else { String::new() };
+        let values = [
+            ("name", scalar(self.name)),
+            ("plugin", scalar(&self.plugin())),
+            ("host", scalar(host)),
+            ("port", self.address.port.to_string()),
+            ("discovery", self.discovery(host).to_owned()),
+            ("dns", if is_ip(host) { String::new() } else { DNS.to_owned() }),
+            ("transport_socket", tls),
+            ("protocol", if self.address.tls { ALPN } else { HTTP1 }.to_owned()),
+            ("vm_config", vm_config.to_owned()),
+        ];
+        let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        fill(CLUSTER, &values)
+    }
+
+    /// Vendors spread their load over many addresses by DNS: connections outlive an answer that no longer names
+    /// theirs. A plain host name may be a headless service: every address is a host.
+    fn discovery(&self, host: &str) -> &'static str {
+        match (is_ip(host), self.address.tls) {
+            (true, _) => "STATIC",
+            (false, true) => "LOGICAL_DNS",
+            (false, false) => "STRICT_DNS",
+        }
+    }
+}
+
+/// The rendered clusters as a list's entries, with a comment for those that are somebody else's.
+pub(super) fn list(clusters: &[Cluster<'_>], vm_config: impl Fn(usize) -> String, ca_file: &Path) -> String {
+    let ours = clusters.iter().filter(|cluster| !cluster.is_named).enumerate();
+    let mut out: String = ours.map(|(n, cluster)| item(&cluster.render(&vm_config(n), ca_file))).collect();
+    for cluster in clusters.iter().filter(|cluster| cluster.is_named) {
+        let (name, plugin) = (scalar(cluster.name), cluster.plugin());
+        out.push_str(&format!(
+            "# Not here: {name}, which the config names. Give it the http_filters of the clusters above,\n\
+             # with the name {plugin} and the same vm_config.\n"
+        ));
+    }
+    out
+}
+
+/// The positions in `model_list` of the deployments whose cluster the config names.
+fn named(document: &Value) -> BTreeSet<usize> {
+    let list = document.get("model_list").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let is_named = |entry: &Value| entry.pointer("/model_info/cluster").is_some_and(|name| !name.is_null());
+    list.iter().enumerate().filter(|(_, entry)| is_named(entry)).map(|(position, _)| position).collect()
+}
+
+/// TLS with a fixed name: `auto_sni` would take the host of the first attempt for every later one.
+fn tls(host: &str, ca_file: &Path) -> String {
+    let (sni, san_type) = match is_ip(host) {
+        true => (String::new(), "IP_ADDRESS"),
+        false => (format!("sni: {}", scalar(host)), "DNS"),
+    };
+    let ca_file = scalar(&ca_file.to_string_lossy());
+    fill(TLS, &[("sni", &sni), ("san_type", san_type), ("host", &scalar(host)), ("ca_file", &ca_file)])
+}
+
+fn is_ip(host: &str) -> bool {
+    host.parse::<IpAddr>().is_ok()
+}
+
+const DNS: &str = "dns_lookup_family: V4_PREFERRED";
+const ALPN: &str = "auto_config: {http2_protocol_options: {}}";
+const HTTP1: &str = "explicit_http_config: {http_protocol_options: {}}";
