@@ -104,7 +104,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     println!("{}", report.table());
     let mut misses = if options.assert { report.misses() } else { Vec::new() };
     if let Some(requests) = options.soak {
-        let target = setup.targets.iter().find(|target| target.name == "tollgate-openai").or(setup.targets.first());
+        let target = setup.targets.iter().find(|target| target.name == "tollgate-openai").or(setup.targets.last());
         let soak = soak::run(target.ok_or("nothing to soak")?, requests).await?;
         println!("{}", soak.text);
         if options.assert && !soak.flat {

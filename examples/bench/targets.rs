@@ -42,7 +42,7 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Starts the mock provider, plain Envoy, Tollgate, and LiteLLM if wanted.
+    /// Starts the mock provider (measured as `direct`: the floor under every other number), plain Envoy, Tollgate, and LiteLLM if wanted.
     ///
     /// # Errors
     /// The mock or plain Envoy does not start: without them there is nothing to compare with.
@@ -70,7 +70,9 @@ impl Setup {
         let port = free_port()?;
         let mut command = Command::new(path);
         command.args(["--port", &port.to_string()]);
-        self.run("mock-provider", command, port, "/_mock/health", START_TIME).await?;
+        let pids = vec![self.run("mock-provider", command, port, "/_mock/health", START_TIME).await?];
+        let path = format!("{SHAPE}/chat/completions");
+        self.targets.push(Target { name: "direct", port, path, model: "bench-openai", key: KEY, pids });
         Ok(port)
     }
 
