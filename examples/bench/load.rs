@@ -25,6 +25,10 @@ pub(crate) struct Load {
     pub(crate) path: String,
     pub(crate) key: String,
     pub(crate) body: Bytes,
+    /// A whole answer has at least this many bytes.
+    pub(crate) answer_bytes: usize,
+    /// How a whole answer ends, white space aside.
+    pub(crate) answer_end: &'static str,
     pub(crate) concurrency: usize,
     /// Ends after this many requests or this much time, whichever is first.
     pub(crate) requests: u64,
@@ -42,7 +46,7 @@ pub(crate) struct Outcome {
 /// Sends the load.
 ///
 /// # Errors
-/// The first answer that is not 200, or broke off: a benchmark of errors says nothing.
+/// The first answer that is not 200, or not whole: a benchmark of errors says nothing.
 pub(crate) async fn run(load: &Load) -> Result<Outcome> {
     let start = Instant::now();
     let sent = Arc::new(AtomicU64::new(0));
@@ -63,7 +67,7 @@ pub(crate) async fn answers(port: u16, path: &str) -> bool {
         let request = Request::builder().uri(path).header("host", "bench").body(Full::new(Bytes::new()))?;
         exchange(&mut connect(port).await?, request).await
     };
-    matches!(tokio::time::timeout(Duration::from_secs(2), get).await, Ok(Ok(())))
+    matches!(tokio::time::timeout(Duration::from_secs(2), get).await, Ok(Ok(_)))
 }
 
 async fn worker(load: Load, sent: Arc<AtomicU64>, end: Instant) -> Result<Vec<u64>> {
@@ -75,8 +79,9 @@ async fn worker(load: Load, sent: Arc<AtomicU64>, end: Instant) -> Result<Vec<u6
         }
         let start = Instant::now();
         let request = request(&load)?;
-        tokio::time::timeout(REQUEST_TIME, exchange(&mut connection, request)).await??;
+        let answer = tokio::time::timeout(REQUEST_TIME, exchange(&mut connection, request)).await??;
         latencies_us.push(u64::try_from(start.elapsed().as_micros())?);
+        answer.check(&load)?;
     }
     Ok(latencies_us)
 }
@@ -100,18 +105,51 @@ fn request(load: &Load) -> Result<Request<Full<Bytes>>> {
         .body(Full::new(load.body.clone()))?)
 }
 
-async fn exchange(connection: &mut SendRequest<Full<Bytes>>, request: Request<Full<Bytes>>) -> Result<()> {
+/// The size and the two ends of an answer: what tells a whole one without keeping it.
+#[derive(Default)]
+struct Answer {
+    bytes: usize,
+    first: Bytes,
+    tail: Vec<u8>,
+}
+
+impl Answer {
+    /// The bytes kept of the end; longer than any `answer_end` and its line feeds.
+    const TAIL_BYTES: usize = 32;
+
+    fn push(&mut self, data: Bytes) {
+        self.bytes += data.len();
+        self.tail.extend_from_slice(data.get(data.len().saturating_sub(Self::TAIL_BYTES)..).unwrap_or_default());
+        self.tail.drain(..self.tail.len().saturating_sub(Self::TAIL_BYTES));
+        if self.first.is_empty() {
+            self.first = data;
+        }
+    }
+
+    fn check(&self, load: &Load) -> Result<()> {
+        if self.bytes < load.answer_bytes || !self.tail.trim_ascii_end().ends_with(load.answer_end.as_bytes()) {
+            let found = String::from_utf8_lossy(&self.tail);
+            let (least, end) = (load.answer_bytes, load.answer_end);
+            let expected = format!("expected at least {least} bytes that end in {end}");
+            return Err(format!("{expected}, found {} bytes that end in {found}", self.bytes).into());
+        }
+        Ok(())
+    }
+}
+
+/// Sends one request and reads its answer to the end.
+async fn exchange(connection: &mut SendRequest<Full<Bytes>>, request: Request<Full<Bytes>>) -> Result<Answer> {
     let response = connection.send_request(request).await?;
     let status = response.status();
     let mut body = response.into_body();
-    let mut start_of_body = Bytes::new();
+    let mut answer = Answer::default();
     while let Some(frame) = body.frame().await {
-        if let (Ok(data), true) = (frame?.into_data(), start_of_body.is_empty()) {
-            start_of_body = data;
+        if let Ok(data) = frame?.into_data() {
+            answer.push(data);
         }
     }
     if status != 200 {
-        return Err(format!("expected 200, found {status}: {}", String::from_utf8_lossy(&start_of_body)).into());
+        return Err(format!("expected 200, found {status}: {}", String::from_utf8_lossy(&answer.first)).into());
     }
-    Ok(())
+    Ok(answer)
 }

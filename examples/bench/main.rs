@@ -76,6 +76,7 @@ impl Case {
         Self { name: format!("stream-c{concurrency}"), stream: true, ..Self::unary(concurrency) }
     }
 
+    /// A plain answer to a larger body, four at a time.
     fn body(name: &str, body_bytes: usize) -> Self {
         Self { name: format!("body-{name}"), body_bytes, ..Self::unary(4) }
     }
@@ -173,6 +174,8 @@ pub(crate) fn load_of(case: &Case, target: &Target) -> Load {
         path: target.path.clone(),
         key: target.key.to_owned(),
         body: body(case, target.model),
+        answer_bytes: if case.stream { 5000 } else { 400 },
+        answer_end: if case.stream { "data: [DONE]" } else { "}" },
         concurrency: case.concurrency,
         requests: u64::MAX,
         time: Duration::from_secs(3600),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-/// The most CPU time per request, in hundredths of plain Envoy's: (case, target, limit).
+/// The most CPU time per request, as a multiple of plain Envoy's: (case, target, limit).
 const LIMITS: &[(&str, &str, f64)] = &[
     ("unary-c16", "tollgate-openai", 1.8),
     ("unary-c16", "tollgate-anthropic", 2.5),
@@ -98,7 +98,8 @@ impl Report {
             .collect();
         let skipped: Vec<Value> =
             self.skipped.iter().map(|(target, reason)| json!({"target": target, "reason": reason})).collect();
-        json!({"rows": rows, "skipped": skipped, "soak": self.soak})
+        let cpus = std::thread::available_parallelism().map_or(0, usize::from);
+        json!({"cpus": cpus, "rows": rows, "skipped": skipped, "soak": self.soak})
     }
 
     /// What misses its limit, or was not measured.

@@ -42,7 +42,8 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Starts the mock provider (measured as `direct`: the floor under every other number), plain Envoy, Tollgate, and LiteLLM if wanted.
+    /// Starts the mock provider (measured as `direct`: the floor under every other number), plain Envoy, Tollgate, and
+    /// LiteLLM if wanted.
     ///
     /// # Errors
     /// The mock or plain Envoy does not start: without them there is nothing to compare with.
