@@ -86,7 +86,9 @@ pub(crate) fn completions(call: &Call<'_>) -> Result<Reply, Fault> {
     let answer = Answer::Text(answer::text(call.script));
     let finish = finish_reason(call, &answer);
     let usage = usage_json(call, &answer.words());
-    let choice = |text: String, finish: Option<&str>| object! {"index": 0_u64, "text": text, "logprobs": NULL, "finish_reason": finish};
+    let choice = |text: String, finish: Option<&str>| {
+        object! {"index": 0_u64, "text": text, "logprobs": NULL, "finish_reason": finish}
+    };
     if request.stream == Some(true) {
         let mut choices: Vec<(Object, bool)> =
             answer::chunks(&answer.words(), call.script).into_iter().map(|text| (choice(text, None), true)).collect();
@@ -142,7 +144,8 @@ pub(crate) fn error(fault: &Fault) -> Object {
         _ => &fault.message,
     };
     let param = (fault.code.as_deref() == Some("context_length_exceeded")).then_some("messages");
-    object! {"error": object! {"message": message, "type": kind, "param": param, "code": fault.code.as_deref().or(code)}}
+    let code = fault.code.as_deref().or(code);
+    object! {"error": object! {"message": message, "type": kind, "param": param, "code": code}}
 }
 
 fn question(request: &ChatRequest) -> Question<'_> {
