@@ -14,5 +14,8 @@
     reason = "a test fails by panicking, waits with a deadline, and is told by its environment what to test"
 )]
 
+mod auth;
+mod endpoints;
 mod harness;
+mod passthrough;
 mod smoke;
