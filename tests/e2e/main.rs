@@ -14,6 +14,7 @@
     reason = "a test fails by panicking, waits with a deadline, and is told by its environment what to test"
 )]
 
+mod anthropic;
 mod auth;
 mod endpoints;
 mod harness;
