@@ -9,6 +9,9 @@ use crate::error::{Error, Kind};
 use crate::exchange::{AnswerHead, Heading, Reply};
 use crate::provider::Pass;
 
+/// The header on which Envoy's retry policy acts.
+const RETRY: &str = "x-tollgate-retry";
+
 /// The stream of one attempt.
 #[derive(Default)]
 pub(super) struct AttemptFilter {
@@ -79,6 +82,10 @@ impl HttpContext for AttemptFilter {
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let Some(exchange) = &self.exchange else { return Action::Continue };
         let headers = call::headers(Map::Response);
+        if headers.get(RETRY).is_some() {
+            // Only this filter may ask Envoy for another attempt.
+            call::remove_header(Map::Response, RETRY.as_bytes());
+        }
         let heading = exchange.borrow_mut().answered(call::now(), &AnswerHead::of(&headers));
         match heading {
             Heading::Pass => Action::Continue,
