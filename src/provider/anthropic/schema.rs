@@ -109,8 +109,8 @@ enum Place {
     Other,
 }
 
-/// The keywords that structured outputs refuse.
-const REFUSED: [&str; 12] = [
+/// The keywords that structured outputs refuse; of `minItems` they take 0 and 1.
+const REFUSED: [&str; 11] = [
     "minimum",
     "maximum",
     "exclusiveMinimum",
@@ -118,7 +118,6 @@ const REFUSED: [&str; 12] = [
     "multipleOf",
     "minLength",
     "maxLength",
-    "minItems",
     "maxItems",
     "uniqueItems",
     "minProperties",
@@ -167,9 +166,10 @@ fn close<S: Serializer>(members: &Members<'_>, serializer: S) -> Result<S::Ok, S
     let is_object = members.0.iter().any(|(key, value)| {
         key == "properties" || (key == "type" && value.get().contains("\"object\"") && !value.get().starts_with('{'))
     });
-    let kept = |(key, value): &&(String, &RawValue)| {
-        let dropped = REFUSED.contains(&key.as_str()) && !(key == "minItems" && matches!(value.get(), "0" | "1"));
-        !dropped && !(is_object && key == "additionalProperties")
+    let kept = |(key, value): &&(String, &RawValue)| match key.as_str() {
+        "additionalProperties" => !is_object,
+        "minItems" => matches!(value.get(), "0" | "1"),
+        keyword => !REFUSED.contains(&keyword),
     };
     let mut map = serializer.serialize_map(None)?;
     for (key, value) in members.0.iter().filter(kept) {
