@@ -2,6 +2,8 @@
 //!
 //! Source: Anthropic, "Create a message" <https://platform.claude.com/docs/en/api/messages/create>, read 2026-11-23.
 
+use std::collections::BTreeMap;
+
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -105,13 +107,8 @@ impl Serialize for OutputConfig<'_> {
 }
 
 /// Parameters that go on as they are.
-pub(super) struct Rest<'a>(pub(super) Vec<(&'a str, &'a RawValue)>);
-
-impl Serialize for Rest<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().copied())
-    }
-}
+#[derive(Serialize)]
+pub(super) struct Rest<'a>(pub(super) BTreeMap<&'a str, &'a RawValue>);
 
 pub(super) fn output_config<'a>(params: &Params<'a>) -> Result<OutputConfig<'a>, Fault> {
     let own = params.text("output_config").map(chat::object::<Members<'a>>).transpose();

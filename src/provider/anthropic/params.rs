@@ -1,8 +1,11 @@
 //! The parameters of a chat completion: which Anthropic has, which it lacks, and which are not meant for it.
 
+use std::collections::BTreeMap;
+
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Kind};
+use crate::json::scan::Member;
 use crate::json::{Index, Shape};
 use crate::openai::{Endpoint, Request};
 use crate::provider::Target;
@@ -166,10 +169,9 @@ impl<'a> Params<'a> {
     }
 
     /// The members that Anthropic gets as they are. Of members with the same name the last one counts.
-    pub(super) fn passing(&self) -> Vec<(&'a str, &'a RawValue)> {
-        let members = self.index.members().iter();
-        let passing = members.filter(|member| rule(&member.key).is_none());
-        let counting = passing.filter(|member| self.index.get(&member.key) == Some(*member));
-        counting.filter_map(|member| Some((member.key.as_str(), self.raw(&member.key)?))).collect()
+    pub(super) fn passing(&self) -> BTreeMap<&'a str, &'a RawValue> {
+        let members = self.index.members().iter().filter(|member| rule(&member.key).is_none());
+        let raw = |member: &Member| serde_json::from_slice(self.body.get(member.value.clone())?).ok();
+        members.filter_map(|member| Some((member.key.as_str(), raw(member)?))).collect()
     }
 }

@@ -53,7 +53,13 @@ fn headers(target: &Target, has_uploads: bool) -> Vec<(&'static str, String)> {
         Some(key) => headers.push(("x-api-key", key.to_owned())),
         None => (),
     }
-    let betas: Vec<_> = is_oauth.then_some(OAUTH_BETA).into_iter().chain(has_uploads.then_some(FILES_BETA)).collect();
+    let mut betas: Vec<_> =
+        is_oauth.then_some(OAUTH_BETA).into_iter().chain(has_uploads.then_some(FILES_BETA)).collect();
+    if !betas.is_empty() {
+        // The header is one list: ours must not displace what the config asks for.
+        let asked = target.extra_headers.iter().filter(|(name, _)| name == "anthropic-beta");
+        betas.extend(asked.map(|(_, value)| value.as_str()));
+    }
     if !betas.is_empty() {
         headers.push(("anthropic-beta", betas.join(",")));
     }
@@ -82,7 +88,7 @@ fn translate<'a>(
     let derived = matches!(plan.thinking, Some(ThinkingParam::Derived(_)));
     let sampling = body::sampling(params, target, derived || thinking::is_asked(params))?;
     let mut rest = params.passing();
-    rest.retain(|(name, _)| match *name {
+    rest.retain(|name, _| match *name {
         "system" => conversation.system.is_empty(),
         "stop_sequences" => stop_sequences.is_empty(),
         _ => true,
