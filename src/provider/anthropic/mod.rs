@@ -6,7 +6,7 @@
 //! | file | what it translates |
 //! | --- | --- |
 //! | `params` | which parameters exist there, which pass on, which stay here |
-//! | `request`, `body`, `messages`, `blocks`, `tools`, `schema`, `thinking` | the request |
+//! | `request`, `body`, `messages`, `blocks`, `tools`, `search`, `schema`, `thinking` | the request |
 //! | `response`, `stream`, `usage` | the answer, whole or in events |
 //! | `error` | an error answer |
 //!
@@ -35,6 +35,7 @@ mod params;
 mod request;
 mod response;
 mod schema;
+mod search;
 mod stream;
 mod thinking;
 mod tools;

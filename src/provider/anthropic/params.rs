@@ -62,7 +62,7 @@ const TABLE: &[(&str, Rule)] = &[
     ("prompt_cache_key", Rule::Lacking),
     ("prompt_cache_retention", Rule::Lacking),
     ("verbosity", Rule::Lacking),
-    ("web_search_options", Rule::Lacking),
+    ("web_search_options", Rule::Mapped),
     ("max_retries", Rule::Gateway),
     ("num_retries", Rule::Gateway),
     ("fallbacks", Rule::Gateway),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::schema::Typed;
+use super::search::WebSearch;
 use crate::json::Literal;
 use crate::openai::chat::{self, Fault, Function, Raw, Tool};
 
@@ -119,6 +120,7 @@ pub(super) enum Declared<'a> {
     },
     /// Anthropic's own tool, as it came.
     Native(&'a RawValue),
+    Search(WebSearch<'a>),
 }
 
 #[derive(Debug, Serialize)]
