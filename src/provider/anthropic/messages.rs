@@ -45,8 +45,9 @@ pub(super) struct Conversation<'a> {
 const OPENING: &str = "Please proceed.";
 /// Stands for a user message without content.
 const EMPTY: &str = "(empty message)";
-/// Introduces an instruction that comes after the conversation has begun.
-const LATER_INSTRUCTION: &str = "[Instruction from the application, not written by the user]";
+/// Stand around an instruction that comes after the conversation has begun.
+const INSTRUCTION_BEGIN: &str = "[The application, not the user, instructs from here on:]";
+const INSTRUCTION_END: &str = "[End of the application's instruction]";
 
 /// Translates `messages`, a JSON array.
 pub(super) fn translate<'a>(messages: &'a str, names: &Names) -> Result<Conversation<'a>, Fault> {
@@ -107,7 +108,8 @@ impl<'a> Conversation<'a> {
         if self.turns.is_empty() {
             self.system.append(&mut blocks);
         } else if !blocks.is_empty() {
-            blocks.insert(0, Block::plain(LATER_INSTRUCTION));
+            blocks.insert(0, Block::plain(INSTRUCTION_BEGIN));
+            blocks.push(Block::plain(INSTRUCTION_END));
             self.say(Role::User, blocks);
         }
         Ok(())
