@@ -4,7 +4,7 @@
 //! the place where it ends up, and a fault can name the value that has it: `messages[2].content[0].image_url.url`.
 //!
 //! Source: OpenAI, "Create chat completion" <https://platform.openai.com/docs/api-reference/chat/create>, "The chat
-//! completion chunk object" <https://platform.openai.com/docs/api-reference/chat/streaming>, read 2026-11-23.
+//! completion chunk object" <https://platform.openai.com/docs/api-reference/chat/streaming>, not re-read for this.
 //! `reasoning_content`, `thinking_blocks` and `cache_control` are LiteLLM's extensions.
 
 use std::borrow::Cow;

@@ -2,7 +2,7 @@
 //!
 //! Source: Anthropic, "Create a message" <https://platform.claude.com/docs/en/api/messages/create>, "Vision"
 //! <https://platform.claude.com/docs/en/build-with-claude/vision>, "PDF support"
-//! <https://platform.claude.com/docs/en/build-with-claude/pdf-support>, read 2026-11-23.
+//! <https://platform.claude.com/docs/en/build-with-claude/pdf-support>, "PDF support" read 2026-11-23, the others not re-read.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;

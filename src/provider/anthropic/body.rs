@@ -1,6 +1,6 @@
 //! The body of a request to the Messages API, and its parameters that need no context.
 //!
-//! Source: Anthropic, "Create a message" <https://platform.claude.com/docs/en/api/messages/create>, read 2026-11-23.
+//! Source: Anthropic, "Create a message" <https://platform.claude.com/docs/en/api/messages/create>, not re-read for this.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! The conversation: OpenAI's list of messages as Anthropic's system prompt and alternating turns.
 //!
 //! Source: Anthropic, "Create a message" <https://platform.claude.com/docs/en/api/messages/create>, "Handle tool calls"
-//! <https://platform.claude.com/docs/en/agents-and-tools/tool-use/handle-tool-calls>, read 2026-11-23.
+//! <https://platform.claude.com/docs/en/agents-and-tools/tool-use/handle-tool-calls>, "Handle tool calls" read 2026-11-23, the other not re-read.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

@@ -10,6 +10,9 @@
 //! | `response`, `stream`, `usage` | the answer, whole or in events |
 //! | `error` | an error answer |
 //!
+//! A source that is dated was looked up on that day in a stored copy of the page, in excerpts; one "not re-read" was
+//! written down from knowledge of it.
+//!
 //! # Choices
 //!
 //! - A `temperature` above 1 becomes 1: OpenAI's range ends at 2, Anthropic's at 1, and the top of either is the top.

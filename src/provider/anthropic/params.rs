@@ -24,7 +24,7 @@ enum Rule {
 }
 
 /// Source: LITELLM.md 3.1 and 4; Anthropic, "Create a message"
-/// <https://platform.claude.com/docs/en/api/messages/create>, read 2026-11-23.
+/// <https://platform.claude.com/docs/en/api/messages/create>, not re-read for this.
 const TABLE: &[(&str, Rule)] = &[
     ("model", Rule::Mapped),
     ("messages", Rule::Mapped),

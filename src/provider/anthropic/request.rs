@@ -1,6 +1,6 @@
 //! A chat completion as a request to the Messages API.
 //!
-//! Source: Anthropic, "Create a message" <https://platform.claude.com/docs/en/api/messages/create>, read 2026-11-23.
+//! Source: Anthropic, "Create a message" <https://platform.claude.com/docs/en/api/messages/create>, not re-read for this.
 
 use super::blocks::Block;
 use super::body::{self, Message};

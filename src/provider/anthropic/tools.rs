@@ -1,7 +1,6 @@
 //! Tools, their names, and the choice among them.
 //!
-//! Source: Anthropic, "Define tools" <https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools>, read
-//! 2026-11-23.
+//! Source: Anthropic, "Define tools" <https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools>, not re-read for this.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
