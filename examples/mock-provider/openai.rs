@@ -1,6 +1,8 @@
 //! OpenAI's chat completions, completions, models and errors.
 //!
-//! Source: OpenAI, "API reference: Chat" <https://platform.openai.com/docs/api-reference/chat>, read 2026-11-23.
+//! Written from knowledge of OpenAI's "API reference: Chat" <https://platform.openai.com/docs/api-reference/chat>,
+//! which was not read for it; tests/sdk/openai_sdk.py checks it with OpenAI's own SDK, whose types say what
+//! `include_usage` does.
 
 use bytes::Bytes;
 use hyper::StatusCode;
@@ -86,7 +88,9 @@ pub(crate) fn completions(call: &Call<'_>) -> Result<Reply, Fault> {
     let answer = Answer::Text(answer::text(call.script));
     let finish = finish_reason(call, &answer);
     let usage = usage_json(call, &answer.words());
-    let choice = |text: String, finish: Option<&str>| object! {"index": 0_u64, "text": text, "logprobs": NULL, "finish_reason": finish};
+    let choice = |text: String, finish: Option<&str>| {
+        object! {"index": 0_u64, "text": text, "logprobs": NULL, "finish_reason": finish}
+    };
     if request.stream == Some(true) {
         let mut choices: Vec<(Object, bool)> =
             answer::chunks(&answer.words(), call.script).into_iter().map(|text| (choice(text, None), true)).collect();
@@ -121,7 +125,8 @@ pub(crate) fn authenticate(call: &Call<'_>) -> Result<(), Fault> {
 
 /// An error body: `{"error":{"message","type","param","code"}}`.
 ///
-/// Source: OpenAI, "Error codes" <https://platform.openai.com/docs/guides/error-codes>, read 2026-11-23.
+/// Types and codes are from knowledge of "Error codes" <https://platform.openai.com/docs/guides/error-codes>, not read
+/// for it.
 pub(crate) fn error(fault: &Fault) -> Object {
     let (kind, code) = match fault.status {
         401 => ("invalid_request_error", Some("invalid_api_key")),
@@ -142,7 +147,8 @@ pub(crate) fn error(fault: &Fault) -> Object {
         _ => &fault.message,
     };
     let param = (fault.code.as_deref() == Some("context_length_exceeded")).then_some("messages");
-    object! {"error": object! {"message": message, "type": kind, "param": param, "code": fault.code.as_deref().or(code)}}
+    let code = fault.code.as_deref().or(code);
+    object! {"error": object! {"message": message, "type": kind, "param": param, "code": code}}
 }
 
 fn question(request: &ChatRequest) -> Question<'_> {

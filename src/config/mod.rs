@@ -6,6 +6,7 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
+//! | `document` | the bytes that Envoy hands over |
 //! | `read` | a walk over the document that collects every fault, with its path |
 //! | `env` | `os.environ/NAME` |
 //! | `compile` | the document as a whole |
@@ -15,6 +16,7 @@
 //! | `support` | every LiteLLM key, and how far it is supported |
 
 mod compile;
+pub mod document;
 mod env;
 mod fault;
 mod group;

@@ -165,7 +165,7 @@ impl Exchange {
     /// `BadUpstream`: it makes no sense; the client's status is 502, and Envoy may try the next target.
     pub fn held(&mut self, now: Millis, body: &[u8]) -> Result<(), ()> {
         self.first_byte.get_or_insert(now);
-        let read = self.deployment().map(|deployment| deployment.target.response(&self.request, now.0 / 1000, body));
+        let read = self.deployment().map(|deployment| deployment.target.response(&self.request, body, now.0 / 1000));
         match read {
             Some(Ok(answer)) => self.answer = Answer::Whole(answer),
             Some(Err(error)) => {

@@ -20,7 +20,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, LogLevel};
 
-use crate::config::{Config, Env};
+use crate::config::{Config, Env, document};
 use crate::exchange::Exchange;
 use crate::telemetry::Metric;
 use crate::telemetry::metric::Labels;
@@ -141,12 +141,9 @@ impl RootContext for Root {
 
 impl Root {
     fn configure(&mut self, text: &[u8]) -> bool {
-        let document = match serde_json::from_slice(text) {
-            Ok(document) => document,
-            Err(error) => {
-                log::error!("configuration: expected google.protobuf.Struct: {error}");
-                return false;
-            }
+        let Some(document) = document::read(text) else {
+            log::error!("configuration: expected a google.protobuf.Struct, or JSON");
+            return false;
         };
         let environment = wasi::environment();
         let lookup = |name: &str| environment.get(name).cloned();

@@ -1,7 +1,9 @@
 //! JSON without a second parse: an index over the members of one object, and splices into its bytes.
 
+pub mod literal;
 pub mod scan;
 pub mod splice;
 
+pub use literal::{Literal, Text};
 pub use scan::{Index, Shape};
 pub use splice::Splice;

@@ -1,1 +1,425 @@
-//! Chat completions as types: only what a translation reads or writes.
+//! Chat completions as borrowed types: only what a translation reads or writes.
+//!
+//! A request is read one level at a time and its strings stay as they are written, so that nothing is copied before
+//! the place where it ends up, and a fault can name the value that has it: `messages[2].content[0].image_url.url`.
+//!
+//! Source: OpenAI, "Create chat completion" <https://platform.openai.com/docs/api-reference/chat/create>, "The chat
+//! completion chunk object" <https://platform.openai.com/docs/api-reference/chat/streaming>, read 2026-11-23.
+//! `reasoning_content`, `thinking_blocks` and `cache_control` are LiteLLM's extensions.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::usage::Wire as Usage;
+use crate::error::{Error, Kind};
+use crate::json::{Literal, Text};
+
+/// A value, not looked into.
+pub type Raw<'a> = Option<&'a RawValue>;
+
+/// A message of the conversation.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Message<'a> {
+    /// `system`, `developer`, `user`, `assistant`, `tool` or `function`.
+    #[serde(borrow)]
+    pub role: Raw<'a>,
+    /// A string or an array of [`Part`].
+    #[serde(borrow)]
+    pub content: Raw<'a>,
+    /// An assistant's refusal, in place of content.
+    #[serde(borrow)]
+    pub refusal: Raw<'a>,
+    /// An array of [`ToolCall`].
+    #[serde(borrow)]
+    pub tool_calls: Raw<'a>,
+    /// The one call of the time before tools, a [`FunctionCall`].
+    #[serde(borrow)]
+    pub function_call: Raw<'a>,
+    /// Which call a tool's message answers.
+    #[serde(borrow)]
+    pub tool_call_id: Raw<'a>,
+    /// An array of the provider's own blocks of reasoning.
+    #[serde(borrow)]
+    pub thinking_blocks: Raw<'a>,
+    /// Where the provider's cache may end.
+    #[serde(borrow)]
+    pub cache_control: Raw<'a>,
+}
+
+/// A part of a message's content.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Part<'a> {
+    /// Which of the others is there.
+    #[serde(borrow, rename = "type")]
+    pub type_: Raw<'a>,
+    /// Of `text`.
+    #[serde(borrow)]
+    pub text: Raw<'a>,
+    /// Of `refusal`.
+    #[serde(borrow)]
+    pub refusal: Raw<'a>,
+    /// Of `image_url`: an [`ImageUrl`], or the URL itself.
+    #[serde(borrow)]
+    pub image_url: Raw<'a>,
+    /// Of `file`: a [`File`].
+    #[serde(borrow)]
+    pub file: Raw<'a>,
+    /// Where the provider's cache may end.
+    #[serde(borrow)]
+    pub cache_control: Raw<'a>,
+}
+
+/// Where an image is.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ImageUrl<'a> {
+    /// `https:` or `data:`.
+    #[serde(borrow)]
+    pub url: Raw<'a>,
+}
+
+/// A file, inline or uploaded before.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct File<'a> {
+    /// A `data:` URL.
+    #[serde(borrow)]
+    pub file_data: Raw<'a>,
+    /// The provider's id of an uploaded file.
+    #[serde(borrow)]
+    pub file_id: Raw<'a>,
+    /// Its name.
+    #[serde(borrow)]
+    pub filename: Raw<'a>,
+}
+
+/// A call that an assistant made.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ToolCall<'a> {
+    /// Its id.
+    #[serde(borrow)]
+    pub id: Raw<'a>,
+    /// A [`FunctionCall`].
+    #[serde(borrow)]
+    pub function: Raw<'a>,
+}
+
+/// What was called, and with what.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct FunctionCall<'a> {
+    /// The function's name.
+    #[serde(borrow)]
+    pub name: Raw<'a>,
+    /// JSON inside a string.
+    #[serde(borrow)]
+    pub arguments: Raw<'a>,
+}
+
+/// A tool that the model may call.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Tool<'a> {
+    /// `function`, or a provider's own.
+    #[serde(borrow, rename = "type")]
+    pub type_: Raw<'a>,
+    /// A [`Function`].
+    #[serde(borrow)]
+    pub function: Raw<'a>,
+    /// Where the provider's cache may end.
+    #[serde(borrow)]
+    pub cache_control: Raw<'a>,
+}
+
+/// A function that the model may call.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Function<'a> {
+    /// Its name.
+    #[serde(borrow)]
+    pub name: Raw<'a>,
+    /// What it is for.
+    #[serde(borrow)]
+    pub description: Raw<'a>,
+    /// A JSON schema.
+    #[serde(borrow)]
+    pub parameters: Raw<'a>,
+    /// Where the provider's cache may end.
+    #[serde(borrow)]
+    pub cache_control: Raw<'a>,
+}
+
+/// The form that the answer is to have.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ResponseFormat<'a> {
+    /// `text`, `json_object` or `json_schema`.
+    #[serde(borrow, rename = "type")]
+    pub type_: Raw<'a>,
+    /// A [`JsonSchema`].
+    #[serde(borrow)]
+    pub json_schema: Raw<'a>,
+}
+
+/// A schema with a name.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct JsonSchema<'a> {
+    /// The schema.
+    #[serde(borrow)]
+    pub schema: Raw<'a>,
+}
+
+/// `{"id":…,"object":"chat.completion","created":…,"model":…,"choices":[…],"usage":…}`
+#[derive(Debug, Serialize)]
+pub struct Completion<'a> {
+    /// The answer's id.
+    pub id: &'a str,
+    /// `chat.completion`
+    pub object: &'static str,
+    /// Unix time.
+    pub created: u64,
+    /// The model that answered.
+    pub model: &'a str,
+    /// The answers: one, where the provider gives no more.
+    pub choices: [Choice<'a>; 1],
+    /// What was counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+}
+
+/// One answer.
+#[derive(Debug, Serialize)]
+pub struct Choice<'a> {
+    /// Its number.
+    pub index: u32,
+    /// The assistant's message.
+    pub message: Reply<'a>,
+    /// Always null here: no translated provider has them.
+    pub logprobs: Option<()>,
+    /// Why it ended.
+    pub finish_reason: &'static str,
+}
+
+/// What the assistant said.
+#[derive(Debug, Serialize)]
+pub struct Reply<'a> {
+    /// `assistant`
+    pub role: &'static str,
+    /// The text.
+    pub content: Option<Text<'a>>,
+    /// Why the model would not answer.
+    pub refusal: Option<Text<'a>>,
+    /// The reasoning, readable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_content: Option<Text<'a>>,
+    /// The reasoning, as the provider wants it back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub thinking_blocks: Vec<&'a RawValue>,
+    /// The calls.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<Call<'a>>,
+}
+
+/// One call of a tool.
+#[derive(Debug, Serialize)]
+pub struct Call<'a> {
+    /// Its id.
+    pub id: Text<'a>,
+    /// `function`
+    #[serde(rename = "type")]
+    pub type_: &'static str,
+    /// What is called.
+    pub function: Called<'a>,
+}
+
+/// The function of a call.
+#[derive(Debug, Serialize)]
+pub struct Called<'a> {
+    /// Its name; only in the first chunk of a stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Text<'a>>,
+    /// JSON inside a string; a piece of it in a stream.
+    pub arguments: Text<'a>,
+}
+
+/// What a chunk adds to the answer.
+#[derive(Debug, Default, Serialize)]
+pub struct Delta<'a> {
+    /// `assistant`, in the first chunk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<&'static str>,
+    /// More text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<Text<'a>>,
+    /// Why the model would not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<Text<'a>>,
+    /// More reasoning, readable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_content: Option<Text<'a>>,
+    /// More reasoning, as the provider wants it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thinking_blocks: Option<[ThinkingDelta<'a>; 1]>,
+    /// More of a call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_calls: Option<[CallDelta<'a>; 1]>,
+}
+
+/// A piece of a block of reasoning.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum ThinkingDelta<'a> {
+    /// A piece of a readable one.
+    Piece {
+        /// `thinking`
+        #[serde(rename = "type")]
+        type_: &'static str,
+        /// More text.
+        thinking: Text<'a>,
+        /// The seal on all of it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        signature: Option<Text<'a>>,
+    },
+    /// A whole one that only the provider can read.
+    Redacted {
+        /// `redacted_thinking`
+        #[serde(rename = "type")]
+        type_: &'static str,
+        /// What the provider can read.
+        data: Text<'a>,
+    },
+}
+
+/// A piece of a call.
+#[derive(Debug, Serialize)]
+pub struct CallDelta<'a> {
+    /// The number of the call in this answer.
+    pub index: u32,
+    /// Its id, in its first piece.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Text<'a>>,
+    /// `function`, in its first piece.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub type_: Option<&'static str>,
+    /// What is called.
+    pub function: Called<'a>,
+}
+
+/// What is wrong with a request, and where; the path grows from the inside out.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Fault {
+    kind: Kind,
+    path: String,
+    expected: &'static str,
+}
+
+impl Fault {
+    /// A value of another type than `expected`.
+    pub fn wrong_type(expected: &'static str) -> Self {
+        Self { kind: Kind::InvalidType, path: String::new(), expected }
+    }
+
+    /// A value that is not `expected`.
+    pub fn wrong_value(expected: &'static str) -> Self {
+        Self { kind: Kind::InvalidValue, path: String::new(), expected }
+    }
+
+    /// A member that is not there.
+    pub fn missing(expected: &'static str) -> Self {
+        Self { kind: Kind::MissingRequiredParameter, path: String::new(), expected }
+    }
+
+    /// The same fault, seen from outside: `step` is where the value is that has it.
+    #[must_use]
+    pub fn at(mut self, step: impl fmt::Display) -> Self {
+        let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
+        self.path = format!("{step}{dot}{}", self.path);
+        self
+    }
+
+    /// The same fault in element `index` of `name`.
+    #[must_use]
+    pub fn in_element(self, name: &str, index: usize) -> Self {
+        self.at(format_args!("{name}[{index}]"))
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        let what = match fault.kind {
+            Kind::MissingRequiredParameter => "missing required parameter",
+            Kind::InvalidType => "invalid type for",
+            _ => "invalid value for",
+        };
+        let message = format!("{what} '{}': expected {}", fault.path, fault.expected);
+        Error::new(fault.kind, message).with_param(fault.path)
+    }
+}
+
+/// Reads `raw` as a string.
+///
+/// # Errors
+///
+/// The client's: it is none.
+pub fn literal(raw: &RawValue) -> Result<Literal<'_>, Fault> {
+    Literal::new(raw).ok_or(Fault::wrong_type("a string"))
+}
+
+/// Reads `raw` as a string and decodes it.
+///
+/// # Errors
+///
+/// The client's: it is none, or no Unicode.
+pub fn string(raw: &RawValue) -> Result<Cow<'_, str>, Fault> {
+    literal(raw)?.decode().ok_or(Fault::wrong_value("Unicode text"))
+}
+
+/// Reads the member `name`, which must be there and a string.
+///
+/// # Errors
+///
+/// The client's.
+pub fn required<'a>(raw: Raw<'a>, name: &'static str) -> Result<Cow<'a, str>, Fault> {
+    raw.ok_or(Fault::missing("a string")).and_then(string).map_err(|fault| fault.at(name))
+}
+
+/// Reads `text` as an object.
+///
+/// # Errors
+///
+/// The client's: it is none, or has a member twice.
+pub fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Fault> {
+    if !text.starts_with('{') {
+        return Err(Fault::wrong_type("an object"));
+    }
+    serde_json::from_str(text).map_err(|_| Fault::wrong_value("an object with no member twice"))
+}
+
+/// Reads `text` as an array of objects; a fault in one of them carries its number.
+///
+/// # Errors
+///
+/// The client's.
+pub fn objects<'a, T: Deserialize<'a>>(text: &'a str) -> Result<Vec<T>, Fault> {
+    if let Ok(all) = serde_json::from_str(text) {
+        return Ok(all);
+    }
+    let each: Vec<&'a RawValue> = elements(text)?;
+    each.into_iter().enumerate().map(|(i, raw)| object(raw.get()).map_err(|f| f.in_element("", i))).collect()
+}
+
+/// Reads `text` as an array.
+///
+/// # Errors
+///
+/// The client's: it is none.
+pub fn elements(text: &str) -> Result<Vec<&RawValue>, Fault> {
+    serde_json::from_str(text).map_err(|_| Fault::wrong_type("an array"))
+}

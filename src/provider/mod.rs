@@ -162,10 +162,10 @@ impl Target {
     /// # Errors
     ///
     /// `BadUpstream`: the answer makes no sense.
-    pub fn response(&self, request: &Request, now_secs: u64, body: &[u8]) -> Result<Answer, Error> {
+    pub fn response(&self, request: &Request, body: &[u8], now_secs: u64) -> Result<Answer, Error> {
         match self.provider {
             Provider::OpenAi => openai::response(body),
-            Provider::Anthropic => anthropic::response(request, self, now_secs, body),
+            Provider::Anthropic => anthropic::response(request, self, body, now_secs),
         }
     }
 

@@ -1,15 +1,64 @@
-//! (skeleton)
-use super::{Answer, Tally, Target, Upstream};
-use crate::error::{Error, Kind};
-use crate::openai::Request;
-#[derive(Debug, Default)] pub struct Stream(Tally);
-impl Stream {
-    pub fn new(_request: &Request, _target: &Target, _now: u64) -> Self { Self::default() }
-    pub fn push(&mut self, _bytes: &[u8], _out: &mut Vec<u8>) {}
-    pub fn finish(&mut self, _out: &mut Vec<u8>) {}
-    pub fn tally(&self) -> &Tally { &self.0 }
+//! Anthropic's Messages API behind OpenAI's chat completions.
+//!
+//! Strings of the client and of the provider go through as they are written, escapes and all; only what must change
+//! (a role, a name, a nesting) is built anew. Nothing here retries, counts money or knows other providers.
+//!
+//! | file | what it translates |
+//! | --- | --- |
+//! | `params` | which parameters exist there, which pass on, which stay here |
+//! | `request`, `body`, `messages`, `blocks`, `tools`, `schema`, `thinking` | the request |
+//! | `response`, `stream`, `usage` | the answer, whole or in events |
+//! | `error` | an error answer |
+//!
+//! # Choices
+//!
+//! - A `temperature` above 1 becomes 1: OpenAI's range ends at 2, Anthropic's at 1, and the top of either is the top.
+//! - A conversation that does not begin with a user gets a short user message in front: Anthropic refuses it otherwise.
+//! - An empty user message becomes a placeholder; an empty assistant message is left out.
+//! - Reasoning effort is a hint, a forced tool or a JSON schema is a contract: where both cannot be had, the hint goes.
+//! - Calls in the history without any `tools` declare those tools, with `tool_choice: none`: OpenAI's model could not
+//!   call them either.
+//! - `metadata` of OpenAI is a map for OpenAI's dashboard; only its `user_id` has a place at Anthropic.
+//!
+//! # Limits
+//!
+//! - `strict` of a tool is dropped; constraints of a `response_format` schema that Anthropic refuses are too.
+//! - Citations and the blocks of server tools have no place in a chat completion and are left out of the answer.
+//! - Two tool call ids that differ only in characters that Anthropic refuses become one.
+//! - A client's tool named `json_tool_call` collides with ours where a schema has to be forced; Anthropic then says so.
+
+mod blocks;
+mod body;
+mod error;
+mod messages;
+mod params;
+mod request;
+mod response;
+mod schema;
+mod stream;
+mod thinking;
+mod tools;
+mod usage;
+
+pub use error::error;
+pub use params::check;
+pub use request::request;
+pub use response::response;
+pub use stream::Stream;
+
+/// OpenAI's reason for Anthropic's, as LiteLLM maps it. An answer with calls ends with them, one whose only call is the
+/// JSON tool has none.
+///
+/// Source: Anthropic, "Stop reasons and fallback"
+/// <https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons>, read 2026-11-23.
+fn finish_reason(stop_reason: &str, has_calls: bool) -> &'static str {
+    match stop_reason {
+        "max_tokens" | "compaction" | "pause_turn" | "model_context_window_exceeded" => "length",
+        "refusal" | "content_filtered" => "content_filter",
+        _ if has_calls => "tool_calls",
+        _ => "stop",
+    }
 }
-pub fn request(_request: &Request, _target: &Target) -> Result<Upstream, Error> { Err(Error::new(Kind::Internal, "skeleton")) }
-pub fn response(_request: &Request, _target: &Target, _now_secs: u64, _body: &[u8]) -> Result<Answer, Error> { Ok(Answer::default()) }
-pub fn check(_request: &Request, _target: &Target) -> Result<(), Error> { Ok(()) }
-pub fn error(_status: u16, _body: &[u8]) -> Error { Error::new(Kind::Internal, "skeleton") }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! A chat completion as a request to the Messages API.
+//!
+//! Source: Anthropic, "Create a message" <https://platform.claude.com/docs/en/api/messages/create>, read 2026-11-23.
+
+use super::blocks::Block;
+use super::body::{self, Message, OutputConfig, Rest};
+use super::messages::{self, Conversation};
+use super::params::{self, Params};
+use super::schema::{self, Format};
+use super::thinking::{self, ThinkingParam};
+use super::tools::{self, Choice, Declared, Names};
+use crate::error::{Error, Kind};
+use crate::openai::chat::Fault;
+use crate::openai::{Endpoint, Request};
+use crate::provider::{Body, Target, Upstream};
+
+/// The version of the API that this folder speaks.
+const VERSION: &str = "2023-06-01";
+/// What a key of an Anthropic subscription begins with: it goes into another header.
+const OAUTH_PREFIX: &str = "sk-ant-oat";
+const OAUTH_BETA: &str = "oauth-2025-04-20";
+const FILES_BETA: &str = "files-api-2025-04-14";
+
+/// The path, headers and body of `request` at `target`.
+///
+/// # Errors
+///
+/// The client's: a value that Anthropic cannot be given, with its path. `UnsupportedEndpoint`.
+pub fn request(request: &Request, target: &Target) -> Result<Upstream, Error> {
+    if request.endpoint != Endpoint::ChatCompletions {
+        params::check(request, target)?;
+    }
+    let params = Params::of(request);
+    let names = Names::read(params.text("tools"));
+    let message = translate(request, target, &params, &names)?;
+    let mut body = Vec::with_capacity(request.body.len() + 1024);
+    serde_json::to_writer(&mut body, &message).map_err(|_| Error::new(Kind::Internal, "cannot write the request"))?;
+    let has_uploads = message.has_uploads;
+    Ok(Upstream { path: path(target), headers: headers(target, has_uploads), body: Body::Whole(body) })
+}
+
+fn path(target: &Target) -> String {
+    let base = target.base_path.strip_suffix("/v1").unwrap_or(&target.base_path);
+    format!("{base}/v1/messages")
+}
+
+fn headers(target: &Target, has_uploads: bool) -> Vec<(&'static str, String)> {
+    let mut headers = vec![("content-type", "application/json".to_owned()), ("anthropic-version", VERSION.to_owned())];
+    let key = target.api_key.as_ref().map(|key| key.expose());
+    let is_oauth = key.is_some_and(|key| key.starts_with(OAUTH_PREFIX));
+    match key {
+        Some(key) if is_oauth => headers.push(("authorization", format!("Bearer {key}"))),
+        Some(key) => headers.push(("x-api-key", key.to_owned())),
+        None => (),
+    }
+    let betas: Vec<_> = is_oauth.then_some(OAUTH_BETA).into_iter().chain(has_uploads.then_some(FILES_BETA)).collect();
+    if !betas.is_empty() {
+        headers.push(("anthropic-beta", betas.join(",")));
+    }
+    headers
+}
+
+fn translate<'a>(
+    request: &'a Request,
+    target: &'a Target,
+    params: &Params<'a>,
+    names: &Names,
+) -> Result<Message<'a>, Error> {
+    let mut conversation = messages::translate(params.text("messages").unwrap_or_default(), names)?;
+    let format = schema::format(params, target)?;
+    if let Format::JsonObject = format {
+        conversation.system.push(Block::plain(schema::JSON_INSTRUCTION));
+    }
+    let (tools, tool_choice) = offer(params, names, &conversation, format)?;
+    let forced = tool_choice.as_ref().is_some_and(Choice::is_forced);
+    let plan = thinking::plan(request, target, params, forced, conversation.lost_its_thoughts())?;
+    let mut output_config = OutputConfig { effort: plan.effort, ..body::output_config(params)? };
+    if let Format::Native(schema) = format {
+        output_config.format = Some(schema);
+    }
+    let stop_sequences = body::stop(params)?;
+    let derived = matches!(plan.thinking, Some(ThinkingParam::Derived(_)));
+    let sampling = body::sampling(params, target, derived || thinking::is_asked(params))?;
+    let mut rest = params.passing();
+    rest.retain(|(name, _)| match *name {
+        "system" => conversation.system.is_empty(),
+        "stop_sequences" => stop_sequences.is_empty(),
+        _ => true,
+    });
+    Ok(Message {
+        model: &target.model,
+        max_tokens: plan.max_tokens,
+        has_uploads: conversation.has_uploads(),
+        system: conversation.system,
+        messages: conversation.turns,
+        tools,
+        tool_choice,
+        stop_sequences,
+        sampling,
+        stream: request.stream,
+        metadata: body::metadata(params)?,
+        thinking: plan.thinking,
+        output_config,
+        rest: Rest(rest),
+    })
+}
+
+/// The tools that the model gets, and which of them it must call.
+fn offer<'a>(
+    params: &Params<'a>,
+    names: &Names,
+    conversation: &Conversation<'a>,
+    format: Format<'a>,
+) -> Result<(Vec<Declared<'a>>, Option<Choice<'a>>), Fault> {
+    let mut tools = params.text("tools").map(|tools| tools::translate(tools, names)).transpose()?.unwrap_or_default();
+    let mut choice = None;
+    if tools.is_empty() {
+        tools.extend(conversation.called().into_iter().map(|name| Declared::bare(name, None, None)));
+        choice = (!tools.is_empty()).then(|| Choice::of("none"));
+    } else if let Some(raw) = params.raw("tool_choice") {
+        choice = Some(tools::choice(raw, names).map_err(|fault| fault.at("tool_choice"))?);
+    }
+    if !tools.is_empty() && body::is_false(params, "parallel_tool_calls")? {
+        let choice = choice.get_or_insert_with(|| Choice::of("auto"));
+        choice.disable_parallel_tool_use = choice.type_ != "none";
+    }
+    if let Format::Tool(schema) = format {
+        choice = Some(answer_by_tool(choice, params));
+        tools.push(Declared::bare(schema::JSON_TOOL.into(), Some(schema::JSON_TOOL_DESCRIPTION), Some(schema)));
+    }
+    Ok((tools, choice))
+}
+
+/// The choice where the answer itself comes as a tool call. Where the client's own tools may be called too, some tool
+/// must be; where the client has the model think, none can be forced.
+fn answer_by_tool<'a>(choice: Option<Choice<'a>>, params: &Params<'a>) -> Choice<'a> {
+    let json_tool = || Choice::tool(schema::JSON_TOOL.into());
+    let mut chosen = match choice {
+        _ if thinking::is_asked(params) => Choice::of("auto"),
+        Some(choice) if choice.type_ == "none" => json_tool(),
+        Some(choice) if choice.type_ == "tool" => return choice,
+        Some(choice) => Choice { type_: "any", ..choice },
+        None if params.text("tools").is_some_and(|tools| tools.contains('{')) => Choice::of("any"),
+        None => json_tool(),
+    };
+    chosen.disable_parallel_tool_use |= chosen.type_ == "tool";
+    chosen
+}

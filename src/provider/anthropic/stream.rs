@@ -1,0 +1,59 @@
+//! The events of a message as chunks of a chat completion.
+//!
+//! Source: Anthropic, "Streaming messages" <https://platform.claude.com/docs/en/build-with-claude/streaming>, read
+//! 2026-11-23.
+//!
+//! An error, or an end before `message_stop`, becomes an `error` event after which nothing comes, not even `[DONE]`:
+//! a client must not take what it has for the whole answer.
+//!
+//! # Limits
+//!
+//! Of events that make no sense nothing is passed on. Blocks beyond 64 at the same time are ignored.
+//! Where the answer comes as a tool call, other text is held until the end: up to [`MAX_EVENT_BYTES`](crate::sse::MAX_EVENT_BYTES) of it.
+
+mod chunk;
+mod event;
+mod machine;
+
+use self::machine::Machine;
+use crate::error::{Error, Kind};
+use crate::openai::Request;
+use crate::provider::{Tally, Target};
+use crate::sse::Decoder;
+
+/// A stream on its way to OpenAI's shape.
+#[derive(Debug)]
+pub struct Stream {
+    decoder: Decoder,
+    machine: Machine,
+}
+
+impl Stream {
+    /// The stream of an answer to `request`; `now_secs` is Unix time for the `created` field.
+    pub fn new(request: &Request, target: &Target, now_secs: u64) -> Self {
+        Self { decoder: Decoder::default(), machine: Machine::new(request, target, now_secs) }
+    }
+
+    /// Takes the next bytes of the provider; appends what the client gets to `out`.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let Self { decoder, machine } = self;
+        if machine.has_ended() {
+            return;
+        }
+        if decoder.push(bytes, |event| machine.event(event, out)).is_err() {
+            machine.fail(Error::new(Kind::BadUpstream, "the provider sent an event over the limit"), out);
+        }
+    }
+
+    /// Takes the end of the provider's bytes; appends what the client still gets to `out`.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        let Self { decoder, machine } = self;
+        decoder.finish(|event| machine.event(event, out));
+        machine.fail(Error::new(Kind::BadUpstream, "the provider's stream ended before the answer did"), out);
+    }
+
+    /// What it has come to so far.
+    pub fn tally(&self) -> &Tally {
+        self.machine.tally()
+    }
+}

@@ -1,0 +1,354 @@
+//! The events of one message in their order, and what each writes.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::chunk;
+use super::event::{Event, EventDelta, Start};
+use crate::error::Error;
+use crate::json::{Literal, Text};
+use crate::openai::Request;
+use crate::openai::chat::{CallDelta, Called, Delta, Raw};
+use crate::openai::usage::Wire as ClientUsage;
+use crate::provider::anthropic::response::{self, Block, Form};
+use crate::provider::anthropic::usage::Wire as WireUsage;
+use crate::provider::anthropic::{error, finish_reason};
+use crate::provider::{Tally, Target};
+use crate::sse;
+
+/// The most blocks that are open at once; Anthropic opens one after the other.
+const MAX_OPEN_BLOCKS: usize = 64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The answer is being written.
+    Open,
+    /// Its finish reason is known.
+    Finished,
+    /// Nothing more goes to the client.
+    Ended,
+}
+
+/// A block that has begun and not ended.
+#[derive(Debug)]
+struct OpenBlock {
+    index: u64,
+    kind: BlockKind,
+}
+
+#[derive(Debug)]
+enum BlockKind {
+    Text,
+    Thinking,
+    Call {
+        number: u32,
+        /// The arguments if no delta brings any.
+        untold: Option<Box<str>>,
+    },
+    /// A call of the JSON tool.
+    Answer {
+        untold: Option<Box<str>>,
+    },
+}
+
+/// One answer on its way to the client.
+#[derive(Debug)]
+pub(super) struct Machine {
+    form: Form,
+    include_usage: bool,
+    created: u64,
+    model: String,
+    /// All of a chunk that stands before its choices; empty until the first chunk.
+    head: Vec<u8>,
+    has_role: bool,
+    blocks: Vec<OpenBlock>,
+    /// How many calls have begun.
+    calls: u32,
+    /// Text that gives way to the JSON tool's arguments, as it is written inside quotes.
+    held: Vec<u8>,
+    /// Whether the JSON tool was called.
+    has_answer: bool,
+    phase: Phase,
+    usage: WireUsage,
+    tally: Tally,
+}
+
+impl Machine {
+    pub(super) fn new(request: &Request, target: &Target, now_secs: u64) -> Self {
+        Self {
+            form: Form::of(request, target),
+            include_usage: request.include_usage,
+            created: now_secs,
+            model: target.model.clone(),
+            head: Vec::new(),
+            has_role: false,
+            blocks: Vec::new(),
+            calls: 0,
+            held: Vec::new(),
+            has_answer: false,
+            phase: Phase::Open,
+            usage: WireUsage::default(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Whether nothing more goes to the client.
+    pub(super) fn has_ended(&self) -> bool {
+        self.phase == Phase::Ended
+    }
+
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Takes the next event; appends what the client gets to `out`.
+    pub(super) fn event(&mut self, event: sse::Event<'_>, out: &mut Vec<u8>) {
+        if self.phase == Phase::Ended {
+            return;
+        }
+        let Some(data) = event.data() else { return };
+        let Ok(event) = serde_json::from_slice::<Event<'_>>(&data) else { return };
+        match &*event.type_ {
+            "content_block_delta" => self.delta(event.index, event.delta.unwrap_or_default(), out),
+            "content_block_start" => self.block_start(event.index, event.content_block, out),
+            "content_block_stop" => self.block_stop(event.index, out),
+            "message_start" => self.message_start(event.message),
+            "message_delta" => self.message_delta(event.delta.unwrap_or_default(), event.usage, out),
+            "message_stop" => self.message_stop(out),
+            "error" => {
+                let body = event.error.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+                self.fail(error::in_stream(&body), out);
+            }
+            _ => (),
+        }
+    }
+
+    fn message_start(&mut self, message: Raw<'_>) {
+        let Some(start) = message.and_then(|raw| serde_json::from_str::<Start<'_>>(raw.get()).ok()) else { return };
+        if self.head.is_empty() {
+            self.head =
+                chunk::head(&start.id, self.created, if start.model.is_empty() { &self.model } else { &start.model });
+        }
+        self.count(start.usage);
+    }
+
+    fn count(&mut self, usage: Raw<'_>) -> bool {
+        let Some(usage) = WireUsage::read(usage) else { return false };
+        self.usage.update(usage);
+        self.tally.usage = Some(self.usage.usage());
+        true
+    }
+
+    fn block_start(&mut self, index: u64, block: Raw<'_>, out: &mut Vec<u8>) {
+        let Some(raw) = block else { return };
+        let Ok(block) = serde_json::from_str::<Block<'_>>(raw.get()) else { return };
+        if self.blocks.len() >= MAX_OPEN_BLOCKS {
+            return;
+        }
+        let kind = match &*block.type_ {
+            "text" => BlockKind::Text,
+            "thinking" => BlockKind::Thinking,
+            "redacted_thinking" => {
+                let data = block.data.and_then(Literal::new);
+                return data.into_iter().for_each(|data| self.write(chunk::redacted(Text::Literal(data)), out));
+            }
+            "tool_use" => self.call(&block, out),
+            _ => return,
+        };
+        self.blocks.push(OpenBlock { index, kind });
+        match kind_text(&block).filter(|text| !text.inner().is_empty()) {
+            Some(text) if &*block.type_ == "text" => self.text(text, out),
+            Some(text) => self.thinking(text, out),
+            None => (),
+        }
+    }
+
+    /// Begins a call.
+    fn call(&mut self, block: &Block<'_>, out: &mut Vec<u8>) -> BlockKind {
+        let untold = Some(block.input.map_or("{}", RawValue::get).into());
+        if self.form.is_answer(&block.name) {
+            self.has_answer = true;
+            return BlockKind::Answer { untold };
+        }
+        let number = self.calls;
+        self.calls = self.calls.saturating_add(1);
+        let name = Some(Text::Plain(self.form.name(&block.name).to_owned().into()));
+        let delta = CallDelta {
+            index: number,
+            id: block.id.and_then(Literal::new).map(Text::Literal),
+            type_: Some("function"),
+            function: Called { name, arguments: Text::Plain("".into()) },
+        };
+        self.write(chunk::call(delta), out);
+        BlockKind::Call { number, untold }
+    }
+
+    fn delta(&mut self, index: u64, delta: EventDelta<'_>, out: &mut Vec<u8>) {
+        let Some(block) = self.blocks.iter_mut().rev().find(|block| block.index == index) else { return };
+        let field = match (&block.kind, &*delta.type_) {
+            (BlockKind::Text, "text_delta") => delta.text,
+            (BlockKind::Thinking, "thinking_delta") => delta.thinking,
+            (BlockKind::Thinking, "signature_delta") => delta.signature,
+            (BlockKind::Call { .. } | BlockKind::Answer { .. }, "input_json_delta") => delta.partial_json,
+            _ => return,
+        };
+        let Some(text) = field.and_then(Literal::new).filter(|text| !text.inner().is_empty()) else { return };
+        match &mut block.kind {
+            BlockKind::Text => self.text(text, out),
+            BlockKind::Thinking if &*delta.type_ == "signature_delta" => {
+                let piece = chunk::piece(Text::Plain("".into()), Some(Text::Literal(text)));
+                self.write(chunk::thought(piece), out);
+            }
+            BlockKind::Thinking => self.thinking(text, out),
+            BlockKind::Call { number, untold } => {
+                *untold = None;
+                let number = *number;
+                self.tally.content_bytes += text.decoded_len();
+                self.write(chunk::arguments(number, Text::Literal(text)), out);
+            }
+            BlockKind::Answer { untold } => {
+                *untold = None;
+                self.content(text, out);
+            }
+        }
+    }
+
+    fn block_stop(&mut self, index: u64, out: &mut Vec<u8>) {
+        if let Some(at) = self.blocks.iter().rposition(|block| block.index == index) {
+            let block = self.blocks.remove(at);
+            self.close(block, out);
+        }
+    }
+
+    /// Ends a block: a call whose arguments no delta brought gets them whole.
+    fn close(&mut self, block: OpenBlock, out: &mut Vec<u8>) {
+        match block.kind {
+            BlockKind::Call { number, untold: Some(arguments) } => {
+                self.tally.content_bytes += arguments.len() as u64;
+                self.write(chunk::arguments(number, Text::Plain(Cow::Borrowed(&arguments))), out);
+            }
+            BlockKind::Answer { untold: Some(arguments) } => {
+                self.tally.content_bytes += arguments.len() as u64;
+                self.write(chunk::content(Text::Plain(Cow::Borrowed(&arguments))), out);
+            }
+            BlockKind::Text | BlockKind::Thinking | BlockKind::Call { .. } | BlockKind::Answer { .. } => (),
+        }
+    }
+
+    /// Passes text on, or holds it while the JSON tool may still be called.
+    fn text(&mut self, text: Literal<'_>, out: &mut Vec<u8>) {
+        if !self.form.is_json_tool {
+            return self.content(text, out);
+        }
+        self.tally.content_bytes += text.decoded_len();
+        if self.held.len() + text.inner().len() <= sse::MAX_EVENT_BYTES {
+            self.held.extend_from_slice(text.inner().as_bytes());
+        }
+    }
+
+    /// Passes on the text that was held if no call of the JSON tool took its place.
+    fn release(&mut self, out: &mut Vec<u8>) {
+        let mut held = std::mem::take(&mut self.held);
+        if self.has_answer || held.is_empty() {
+            return;
+        }
+        held.insert(0, b'"');
+        held.push(b'"');
+        if let Ok(text) = serde_json::from_slice::<Literal<'_>>(&held) {
+            self.write(chunk::content(Text::Literal(text)), out);
+        }
+    }
+
+    fn content(&mut self, text: Literal<'_>, out: &mut Vec<u8>) {
+        self.tally.content_bytes += text.decoded_len();
+        self.write(chunk::content(Text::Literal(text)), out);
+    }
+
+    fn thinking(&mut self, text: Literal<'_>, out: &mut Vec<u8>) {
+        self.tally.content_bytes += text.decoded_len();
+        let delta = chunk::thought(chunk::piece(Text::Literal(text), None));
+        self.write(Delta { reasoning_content: Some(Text::Literal(text)), ..delta }, out);
+    }
+
+    fn message_delta(&mut self, delta: EventDelta<'_>, usage: Raw<'_>, out: &mut Vec<u8>) {
+        self.tally.is_final |= self.count(usage);
+        let Some(stop_reason) = delta.stop_reason.filter(|_| self.phase == Phase::Open) else { return };
+        self.settle(out);
+        if let Some(refusal) = response::refusal(delta.stop_details) {
+            self.write(Delta { refusal: Some(refusal), ..Delta::default() }, out);
+        }
+        self.end_choice(finish_reason(&stop_reason, self.calls > 0), out);
+    }
+
+    /// Ends all blocks: nothing more will come for them.
+    fn settle(&mut self, out: &mut Vec<u8>) {
+        for block in std::mem::take(&mut self.blocks) {
+            self.close(block, out);
+        }
+        self.release(out);
+    }
+
+    /// Writes the chunk with the finish reason.
+    fn end_choice(&mut self, reason: &str, out: &mut Vec<u8>) {
+        if !self.has_role {
+            self.write(chunk::content(Text::Plain("".into())), out);
+        }
+        self.begin(out);
+        out.extend_from_slice(b"\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"");
+        out.extend_from_slice(reason.as_bytes());
+        out.extend_from_slice(b"\"}]}\n\n");
+        self.phase = Phase::Finished;
+    }
+
+    fn message_stop(&mut self, out: &mut Vec<u8>) {
+        if self.phase == Phase::Open {
+            self.settle(out);
+            self.end_choice(finish_reason("", self.calls > 0), out);
+        }
+        if let Some(usage) = self.tally.usage.filter(|_| self.include_usage) {
+            self.begin(out);
+            out.extend_from_slice(b"\"choices\":[],\"usage\":");
+            chunk::write(&ClientUsage::from(&usage), out);
+            out.extend_from_slice(b"}\n\n");
+        }
+        out.extend_from_slice(b"data: [DONE]\n\n");
+        self.phase = Phase::Ended;
+        self.tally.is_complete = true;
+    }
+
+    /// Ends the stream with an error, unless it has ended.
+    pub(super) fn fail(&mut self, error: Error, out: &mut Vec<u8>) {
+        if self.phase == Phase::Ended {
+            return;
+        }
+        out.extend_from_slice(b"event: error\ndata: ");
+        out.append(&mut error.body());
+        out.extend_from_slice(b"\n\n");
+        self.phase = Phase::Ended;
+        self.tally.error = Some(error);
+    }
+
+    /// Writes a chunk with `delta`; the first one has the role.
+    fn write(&mut self, mut delta: Delta<'_>, out: &mut Vec<u8>) {
+        if !self.has_role {
+            delta.role = Some("assistant");
+            self.has_role = true;
+        }
+        self.begin(out);
+        out.extend_from_slice(b"\"choices\":[{\"index\":0,\"delta\":");
+        chunk::write(&delta, out);
+        out.extend_from_slice(b",\"finish_reason\":null}]}\n\n");
+    }
+
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        if self.head.is_empty() {
+            self.head = chunk::head("", self.created, &self.model);
+        }
+        out.extend_from_slice(&self.head);
+    }
+}
+
+fn kind_text<'a>(block: &Block<'a>) -> Option<Literal<'a>> {
+    block.text.or(block.thinking).and_then(Literal::new)
+}

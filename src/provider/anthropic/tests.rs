@@ -1,0 +1,268 @@
+//! What holds for all of it together: cuts, hostile bytes, and the outcomes that a golden file cannot show.
+
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use super::{Stream, check, error, request, response};
+use crate::error::Error;
+use crate::openai::{Endpoint, Request};
+use crate::provider::{Body, Provider, Tally, Target};
+use crate::secret::Secret;
+
+macro_rules! golden {
+    ($($case:literal),* $(,)?) => {
+        [$(include_bytes!(concat!("../../../tests/golden/anthropic/", $case)).as_slice()),*]
+    };
+}
+
+const REQUESTS: [&[u8]; 5] = golden![
+    "request-full/in.json",
+    "request-tools/in.json",
+    "request-parts/in.json",
+    "request-schema-native/in.json",
+    "request-thinking-budget/in.json",
+];
+const RESPONSES: [&[u8]; 2] = golden!["response-tools/in.json", "response-schema-by-tool/in.json"];
+const STREAMS: [&[u8]; 7] = golden![
+    "stream-text/in.sse",
+    "stream-text-crlf-no-usage/in.sse",
+    "stream-tools/in.sse",
+    "stream-thinking/in.sse",
+    "stream-schema-by-tool/in.sse",
+    "stream-error/in.sse",
+    "stream-cut/in.sse",
+];
+const ASK: &[u8] =
+    br#"{"model":"m","messages":[{"role":"user","content":"u"}],"stream_options":{"include_usage":true}}"#;
+const ASK_SCHEMA: &[u8] =
+    br#"{"model":"m","messages":[],"response_format":{"type":"json_schema","json_schema":{"schema":{}}}}"#;
+
+fn target() -> Target {
+    Target {
+        provider: Provider::Anthropic,
+        provider_name: "anthropic".into(),
+        model: "claude-sonnet-4-5".into(),
+        authority: "api.anthropic.com".into(),
+        base_path: String::new(),
+        api_key: Some(Secret::new("sk-ant-api03-test")),
+        max_output_tokens: None,
+        supports_reasoning: true,
+        supports_response_schema: false,
+        drop_params: false,
+        extra_headers: Vec::new(),
+    }
+}
+
+fn chat(body: impl Into<Vec<u8>>) -> Request {
+    Request::parse(Endpoint::ChatCompletions, body.into()).unwrap()
+}
+
+fn translated(body: &str) -> Result<serde_json::Value, Error> {
+    request(&chat(body), &target()).map(|upstream| match upstream.body {
+        Body::Whole(body) => serde_json::from_slice(&body).unwrap(),
+        Body::Splice(_) => panic!("not a whole body"),
+    })
+}
+
+fn streamed(asked: &Request, chunks: &[&[u8]]) -> (Vec<u8>, Tally) {
+    let (mut stream, mut out) = (Stream::new(asked, &target(), 1), Vec::new());
+    chunks.iter().for_each(|chunk| stream.push(chunk, &mut out));
+    stream.finish(&mut out);
+    (out, stream.tally().clone())
+}
+
+/// Every `data` line of a stream is one whole JSON text or the end.
+fn assert_well_formed(out: &[u8]) {
+    let text = std::str::from_utf8(out).unwrap();
+    assert!(text.is_empty() || text.ends_with("\n\n"));
+    for line in text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|line| *line != "[DONE]") {
+        serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|_| panic!("half a JSON: {line}"));
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn every_cut_gives_the_same_chunks() {
+    for asked in [chat(ASK), chat(ASK_SCHEMA)] {
+        for input in STREAMS {
+            let whole = streamed(&asked, &[input]);
+            assert_well_formed(&whole.0);
+            for cut in 0..input.len() {
+                assert_eq!(streamed(&asked, &[&input[..cut], &input[cut..]]), whole, "cut at {cut}");
+            }
+            assert_eq!(streamed(&asked, &input.chunks(1).collect::<Vec<_>>()), whole);
+        }
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_stream_cut_anywhere_ends_whole_or_with_an_error() {
+    for input in STREAMS {
+        for end in 0..input.len() {
+            let (out, tally) = streamed(&chat(ASK), &[&input[..end]]);
+            assert_well_formed(&out);
+            assert_eq!(tally.is_complete, tally.error.is_none());
+            assert_eq!(tally.is_complete, out.ends_with(b"data: [DONE]\n\n"));
+        }
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_tally_counts_as_the_stream_goes() {
+    let (_, tally) = streamed(&chat(ASK), &[STREAMS[0]]);
+    assert!(tally.is_complete && tally.is_final);
+    assert_eq!(tally.content_bytes, "Hello \"Möwe\"\n!".len() as u64);
+    let usage = tally.usage.unwrap();
+    assert_eq!((usage.input_tokens, usage.output_tokens), (25, 15));
+    let (_, cut) = streamed(&chat(ASK), &[STREAMS[6]]);
+    assert_eq!((cut.is_complete, cut.is_final, cut.content_bytes), (false, false, 3));
+    assert_eq!(cut.usage.unwrap().input_tokens, 25);
+    let (_, failed) = streamed(&chat(ASK), &[STREAMS[5]]);
+    assert_eq!(failed.error.unwrap().status(), 529);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_event_without_end_is_an_error() {
+    let (mut stream, mut out) = (Stream::new(&chat(ASK), &target(), 1), Vec::new());
+    stream.push(&vec![b'x'; crate::sse::MAX_EVENT_BYTES + 1], &mut out);
+    assert!(out.starts_with(b"event: error\ndata: {\"error\":"));
+    let len = out.len();
+    stream.push(STREAMS[0], &mut out);
+    stream.finish(&mut out);
+    assert_eq!(out.len(), len);
+}
+
+/// xorshift64: the same hostile bytes on every run.
+struct Hostile(u64);
+
+impl Hostile {
+    fn next(&mut self) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 as usize
+    }
+
+    fn mutate(&mut self, input: &[u8]) -> Vec<u8> {
+        const TOKENS: [&[u8]; 12] =
+            [b"null", b"[]", b"{}", b"\"\"", b"-1e999", b"\"\\ud800\"", b"\n\n", b"\xff", b"true", b"\\", b"\"", b":"];
+        let mut out = input.to_vec();
+        for _ in 0..=self.next() % 3 {
+            let (at, len) = (self.next() % out.len().max(1), self.next() % 12);
+            let end = out.len().min(at + len);
+            let token = TOKENS[self.next() % TOKENS.len()];
+            out.splice(at.min(end)..end, token.iter().copied());
+        }
+        out
+    }
+
+    /// Puts another value in place of one of the values of a JSON text.
+    fn replace_value(&mut self, input: &[u8]) -> Vec<u8> {
+        const VALUES: [&[u8]; 8] =
+            [b"null", b"[1]", b"{\"type\":1}", b"\"\"", b"0", b"[{}]", b"\"x\\ny\"", b"\"data:;base64,\""];
+        let starts: Vec<usize> = (1..input.len()).filter(|i| input[..*i].ends_with(b"\": ")).collect();
+        let start = starts[self.next() % starts.len()];
+        let mut values = serde_json::Deserializer::from_slice(&input[start..]).into_iter::<serde::de::IgnoredAny>();
+        let _first = values.next();
+        let end = start + values.byte_offset();
+        [&input[..start], VALUES[self.next() % VALUES.len()], &input[end..]].concat()
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn hostile_bytes_never_panic() {
+    let (mut hostile, target, asked) = (Hostile(0x9e37_79b9_7f4a_7c15), target(), [chat(ASK), chat(ASK_SCHEMA)]);
+    for round in 0..400 {
+        for input in REQUESTS {
+            for body in [hostile.mutate(input), hostile.replace_value(input)] {
+                let Ok(parsed) = Request::parse(Endpoint::ChatCompletions, body) else { continue };
+                let _checked = check(&parsed, &target);
+                if let Ok(upstream) = request(&parsed, &target) {
+                    let Body::Whole(body) = upstream.body else { panic!("not a whole body") };
+                    crate::json::Index::parse(&body).expect("valid JSON");
+                }
+                let _stream = Stream::new(&parsed, &target, 1);
+            }
+        }
+        for input in RESPONSES {
+            for body in [hostile.mutate(input), hostile.replace_value(input)] {
+                if let Ok(answer) = response(&asked[round % 2], &target, &body, 1) {
+                    crate::json::Index::parse(&answer.body.unwrap()).expect("valid JSON");
+                }
+                let _error = error(500, &body);
+            }
+        }
+        for input in STREAMS {
+            assert_well_formed(&streamed(&asked[round % 2], &[&hostile.mutate(input)]).0);
+        }
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_parameter_that_anthropic_lacks_is_named() {
+    let parse = |rest: &str| chat(format!(r#"{{"model":"m","messages":[],{rest}}}"#));
+    for (rest, param) in [
+        (r#""frequency_penalty":0.5"#, Some("frequency_penalty")),
+        (r#""n":2"#, Some("n")),
+        (r#""n": 1,"seed":null,"user":"u","stream":false,"max_retries":3,"logprobs":false"#, None),
+        (r#""modalities":["text"]"#, None),
+        (r#""modalities":["audio"]"#, Some("modalities")),
+        (r#""tools":[],"store":true"#, Some("store")),
+        (r#""top_k":3,"brand_new":1"#, None),
+    ] {
+        let found = check(&parse(rest), &target()).err();
+        assert_eq!(found.as_ref().and_then(|e| e.param.as_deref()), param, "{rest}");
+        assert!(found.is_none_or(|e| e.code() == Some("unsupported_parameter")));
+        assert_eq!(check(&parse(rest), &Target { drop_params: true, ..target() }), Ok(()));
+    }
+    let dull = Target { supports_reasoning: false, ..target() };
+    assert!(check(&parse(r#""reasoning_effort":"low""#), &dull).is_err());
+    assert_eq!(check(&parse(r#""reasoning_effort":"none""#), &dull), Ok(()));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn other_endpoints_are_refused() {
+    let asked = Request::parse(Endpoint::Embeddings, br#"{"model":"m","input":"i"}"#.to_vec()).unwrap();
+    let error = check(&asked, &Target { drop_params: true, ..target() }).unwrap_err();
+    assert_eq!(error.code(), Some("unsupported_endpoint"));
+    assert_eq!(error.message, "anthropic has no endpoint /embeddings");
+    assert!(request(&asked, &target()).is_err());
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_fault_names_its_place_and_nothing_else() {
+    for (body, param) in [
+        (r#""messages":[]"#, "messages"),
+        (r#""messages":[{"content":"secret"}]"#, "messages[0].role"),
+        (r#""messages":[{"role":"secret"}]"#, "messages[0].role"),
+        (r#""messages":[{"role":"user","content":7}]"#, "messages[0].content"),
+        (r#""messages":[{"role":"user","content":[{"type":"text"}]}]"#, "messages[0].content[0].text"),
+        (r#""messages":[{"role":"user","content":["secret"]}]"#, "messages[0].content[0]"),
+        (r#""messages":[{"role":"user","content":[{"type":"input_audio"}]}]"#, "messages[0].content[0].type"),
+        (r#""messages":[{"role":"tool","content":"secret"}]"#, "messages[0].tool_call_id"),
+        (r#""messages":[{"role":"assistant","tool_calls":[{"id":"a"}]}]"#, "messages[0].tool_calls[0].function"),
+        (
+            r#""messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:secret"}}]}]"#,
+            "messages[0].content[0].file.file_data",
+        ),
+        (r#""messages":[{"role":"user"}],"tools":[{"type":"function"}]"#, "tools[0].function"),
+        (
+            r#""messages":[{"role":"user"}],"tools":[{"function":{"name":"f","parameters":1}}]"#,
+            "tools[0].function.parameters",
+        ),
+        (r#""messages":[{"role":"user"}],"tools":[{"function":{"name":"f"}}],"tool_choice":"secret""#, "tool_choice"),
+        (r#""messages":[{"role":"user"}],"stop":["a",1]"#, "stop[1]"),
+        (r#""messages":[{"role":"user"}],"temperature":"secret""#, "temperature"),
+        (r#""messages":[{"role":"user"}],"response_format":{"type":"json_schema"}"#, "response_format.json_schema"),
+        (r#""messages":[{"role":"user"}],"reasoning_effort":"secret""#, "reasoning_effort"),
+    ] {
+        let error = translated(&format!(r#"{{"model":"m",{body}}}"#)).unwrap_err();
+        assert_eq!((error.status(), error.param.as_deref()), (400, Some(param)), "{body}");
+        assert!(!error.message.contains("secret"), "{}", error.message);
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn no_choice_goes_without_tools() {
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"u"}],"tools":[],"tool_choice":"auto","parallel_tool_calls":false}"#;
+    let sent = translated(body).unwrap();
+    assert_eq!((sent.get("tools"), sent.get("tool_choice")), (None, None));
+}
