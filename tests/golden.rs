@@ -4,6 +4,9 @@
 //! `response-` (a provider's answer), `error-<status>-` (a provider's error) or `stream-` (a provider's events, `.sse`).
 //! `target.json` overrides the target's fields, `request.json` the request that is answered. `UPDATE_GOLDEN=1` rewrites.
 
+#![cfg(not(target_arch = "wasm32"))]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test: a fixture that is wrong is to stop it")]
+
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;

@@ -1,7 +1,7 @@
 //! Anthropic's messages and errors; the events are in [`crate::anthropic_stream`].
 //!
-//! Source: Anthropic, "Messages" <https://docs.anthropic.com/en/api/messages> and "Errors"
-//! <https://docs.anthropic.com/en/api/errors>, read 2026-11-23.
+//! Written from knowledge of Anthropic's "Messages" <https://docs.anthropic.com/en/api/messages> and "Errors"
+//! <https://docs.anthropic.com/en/api/errors>; the pages themselves were not read for it.
 
 use hyper::StatusCode;
 use serde::Deserialize;
@@ -134,13 +134,12 @@ fn question(request: &MessagesRequest) -> Question<'_> {
 }
 
 /// Anthropic's input tokens leave out what a cache read or wrote.
-fn usage_value(usage: ScriptedUsage) -> Object {
+pub(crate) fn usage_value(usage: ScriptedUsage) -> Object {
     object! {
         "input_tokens": usage.prompt.saturating_sub(usage.cache_read + usage.cache_write),
         "cache_creation_input_tokens": usage.cache_write,
         "cache_read_input_tokens": usage.cache_read,
         "output_tokens": usage.completion,
-        "service_tier": "standard",
     }
 }
 
@@ -171,7 +170,7 @@ impl Turn {
             "stop_reason": stop_reason,
             "stop_sequence": NULL,
         }
-        .with_some("usage", usage.map(usage_value))
+        .with_some("usage", usage.map(|usage| usage_value(usage).with("service_tier", "standard")))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Anthropic's events: `message_start`, per block start, deltas and stop, a `ping`, `message_delta`, `message_stop`.
 //!
-//! Source: Anthropic, "Streaming messages" <https://docs.anthropic.com/en/api/messages-streaming>, read 2026-11-23.
+//! Written from knowledge of Anthropic's "Streaming messages" <https://docs.anthropic.com/en/api/messages-streaming>
+//! and compared on 2026-11-23 with streams of the API that users have published; the page itself was not read for it.
 
 use bytes::Bytes;
 
@@ -32,9 +33,9 @@ fn start(turn: &Turn) -> Object {
     turn.message(&[], NULL, usage)
 }
 
-/// Usage at the end is cumulative: only the output has grown.
+/// Usage at the end is cumulative and tells the input again: adding it to the start would count the input twice.
 fn end(turn: &Turn, event: Object) -> Object {
-    let usage = turn.usage.map(|usage| object! {"output_tokens": usage.completion});
+    let usage = turn.usage.map(anthropic::usage_value);
     event.with("delta", &object! {"stop_reason": turn.stop_reason, "stop_sequence": NULL}).with_some("usage", usage)
 }
 

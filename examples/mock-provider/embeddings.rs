@@ -1,7 +1,7 @@
 //! OpenAI's embeddings: small vectors that depend on the input's text alone.
 //!
-//! Source: OpenAI, "API reference: Embeddings" <https://platform.openai.com/docs/api-reference/embeddings>, read
-//! 2026-11-23. `encoding_format: base64`, which the Python SDK asks for, is little-endian f32.
+//! `encoding_format: base64`, which the Python SDK asks for, is little-endian f32; tests/sdk/openai_sdk.py compares
+//! both formats through that SDK.
 
 use hyper::StatusCode;
 use serde::Deserialize;

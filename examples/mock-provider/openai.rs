@@ -1,6 +1,8 @@
 //! OpenAI's chat completions, completions, models and errors.
 //!
-//! Source: OpenAI, "API reference: Chat" <https://platform.openai.com/docs/api-reference/chat>, read 2026-11-23.
+//! Written from knowledge of OpenAI's "API reference: Chat" <https://platform.openai.com/docs/api-reference/chat>,
+//! which was not read for it; tests/sdk/openai_sdk.py checks it with OpenAI's own SDK, whose types say what
+//! `include_usage` does.
 
 use bytes::Bytes;
 use hyper::StatusCode;
@@ -123,7 +125,8 @@ pub(crate) fn authenticate(call: &Call<'_>) -> Result<(), Fault> {
 
 /// An error body: `{"error":{"message","type","param","code"}}`.
 ///
-/// Source: OpenAI, "Error codes" <https://platform.openai.com/docs/guides/error-codes>, read 2026-11-23.
+/// Types and codes are from knowledge of "Error codes" <https://platform.openai.com/docs/guides/error-codes>, not read
+/// for it.
 pub(crate) fn error(fault: &Fault) -> Object {
     let (kind, code) = match fault.status {
         401 => ("invalid_request_error", Some("invalid_api_key")),

@@ -4,13 +4,16 @@
 //! the place where it ends up, and a fault can name the value that has it: `messages[2].content[0].image_url.url`.
 //!
 //! Source: OpenAI, "Create chat completion" <https://platform.openai.com/docs/api-reference/chat/create>, "The chat
-//! completion chunk object" <https://platform.openai.com/docs/api-reference/chat/streaming>, read 2026-11-23.
+//! completion chunk object" <https://platform.openai.com/docs/api-reference/chat/streaming>, not re-read for this.
 //! `reasoning_content`, `thinking_blocks` and `cache_control` are LiteLLM's extensions.
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::usage::Wire as Usage;
@@ -399,7 +402,8 @@ pub fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Fault> {
     if !text.starts_with('{') {
         return Err(Fault::wrong_type("an object"));
     }
-    serde_json::from_str(text).map_err(|_| Fault::wrong_value("an object with no member twice"))
+    let object: Result<Object<T>, _> = serde_json::from_str(text);
+    object.map(|Object(value)| value).map_err(|_| Fault::wrong_value("an object with no member twice"))
 }
 
 /// Reads `text` as an array of objects; a fault in one of them carries its number.
@@ -408,8 +412,8 @@ pub fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Fault> {
 ///
 /// The client's.
 pub fn objects<'a, T: Deserialize<'a>>(text: &'a str) -> Result<Vec<T>, Fault> {
-    if let Ok(all) = serde_json::from_str(text) {
-        return Ok(all);
+    if let Ok(all) = serde_json::from_str::<Vec<Object<T>>>(text) {
+        return Ok(all.into_iter().map(|Object(value)| value).collect());
     }
     let each: Vec<&'a RawValue> = elements(text)?;
     each.into_iter().enumerate().map(|(i, raw)| object(raw.get()).map_err(|f| f.in_element("", i))).collect()
@@ -422,4 +426,25 @@ pub fn objects<'a, T: Deserialize<'a>>(text: &'a str) -> Result<Vec<T>, Fault> {
 /// The client's: it is none.
 pub fn elements(text: &str) -> Result<Vec<&RawValue>, Fault> {
     serde_json::from_str(text).map_err(|_| Fault::wrong_type("an array"))
+}
+
+/// A struct read from an object only: serde takes an array for one too.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(Members(PhantomData))
+    }
 }

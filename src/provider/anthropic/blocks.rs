@@ -2,9 +2,10 @@
 //!
 //! Source: Anthropic, "Create a message" <https://platform.claude.com/docs/en/api/messages/create>, "Vision"
 //! <https://platform.claude.com/docs/en/build-with-claude/vision>, "PDF support"
-//! <https://platform.claude.com/docs/en/build-with-claude/pdf-support>, read 2026-11-23.
+//! <https://platform.claude.com/docs/en/build-with-claude/pdf-support>, "PDF support" read 2026-11-23, the others not re-read.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -112,8 +113,9 @@ pub(super) fn content<'a>(raw: Raw<'a>) -> Result<Vec<Block<'a>>, Fault> {
     }
     let parts: Vec<Part<'a>> = chat::objects(raw.get())?;
     let mut blocks = Vec::with_capacity(parts.len());
+    let whole = OnceCell::new();
     for (i, part) in parts.iter().enumerate() {
-        let native = || chat::elements(raw.get()).ok().and_then(|all| all.get(i).copied());
+        let native = || whole.get_or_init(|| chat::elements(raw.get()).unwrap_or_default()).get(i).copied();
         blocks.extend(block(part, native).map_err(|fault| fault.in_element("", i))?);
     }
     Ok(blocks)

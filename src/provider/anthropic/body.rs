@@ -1,6 +1,8 @@
 //! The body of a request to the Messages API, and its parameters that need no context.
 //!
-//! Source: Anthropic, "Create a message" <https://platform.claude.com/docs/en/api/messages/create>, read 2026-11-23.
+//! Source: Anthropic, "Create a message" <https://platform.claude.com/docs/en/api/messages/create>, not re-read for this.
+
+use std::collections::BTreeMap;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -9,7 +11,7 @@ use serde_json::value::RawValue;
 use super::blocks::Block;
 use super::messages::Turn;
 use super::params::Params;
-use super::schema::{Closed, Members};
+use super::schema::{Closed, Format, Members};
 use super::thinking::{Effort, Generation, ThinkingParam};
 use super::tools::{Choice, Declared};
 use crate::json::{Literal, Text};
@@ -68,7 +70,6 @@ pub(super) struct Metadata<'a> {
 }
 
 /// `output_config`: the client's own members, ours over them.
-#[derive(Default)]
 pub(super) struct OutputConfig<'a> {
     pub(super) own: Vec<(String, &'a RawValue)>,
     pub(super) format: Option<&'a RawValue>,
@@ -105,18 +106,33 @@ impl Serialize for OutputConfig<'_> {
 }
 
 /// Parameters that go on as they are.
-pub(super) struct Rest<'a>(pub(super) Vec<(&'a str, &'a RawValue)>);
+#[derive(Serialize)]
+pub(super) struct Rest<'a>(pub(super) BTreeMap<&'a str, &'a RawValue>);
 
-impl Serialize for Rest<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().copied())
-    }
-}
-
-pub(super) fn output_config<'a>(params: &Params<'a>) -> Result<OutputConfig<'a>, Fault> {
+/// `output_config`: what the client has there, the effort and the schema.
+pub(super) fn output_config<'a>(
+    params: &Params<'a>,
+    format: Format<'a>,
+    effort: Option<Effort>,
+) -> Result<OutputConfig<'a>, Fault> {
     let own = params.text("output_config").map(chat::object::<Members<'a>>).transpose();
     let own = own.map_err(|fault| fault.at("output_config"))?.map(|members| members.0).unwrap_or_default();
-    Ok(OutputConfig { own, ..OutputConfig::default() })
+    let format = match format {
+        Format::Native(schema) => Some(schema),
+        Format::Text | Format::JsonObject | Format::Tool(_) => None,
+    };
+    Ok(OutputConfig { own, format, effort })
+}
+
+/// What passes on: none of it twice, where ours has the same name.
+pub(super) fn rest<'a>(params: &Params<'a>, system: &[Block<'a>], stop_sequences: &[Literal<'a>]) -> Rest<'a> {
+    let mut rest = params.passing();
+    rest.retain(|name, _| match *name {
+        "system" => system.is_empty(),
+        "stop_sequences" => stop_sequences.is_empty(),
+        _ => true,
+    });
+    Rest(rest)
 }
 
 pub(super) fn stop<'a>(params: &Params<'a>) -> Result<Vec<Literal<'a>>, Fault> {

@@ -1,9 +1,10 @@
 //! The conversation: OpenAI's list of messages as Anthropic's system prompt and alternating turns.
 //!
 //! Source: Anthropic, "Create a message" <https://platform.claude.com/docs/en/api/messages/create>, "Handle tool calls"
-//! <https://platform.claude.com/docs/en/agents-and-tools/tool-use/handle-tool-calls>, read 2026-11-23.
+//! <https://platform.claude.com/docs/en/agents-and-tools/tool-use/handle-tool-calls>, "Handle tool calls" read 2026-11-23, the other not re-read.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -26,6 +27,9 @@ pub(super) enum Role {
 pub(super) struct Turn<'a> {
     pub(super) role: Role,
     pub(super) content: Vec<Block<'a>>,
+    /// What tools answered, until the turn is whole: Anthropic wants it before all else.
+    #[serde(skip)]
+    results: Vec<Block<'a>>,
 }
 
 /// A translated conversation.
@@ -41,8 +45,9 @@ pub(super) struct Conversation<'a> {
 const OPENING: &str = "Please proceed.";
 /// Stands for a user message without content.
 const EMPTY: &str = "(empty message)";
-/// Introduces an instruction that comes after the conversation has begun.
-const LATER_INSTRUCTION: &str = "[Instruction from the application, not written by the user]";
+/// Stand around an instruction that comes after the conversation has begun.
+const INSTRUCTION_BEGIN: &str = "[The application, not the user, instructs from here on:]";
+const INSTRUCTION_END: &str = "[End of the application's instruction]";
 
 /// Translates `messages`, a JSON array.
 pub(super) fn translate<'a>(messages: &'a str, names: &Names) -> Result<Conversation<'a>, Fault> {
@@ -54,6 +59,7 @@ pub(super) fn translate<'a>(messages: &'a str, names: &Names) -> Result<Conversa
     for (i, message) in all.iter().enumerate() {
         conversation.take(message, names).map_err(|fault| fault.in_element("messages", i))?;
     }
+    conversation.settle();
     conversation.open();
     conversation.trim_end();
     Ok(conversation)
@@ -62,15 +68,12 @@ pub(super) fn translate<'a>(messages: &'a str, names: &Names) -> Result<Conversa
 impl<'a> Conversation<'a> {
     /// The names of the tools that the assistant called, each once.
     pub(super) fn called(&self) -> Vec<Cow<'a, str>> {
-        let mut names: Vec<Cow<'a, str>> = Vec::new();
-        for block in self.turns.iter().flat_map(|turn| &turn.content) {
-            if let Block::ToolUse { name, .. } = block
-                && !names.contains(name)
-            {
-                names.push(name.clone());
-            }
-        }
-        names
+        let blocks = self.turns.iter().flat_map(|turn| &turn.content);
+        let names = blocks.filter_map(|block| match block {
+            Block::ToolUse { name, .. } => Some(name.clone()),
+            _ => None,
+        });
+        names.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Whether it refers to uploaded files.
@@ -105,7 +108,8 @@ impl<'a> Conversation<'a> {
         if self.turns.is_empty() {
             self.system.append(&mut blocks);
         } else if !blocks.is_empty() {
-            blocks.insert(0, Block::plain(LATER_INSTRUCTION));
+            blocks.insert(0, Block::plain(INSTRUCTION_BEGIN));
+            blocks.push(Block::plain(INSTRUCTION_END));
             self.say(Role::User, blocks);
         }
         Ok(())
@@ -145,16 +149,12 @@ impl<'a> Conversation<'a> {
         Ok(())
     }
 
-    /// Adds what a tool answered: before all else in its turn, as Anthropic wants it.
     fn tool_result(&mut self, message: &Message<'a>, tool_use_id: Cow<'a, str>) -> Result<(), Fault> {
         let content = result_content(message.content).map_err(|fault| fault.at("content"))?;
         let result = Block::ToolResult { tool_use_id, content, cache_control: message.cache_control };
-        match self.turns.last_mut() {
-            Some(Turn { role: Role::User, content }) => {
-                let at = content.iter().take_while(|block| matches!(block, Block::ToolResult { .. })).count();
-                content.insert(at, result);
-            }
-            _ => self.say(Role::User, vec![result]),
+        self.say(Role::User, Vec::new());
+        if let Some(turn) = self.turns.last_mut() {
+            turn.results.push(result);
         }
         Ok(())
     }
@@ -162,20 +162,29 @@ impl<'a> Conversation<'a> {
     fn say(&mut self, role: Role, blocks: Vec<Block<'a>>) {
         match self.turns.last_mut() {
             Some(turn) if turn.role == role => turn.content.extend(blocks),
-            _ => self.turns.push(Turn { role, content: blocks }),
+            _ => self.turns.push(Turn { role, content: blocks, results: Vec::new() }),
+        }
+    }
+
+    /// Puts what tools answered where it belongs.
+    fn settle(&mut self) {
+        for turn in self.turns.iter_mut().filter(|turn| !turn.results.is_empty()) {
+            turn.results.append(&mut turn.content);
+            turn.content = std::mem::take(&mut turn.results);
         }
     }
 
     /// Lets a user begin.
     fn open(&mut self) {
         if self.turns.first().is_none_or(|turn| turn.role != Role::User) {
-            self.turns.insert(0, Turn { role: Role::User, content: vec![Block::plain(OPENING)] });
+            let content = vec![Block::plain(OPENING)];
+            self.turns.insert(0, Turn { role: Role::User, content, results: Vec::new() });
         }
     }
 
     /// Takes white space from the end of an answer that the model is to continue: Anthropic refuses it.
     fn trim_end(&mut self) {
-        let Some(Turn { role: Role::Assistant, content }) = self.turns.last_mut() else { return };
+        let Some(Turn { role: Role::Assistant, content, .. }) = self.turns.last_mut() else { return };
         let Some(Block::Text { text, .. }) = content.last_mut() else { return };
         if let Text::Literal(literal) = text
             && let Some(decoded) = literal.decode()

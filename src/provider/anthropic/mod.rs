@@ -6,9 +6,12 @@
 //! | file | what it translates |
 //! | --- | --- |
 //! | `params` | which parameters exist there, which pass on, which stay here |
-//! | `request`, `body`, `messages`, `blocks`, `tools`, `schema`, `thinking` | the request |
+//! | `request`, `body`, `messages`, `blocks`, `tools`, `search`, `schema`, `thinking` | the request |
 //! | `response`, `stream`, `usage` | the answer, whole or in events |
 //! | `error` | an error answer |
+//!
+//! A source that is dated was looked up on that day in a stored copy of the page, in excerpts; one "not re-read" was
+//! written down from knowledge of it.
 //!
 //! # Choices
 //!
@@ -35,6 +38,7 @@ mod params;
 mod request;
 mod response;
 mod schema;
+mod search;
 mod stream;
 mod thinking;
 mod tools;

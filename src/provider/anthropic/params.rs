@@ -1,8 +1,11 @@
 //! The parameters of a chat completion: which Anthropic has, which it lacks, and which are not meant for it.
 
+use std::collections::BTreeMap;
+
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Kind};
+use crate::json::scan::Member;
 use crate::json::{Index, Shape};
 use crate::openai::{Endpoint, Request};
 use crate::provider::Target;
@@ -21,7 +24,7 @@ enum Rule {
 }
 
 /// Source: LITELLM.md 3.1 and 4; Anthropic, "Create a message"
-/// <https://platform.claude.com/docs/en/api/messages/create>, read 2026-11-23.
+/// <https://platform.claude.com/docs/en/api/messages/create>, not re-read for this.
 const TABLE: &[(&str, Rule)] = &[
     ("model", Rule::Mapped),
     ("messages", Rule::Mapped),
@@ -59,7 +62,7 @@ const TABLE: &[(&str, Rule)] = &[
     ("prompt_cache_key", Rule::Lacking),
     ("prompt_cache_retention", Rule::Lacking),
     ("verbosity", Rule::Lacking),
-    ("web_search_options", Rule::Lacking),
+    ("web_search_options", Rule::Mapped),
     ("max_retries", Rule::Gateway),
     ("num_retries", Rule::Gateway),
     ("fallbacks", Rule::Gateway),
@@ -166,10 +169,9 @@ impl<'a> Params<'a> {
     }
 
     /// The members that Anthropic gets as they are. Of members with the same name the last one counts.
-    pub(super) fn passing(&self) -> Vec<(&'a str, &'a RawValue)> {
-        let members = self.index.members().iter();
-        let passing = members.filter(|member| rule(&member.key).is_none());
-        let counting = passing.filter(|member| self.index.get(&member.key) == Some(*member));
-        counting.filter_map(|member| Some((member.key.as_str(), self.raw(&member.key)?))).collect()
+    pub(super) fn passing(&self) -> BTreeMap<&'a str, &'a RawValue> {
+        let members = self.index.members().iter().filter(|member| rule(&member.key).is_none());
+        let raw = |member: &Member| serde_json::from_slice(self.body.get(member.value.clone())?).ok();
+        members.filter_map(|member| Some((member.key.as_str(), raw(member)?))).collect()
     }
 }

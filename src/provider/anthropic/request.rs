@@ -1,12 +1,13 @@
 //! A chat completion as a request to the Messages API.
 //!
-//! Source: Anthropic, "Create a message" <https://platform.claude.com/docs/en/api/messages/create>, read 2026-11-23.
+//! Source: Anthropic, "Create a message" <https://platform.claude.com/docs/en/api/messages/create>, not re-read for this.
 
 use super::blocks::Block;
-use super::body::{self, Message, OutputConfig, Rest};
+use super::body::{self, Message};
 use super::messages::{self, Conversation};
 use super::params::{self, Params};
 use super::schema::{self, Format};
+use super::search;
 use super::thinking::{self, ThinkingParam};
 use super::tools::{self, Choice, Declared, Names};
 use crate::error::{Error, Kind};
@@ -53,7 +54,13 @@ fn headers(target: &Target, has_uploads: bool) -> Vec<(&'static str, String)> {
         Some(key) => headers.push(("x-api-key", key.to_owned())),
         None => (),
     }
-    let betas: Vec<_> = is_oauth.then_some(OAUTH_BETA).into_iter().chain(has_uploads.then_some(FILES_BETA)).collect();
+    let mut betas: Vec<_> =
+        is_oauth.then_some(OAUTH_BETA).into_iter().chain(has_uploads.then_some(FILES_BETA)).collect();
+    if !betas.is_empty() {
+        // The header is one list: ours must not displace what the config asks for.
+        let asked = target.extra_headers.iter().filter(|(name, _)| name == "anthropic-beta");
+        betas.extend(asked.map(|(_, value)| value.as_str()));
+    }
     if !betas.is_empty() {
         headers.push(("anthropic-beta", betas.join(",")));
     }
@@ -74,19 +81,11 @@ fn translate<'a>(
     let (tools, tool_choice) = offer(params, names, &conversation, format)?;
     let forced = tool_choice.as_ref().is_some_and(Choice::is_forced);
     let plan = thinking::plan(request, target, params, forced, conversation.lost_its_thoughts())?;
-    let mut output_config = OutputConfig { effort: plan.effort, ..body::output_config(params)? };
-    if let Format::Native(schema) = format {
-        output_config.format = Some(schema);
-    }
+    let output_config = body::output_config(params, format, plan.effort)?;
     let stop_sequences = body::stop(params)?;
     let derived = matches!(plan.thinking, Some(ThinkingParam::Derived(_)));
     let sampling = body::sampling(params, target, derived || thinking::is_asked(params))?;
-    let mut rest = params.passing();
-    rest.retain(|(name, _)| match *name {
-        "system" => conversation.system.is_empty(),
-        "stop_sequences" => stop_sequences.is_empty(),
-        _ => true,
-    });
+    let rest = body::rest(params, &conversation.system, &stop_sequences);
     Ok(Message {
         model: &target.model,
         max_tokens: plan.max_tokens,
@@ -101,7 +100,7 @@ fn translate<'a>(
         metadata: body::metadata(params)?,
         thinking: plan.thinking,
         output_config,
-        rest: Rest(rest),
+        rest,
     })
 }
 
@@ -123,6 +122,11 @@ fn offer<'a>(
     if !tools.is_empty() && body::is_false(params, "parallel_tool_calls")? {
         let choice = choice.get_or_insert_with(|| Choice::of("auto"));
         choice.disable_parallel_tool_use = choice.type_ != "none";
+    }
+    if let Some(search) = search::translate(params)? {
+        tools.push(Declared::Search(search));
+        // The history's tools need not be barred at the price of the search.
+        choice = choice.filter(|choice| choice.type_ != "none" || params.text("tool_choice") == Some("\"none\""));
     }
     if let Format::Tool(schema) = format {
         choice = Some(answer_by_tool(choice, params));

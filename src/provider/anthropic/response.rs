@@ -1,6 +1,6 @@
 //! A whole message as a chat completion.
 //!
-//! Source: Anthropic, "Create a message" <https://platform.claude.com/docs/en/api/messages/create>, read 2026-11-23.
+//! Source: Anthropic, "Create a message" <https://platform.claude.com/docs/en/api/messages/create>, not re-read for this.
 
 use std::borrow::Cow;
 

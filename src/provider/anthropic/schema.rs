@@ -109,8 +109,8 @@ enum Place {
     Other,
 }
 
-/// The keywords that structured outputs refuse.
-const REFUSED: [&str; 12] = [
+/// The keywords that structured outputs refuse; of `minItems` they take 0 and 1.
+const REFUSED: [&str; 11] = [
     "minimum",
     "maximum",
     "exclusiveMinimum",
@@ -118,7 +118,6 @@ const REFUSED: [&str; 12] = [
     "multipleOf",
     "minLength",
     "maxLength",
-    "minItems",
     "maxItems",
     "uniqueItems",
     "minProperties",
@@ -136,26 +135,34 @@ fn place(keyword: &str) -> Place {
 
 impl Serialize for Closed<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Placed(self.0, Place::Schema).serialize(serializer)
+        Placed(self.0, Place::Schema, MAX_LEVELS).serialize(serializer)
     }
 }
 
-struct Placed<'a>(&'a RawValue, Place);
+/// How deep a schema is rewritten: each level reads all below it once more, and Anthropic takes none that deep.
+const MAX_LEVELS: u8 = 40;
+
+/// A value, its place, and how many levels below it are rewritten.
+struct Placed<'a>(&'a RawValue, Place, u8);
 
 impl Serialize for Placed<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let text = self.0.get();
+        let Some(levels) = self.2.checked_sub(1) else { return self.0.serialize(serializer) };
         match (self.1, text.as_bytes().first()) {
             (Place::Schema, Some(b'{')) => match serde_json::from_str(text) {
-                Ok(members) => close(&members, serializer),
+                Ok(members) => close(&members, levels, serializer),
                 Err(_) => self.0.serialize(serializer),
             },
             (Place::Schemas, Some(b'{')) => match serde_json::from_str::<Members<'_>>(text) {
-                Ok(all) => serializer.collect_map(all.0.iter().map(|(key, raw)| (key, Placed(raw, Place::Schema)))),
+                Ok(all) => {
+                    let each = all.0.iter().map(|(key, raw)| (key, Placed(raw, Place::Schema, levels)));
+                    serializer.collect_map(each)
+                }
                 Err(_) => self.0.serialize(serializer),
             },
             (Place::List | Place::Schema, Some(b'[')) => match serde_json::from_str::<Vec<&RawValue>>(text) {
-                Ok(all) => serializer.collect_seq(all.iter().map(|raw| Placed(raw, Place::Schema))),
+                Ok(all) => serializer.collect_seq(all.iter().map(|raw| Placed(raw, Place::Schema, levels))),
                 Err(_) => self.0.serialize(serializer),
             },
             _ => self.0.serialize(serializer),
@@ -163,17 +170,18 @@ impl Serialize for Placed<'_> {
     }
 }
 
-fn close<S: Serializer>(members: &Members<'_>, serializer: S) -> Result<S::Ok, S::Error> {
+fn close<S: Serializer>(members: &Members<'_>, levels: u8, serializer: S) -> Result<S::Ok, S::Error> {
     let is_object = members.0.iter().any(|(key, value)| {
         key == "properties" || (key == "type" && value.get().contains("\"object\"") && !value.get().starts_with('{'))
     });
-    let kept = |(key, value): &&(String, &RawValue)| {
-        let dropped = REFUSED.contains(&key.as_str()) && !(key == "minItems" && matches!(value.get(), "0" | "1"));
-        !dropped && !(is_object && key == "additionalProperties")
+    let kept = |(key, value): &&(String, &RawValue)| match key.as_str() {
+        "additionalProperties" => !is_object,
+        "minItems" => matches!(value.get(), "0" | "1"),
+        keyword => !REFUSED.contains(&keyword),
     };
     let mut map = serializer.serialize_map(None)?;
     for (key, value) in members.0.iter().filter(kept) {
-        map.serialize_entry(key, &Placed(value, place(key)))?;
+        map.serialize_entry(key, &Placed(value, place(key), levels))?;
     }
     if is_object {
         map.serialize_entry("additionalProperties", &false)?;

@@ -233,6 +233,7 @@ fn a_fault_names_its_place_and_nothing_else() {
         (r#""messages":[]"#, "messages"),
         (r#""messages":[{"content":"secret"}]"#, "messages[0].role"),
         (r#""messages":[{"role":"secret"}]"#, "messages[0].role"),
+        (r#""messages":[["user","secret"]]"#, "messages[0]"),
         (r#""messages":[{"role":"user","content":7}]"#, "messages[0].content"),
         (r#""messages":[{"role":"user","content":[{"type":"text"}]}]"#, "messages[0].content[0].text"),
         (r#""messages":[{"role":"user","content":["secret"]}]"#, "messages[0].content[0]"),
@@ -265,4 +266,20 @@ fn no_choice_goes_without_tools() {
     let body = r#"{"model":"m","messages":[{"role":"user","content":"u"}],"tools":[],"tool_choice":"auto","parallel_tool_calls":false}"#;
     let sent = translated(body).unwrap();
     assert_eq!((sent.get("tools"), sent.get("tool_choice")), (None, None));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn many_of_anything_take_no_more_than_their_share() {
+    let many = |count: usize, each: &dyn Fn(usize) -> String| (0..count).map(each).collect::<Vec<_>>().join(",");
+    let tools = many(3000, &|i| format!(r#"{{"function":{{"name":"t{}{i}"}}}}"#, if i % 2 == 0 { "_" } else { "." }));
+    let results = many(3000, &|i| {
+        format!(r#"{{"role":"tool","tool_call_id":"{i}","content":"r"}},{{"role":"system","content":"s"}}"#)
+    });
+    let parts = many(3000, &|_| r#"{"type":"image","source":{}}"#.to_owned());
+    let members = many(3000, &|i| format!(r#""own_{i}":{i}"#));
+    let messages = format!(r#"{{"role":"user","content":[{parts}]}},{{"role":"assistant","content":"a"}},{results}"#);
+    let sent = translated(&format!(r#"{{"model":"m","messages":[{messages}],"tools":[{tools}],{members}}}"#)).unwrap();
+    assert_eq!(sent["tools"].as_array().unwrap().len(), 3000);
+    assert_eq!(sent["messages"][2]["content"][2999]["type"], "tool_result");
+    assert_eq!(sent["own_2999"], 2999);
 }

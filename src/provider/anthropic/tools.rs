@@ -1,14 +1,16 @@
 //! Tools, their names, and the choice among them.
 //!
-//! Source: Anthropic, "Define tools" <https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools>, read
-//! 2026-11-23.
+//! Source: Anthropic, "Define tools" <https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools>, not re-read for this.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::schema::Typed;
+use super::search::WebSearch;
 use crate::json::Literal;
 use crate::openai::chat::{self, Fault, Function, Raw, Tool};
 
@@ -16,9 +18,13 @@ use crate::openai::chat::{self, Fault, Function, Raw, Tool};
 const MAX_NAME_BYTES: usize = 128;
 
 /// The names that Anthropic refuses, each with the one sent in its place.
+///
+/// A name that is taken gets a number that no other name of the request gets, so that many of them cost no more than
+/// each for itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Names {
-    pairs: Vec<(String, String)>,
+    theirs: BTreeMap<String, String>,
+    ours: BTreeMap<String, String>,
 }
 
 impl Names {
@@ -26,29 +32,35 @@ impl Names {
     pub(super) fn read(tools: Option<&str>) -> Self {
         let names = tools.map(declared).unwrap_or_default();
         let mut renamed = Self::default();
-        for name in names.iter().filter(|name| !is_name(name)) {
-            if renamed.pairs.iter().all(|(ours, _)| ours != name) {
-                let free =
-                    |new: &str| names.iter().all(|n| n != new) && renamed.pairs.iter().all(|(_, theirs)| theirs != new);
-                let theirs = fresh(name, free);
-                renamed.pairs.push((name.to_string(), theirs));
+        if names.iter().all(|name| is_name(name)) {
+            return renamed;
+        }
+        let declared: BTreeSet<&str> = names.iter().map(|name| &**name).collect();
+        let mut number = 1_u64;
+        for &name in declared.iter().filter(|name| !is_name(name)) {
+            let mut candidate = alike(name, "");
+            while declared.contains(candidate.as_str()) || renamed.ours.contains_key(&candidate) {
+                number += 1;
+                candidate = alike(name, &format!("_{number}"));
             }
+            renamed.theirs.insert(name.to_owned(), candidate.clone());
+            renamed.ours.insert(candidate, name.to_owned());
         }
         renamed
     }
 
     /// The name that Anthropic gets.
     pub(super) fn upstream<'a>(&self, name: Cow<'a, str>) -> Cow<'a, str> {
-        match self.pairs.iter().find(|(ours, _)| *ours == name) {
-            Some((_, theirs)) => Cow::Owned(theirs.clone()),
+        match self.theirs.get(&*name) {
+            Some(theirs) => Cow::Owned(theirs.clone()),
             None if is_name(&name) => name,
-            None => Cow::Owned(fresh(&name, |_| true)),
+            None => Cow::Owned(alike(&name, "")),
         }
     }
 
     /// The client's name for one of Anthropic's; `None` where they are the same.
     pub(super) fn downstream(&self, name: &str) -> Option<&str> {
-        self.pairs.iter().find(|(_, theirs)| theirs == name).map(|(ours, _)| ours.as_str())
+        self.ours.get(name).map(String::as_str)
     }
 }
 
@@ -81,23 +93,14 @@ pub(super) fn replace_bad(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii() && is_name_byte(c as u8) { c } else { '_' }).collect()
 }
 
-/// A name made of `name` that is `free`.
-fn fresh(name: &str, free: impl Fn(&str) -> bool) -> String {
-    let mut base = replace_bad(name);
-    base.truncate(MAX_NAME_BYTES);
-    if base.is_empty() {
-        base.push('_');
+/// A name that Anthropic takes, made of `name`, with `suffix` at its end.
+fn alike(name: &str, suffix: &str) -> String {
+    let mut alike = replace_bad(name);
+    alike.truncate(MAX_NAME_BYTES.saturating_sub(suffix.len()));
+    if alike.is_empty() {
+        alike.push('_');
     }
-    let mut candidate = base.clone();
-    let mut number = 2_u64;
-    while !free(&candidate) {
-        let suffix = format!("_{number}");
-        candidate.clone_from(&base);
-        candidate.truncate(MAX_NAME_BYTES.saturating_sub(suffix.len()));
-        candidate.push_str(&suffix);
-        number += 1;
-    }
-    candidate
+    alike + suffix
 }
 
 /// A tool as Anthropic wants it.
@@ -116,6 +119,7 @@ pub(super) enum Declared<'a> {
     },
     /// Anthropic's own tool, as it came.
     Native(&'a RawValue),
+    Search(WebSearch<'a>),
 }
 
 #[derive(Debug, Serialize)]
@@ -137,8 +141,9 @@ impl<'a> Declared<'a> {
 pub(super) fn translate<'a>(tools: &'a str, names: &Names) -> Result<Vec<Declared<'a>>, Fault> {
     let all: Vec<Tool<'a>> = chat::objects(tools).map_err(|fault| fault.at("tools"))?;
     let mut declared = Vec::with_capacity(all.len() + 1);
+    let raw = OnceCell::new();
     for (i, tool) in all.iter().enumerate() {
-        let native = || chat::elements(tools).ok().and_then(|all| all.get(i).copied());
+        let native = || raw.get_or_init(|| chat::elements(tools).unwrap_or_default()).get(i).copied();
         declared.push(declare(tool, names, native).map_err(|fault| fault.in_element("tools", i))?);
     }
     Ok(declared)

@@ -1,7 +1,7 @@
 //! Token counts.
 //!
 //! Source: Anthropic, "Prompt caching" <https://platform.claude.com/docs/en/build-with-claude/prompt-caching>,
-//! "Streaming messages" <https://platform.claude.com/docs/en/build-with-claude/streaming>, read 2026-11-23:
+//! "Streaming messages" <https://platform.claude.com/docs/en/build-with-claude/streaming>, the latter read 2026-11-23, the former not re-read:
 //! `input_tokens` leaves out what the cache read or wrote, and the counts of a `message_delta` are totals so far.
 
 use serde::Deserialize;
