@@ -17,6 +17,9 @@
 mod anthropic;
 mod auth;
 mod endpoints;
+mod fallback;
 mod harness;
+mod isolation;
 mod passthrough;
 mod smoke;
+mod usage;
