@@ -16,6 +16,7 @@
 
 mod anthropic;
 mod auth;
+mod budget;
 mod endpoints;
 mod fallback;
 mod harness;
