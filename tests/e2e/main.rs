@@ -22,5 +22,6 @@ mod fallback;
 mod harness;
 mod isolation;
 mod passthrough;
+mod records;
 mod smoke;
 mod usage;
