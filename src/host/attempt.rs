@@ -57,8 +57,8 @@ impl AttemptFilter {
     /// The whole answer was held.
     fn read_held(&mut self, exchange: &Shared) {
         let body = call::buffer(Buffer::Response);
-        let read = exchange.borrow_mut().held(call::now(), &body);
-        if read.is_err() {
+        let makes_sense = exchange.borrow_mut().held(call::now(), &body);
+        if !makes_sense {
             call::set_header(Map::Response, ":status", "502");
         }
         self.reading = Reading::Nothing;
