@@ -108,9 +108,9 @@ pub enum Pass {
 #[derive(Debug)]
 pub enum Stream {
     /// Passed on, usage taken out.
-    OpenAi(openai::Stream),
+    OpenAi(Box<openai::Stream>),
     /// Translated.
-    Anthropic(anthropic::Stream),
+    Anthropic(Box<anthropic::Stream>),
 }
 
 impl fmt::Debug for Target {
@@ -188,8 +188,8 @@ impl Target {
     /// The stream of an answer to `request`; `now_secs` is Unix time for the `created` field.
     pub fn stream(&self, request: &Request, now_secs: u64) -> Stream {
         match self.provider {
-            Provider::OpenAi => Stream::OpenAi(openai::Stream::new(request)),
-            Provider::Anthropic => Stream::Anthropic(anthropic::Stream::new(request, self, now_secs)),
+            Provider::OpenAi => Stream::OpenAi(Box::new(openai::Stream::new(request))),
+            Provider::Anthropic => Stream::Anthropic(Box::new(anthropic::Stream::new(request, self, now_secs))),
         }
     }
 }

@@ -9,8 +9,8 @@ use serde::de::IgnoredAny;
 
 use crate::error::{Error, Kind};
 use crate::json::Index;
-use crate::openai::usage::{Usage, Wire};
 use crate::openai::Request;
+use crate::openai::usage::{Usage, Wire};
 use crate::provider::{Pass, Tally};
 use crate::sse::{Decoder, Event};
 

@@ -9,7 +9,8 @@ const STOP: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"
 const DONE: &str = "data: [DONE]\n\n";
 
 fn stream(include_usage: bool) -> Stream {
-    let body = format!(r#"{{"model":"m","messages":[],"stream":true,"stream_options":{{"include_usage":{include_usage}}}}}"#);
+    let body =
+        format!(r#"{{"model":"m","messages":[],"stream":true,"stream_options":{{"include_usage":{include_usage}}}}}"#);
     Stream::new(&Request::parse(Endpoint::ChatCompletions, body.into_bytes()).unwrap())
 }
 
