@@ -1,9 +1,10 @@
 //! One attempt at an upstream: what it sends, and how its answer is read.
 
 use super::{Answer, AnswerHead, Attempt, Exchange, Headers};
+use crate::budget::estimate;
 use crate::config::Deployment;
 use crate::error::{Error, Kind};
-use crate::provider::{Body, Pass, Upstream};
+use crate::provider::{Body, Estimate, Pass, Stream, Upstream};
 use crate::routing::Step;
 use crate::units::Millis;
 
@@ -129,9 +130,7 @@ impl Exchange {
             200..300 if head.is_compressed && passes_through => (Answer::Unread, Heading::Pass),
             200..300 if head.is_compressed => refuse("the provider compressed its answer although it was not asked to"),
             200..300 if head.is_event_stream => match self.deployment() {
-                Some(deployment) => {
-                    (Answer::Stream(deployment.target.stream(&self.request, self.started.0 / 1000)), Heading::Read)
-                }
+                Some(deployment) => (Answer::Stream(self.stream(deployment)), Heading::Read),
                 None => (Answer::Unread, Heading::Pass),
             },
             200..300 if passes_through && head.content_length.is_some_and(|len| len > HELD_BYTES_MAX) => {
@@ -140,6 +139,15 @@ impl Exchange {
             200..300 => (Answer::Held, Heading::Hold),
             _ => refuse("the provider answered with a redirect"),
         }
+    }
+
+    fn stream(&self, deployment: &Deployment) -> Stream {
+        let mut stream = deployment.target.stream(&self.request, self.started.0 / 1000);
+        if self.request.include_usage {
+            let tokens_in_bytes = estimate::tokens_in_bytes;
+            stream.estimate(Estimate { input_tokens: self.prompt_tokens(), tokens_in_bytes });
+        }
+        stream
     }
 
     /// Gives up holding an answer that passes through and is longer than [`HELD_BYTES_MAX`]; whether it did.

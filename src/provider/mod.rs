@@ -80,6 +80,23 @@ pub struct Answer {
     pub content_bytes: u64,
 }
 
+/// What usage is estimated from.
+#[derive(Clone, Copy, Debug)]
+pub struct Estimate {
+    /// The tokens of the prompt.
+    pub input_tokens: u64,
+    /// The tokens of a text by its length in bytes.
+    pub tokens_in_bytes: fn(u64) -> u64,
+}
+
+impl Estimate {
+    /// The usage of an answer with this much text.
+    pub fn usage(&self, content_bytes: u64) -> Usage {
+        let output_tokens = (self.tokens_in_bytes)(content_bytes);
+        Usage { input_tokens: self.input_tokens, output_tokens, ..Usage::default() }
+    }
+}
+
 /// What a stream has come to so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -195,6 +212,14 @@ impl Target {
 }
 
 impl Stream {
+    /// Tells the client an estimate of the usage if the provider says none. For a client that asked for usage.
+    pub fn estimate(&mut self, estimate: Estimate) {
+        match self {
+            Self::OpenAi(stream) => stream.estimate(estimate),
+            Self::Anthropic(stream) => stream.estimate(estimate),
+        }
+    }
+
     /// Takes the next bytes of the provider; appends what the client gets to `out` where that differs from `bytes`.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Pass {
         match self {

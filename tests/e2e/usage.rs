@@ -219,3 +219,25 @@ fn charged_for_what_was_made(key: &str) {
     let message = error["message"].as_str().unwrap();
     assert!(message.contains(&format!("{} USD spent", record["cost_usd"].as_str().unwrap())), "{message}");
 }
+#[test]
+fn a_client_that_asks_for_usage_gets_an_estimate_where_the_provider_gives_none() {
+    let config = "
+model_list:
+- {model_name: silent, litellm_params: {model: openai/gpt-4o-mini, api_base: 'http://{mock}/ue/no-usage=1,body-bytes=40', api_key: sk-x}}
+- {model_name: silent-claude, litellm_params: {model: anthropic/claude-haiku-4-5, api_base: 'http://{mock}/ue-claude/no-usage=1,body-bytes=40', api_key: sk-x}}
+tollgate: {allow_anonymous: true}
+";
+    let gate = Gate::start("usage-estimated", config);
+    for model in ["silent", "silent-claude"] {
+        let body = chat(model, r#","stream":true,"stream_options":{"include_usage":true}"#);
+        let answer = gate.post("/v1/chat/completions", "", body).expect_ok();
+        let last = answer.chunks().pop().unwrap();
+        let usage = &last["usage"];
+        assert_eq!(
+            (&usage["prompt_tokens"], &usage["completion_tokens"]),
+            (&11.into(), &10.into()),
+            "{model}: {last:#}"
+        );
+        assert_eq!(last["choices"], Value::Array(Vec::new()), "{model}");
+    }
+}
