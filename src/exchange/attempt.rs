@@ -163,17 +163,18 @@ impl Exchange {
     }
 
     /// Takes the next bytes of an answer that is read on its way; what the client gets instead is in `out`.
-    pub fn chunk(&mut self, now: Millis, bytes: &[u8], end_of_stream: bool, out: &mut Vec<u8>) -> Pass {
-        if !bytes.is_empty() {
-            self.first_byte.get_or_insert(now);
-        }
+    pub fn chunk(&mut self, bytes: &[u8], end_of_stream: bool, out: &mut Vec<u8>) -> Pass {
         self.answer.chunk(bytes, end_of_stream, out)
+    }
+
+    /// Takes the time of the answer's first byte.
+    pub fn first_byte(&mut self, now: Millis) {
+        self.first_byte.get_or_insert(now);
     }
 
     /// Takes the whole of a held answer; whether it made sense. If not, the client's status is 502, and Envoy may try
     /// the next target.
-    pub fn held(&mut self, now: Millis, body: &[u8]) -> bool {
-        self.first_byte.get_or_insert(now);
+    pub fn held(&mut self, body: &[u8]) -> bool {
         let read =
             self.deployment().map(|deployment| deployment.target.response(&self.request, body, self.started.0 / 1000));
         match read {

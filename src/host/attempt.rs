@@ -19,6 +19,8 @@ pub(super) struct AttemptFilter {
     /// The headers of the answer, as the provider sent them.
     headers: Headers,
     reading: Reading,
+    /// Whether the first byte of the answer's body has come.
+    has_begun: bool,
     /// Reused for every chunk.
     out: Vec<u8>,
 }
@@ -35,7 +37,14 @@ impl Context for AttemptFilter {}
 
 impl AttemptFilter {
     pub(super) fn new(cluster: Option<Rc<[u8]>>) -> Self {
-        Self { cluster, exchange: None, headers: Headers::default(), reading: Reading::Nothing, out: Vec::new() }
+        Self {
+            cluster,
+            exchange: None,
+            headers: Headers::default(),
+            reading: Reading::Nothing,
+            has_begun: false,
+            out: Vec::new(),
+        }
     }
 
     fn begin(&mut self) -> Result<(), Error> {
@@ -59,7 +68,7 @@ impl AttemptFilter {
     /// The whole answer was held.
     fn read_held(&mut self, exchange: &Shared) {
         let body = call::buffer(Buffer::Response);
-        let makes_sense = exchange.borrow_mut().held(call::now(), &body);
+        let makes_sense = exchange.borrow_mut().held(&body);
         if makes_sense {
             self.accept(exchange)
         } else {
@@ -133,12 +142,15 @@ impl HttpContext for AttemptFilter {
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         let Some(exchange) = self.exchange.clone() else { return Action::Continue };
+        if size > 0 && !std::mem::replace(&mut self.has_begun, true) {
+            exchange.borrow_mut().first_byte(call::now());
+        }
         match self.reading {
             Reading::Nothing => {}
             Reading::Chunks => {
                 let bytes = if size == 0 { Vec::new() } else { call::buffer(Buffer::Response) };
                 self.out.clear();
-                let pass = exchange.borrow_mut().chunk(call::now(), &bytes, end_of_stream, &mut self.out);
+                let pass = exchange.borrow_mut().chunk(&bytes, end_of_stream, &mut self.out);
                 if pass == Pass::Replaced {
                     call::set_buffer(Buffer::Response, &self.out);
                 }
@@ -151,7 +163,7 @@ impl HttpContext for AttemptFilter {
                 self.reading = Reading::Chunks;
                 self.accept(&exchange);
                 let bytes = call::buffer(Buffer::Response);
-                let _ = exchange.borrow_mut().chunk(call::now(), &bytes, false, &mut self.out);
+                let _ = exchange.borrow_mut().chunk(&bytes, false, &mut self.out);
             }
         }
         Action::Continue
