@@ -26,6 +26,8 @@ pub struct Start {
 /// What happens to an answer whose headers have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heading {
+    /// It is an error: it goes on, to Envoy's retry or to the gateway.
+    Error,
     /// It goes on; nobody reads it.
     Pass,
     /// It is held until it is whole.
@@ -126,7 +128,7 @@ impl Exchange {
         let passes_through = self.deployment().is_none_or(|deployment| deployment.target.passes_through());
         let refuse = |message: &str| (Answer::Refused(Error::new(Kind::BadUpstream, message)), Heading::Refuse);
         match head.status {
-            400.. => (Answer::Error { status: head.status, body: Vec::new() }, Heading::Pass),
+            400.. => (Answer::Error { status: head.status, body: Vec::new() }, Heading::Error),
             200..300 if head.is_compressed && passes_through => (Answer::Unread, Heading::Pass),
             200..300 if head.is_compressed => refuse("the provider compressed its answer although it was not asked to"),
             200..300 if head.is_event_stream => match self.deployment() {

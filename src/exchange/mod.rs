@@ -41,7 +41,7 @@ use crate::provider::Upstream;
 use crate::routing::Step;
 use crate::units::Millis;
 
-pub use answer::{Answer, AnswerHead, Rewrite, local_error};
+pub use answer::{Answer, AnswerHead, Rewrite, is_private, local_error};
 pub use attempt::{HELD_BYTES_MAX, Heading, Start};
 pub use front::{Front, Opening};
 pub use headers::Headers;
