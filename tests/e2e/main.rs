@@ -22,6 +22,6 @@ mod harness;
 mod isolation;
 mod passthrough;
 mod records;
-mod smoke;
+mod sdk;
 mod survival;
 mod usage;
