@@ -1,0 +1,173 @@
+//! Tollgate as it is deployed: a rendered config, a real Envoy.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::client::{Answer, Request};
+use super::mock::Mock;
+use super::process::{Process, tollgate};
+use super::{dist, wait_for};
+
+/// An Envoy with the filter in it.
+pub(crate) struct Gate {
+    pub(crate) port: u16,
+    pub(crate) admin_port: u16,
+    folder: PathBuf,
+    _envoy: Process,
+}
+
+/// What a test may want otherwise.
+#[derive(Clone, Copy)]
+pub(crate) struct Options<'a> {
+    /// Envoy's workers.
+    pub(crate) concurrency: u32,
+    /// The environment that `os.environ/NAME` is resolved in.
+    pub(crate) env: &'a [(&'a str, &'a str)],
+    /// Another module than that of `dist/`.
+    pub(crate) wasm: Option<&'a Path>,
+    /// Changes the rendered YAML.
+    pub(crate) edit: fn(String) -> String,
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Self { concurrency: 2, env: &[], wasm: None, edit: |yaml| yaml }
+    }
+}
+
+impl Gate {
+    /// Serves `config`, in which `{mock}` stands for the shared provider and `{dead}` for an address where nobody
+    /// listens. `name` is its folder under `target/tmp/e2e`, where everything stays to be looked at.
+    pub(crate) fn start(name: &str, config: &str) -> Self {
+        Self::start_with(name, config, Options::default())
+    }
+
+    pub(crate) fn start_with(name: &str, config: &str, options: Options<'_>) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let envoy_yaml = render(&folder, config, options);
+        let admin_address = folder.join("admin");
+        let _ = std::fs::remove_file(&admin_address);
+        let (concurrency, envoy) = (options.concurrency.to_string(), envoy());
+        let envoy = [envoy.to_str().unwrap(), "-c", envoy_yaml.to_str().unwrap(), "--concurrency", &concurrency];
+        let command = [
+            &envoy[..],
+            &["--admin-address-path", admin_address.to_str().unwrap()],
+            &["--use-dynamic-base-id", "--file-flush-interval-msec", "50", "-l", "warning"],
+        ];
+        let mut envoy = Process::start(&command.concat(), options.env, &folder);
+        let mut alive = |what: &str| {
+            let stderr = || std::fs::read_to_string(folder.join("stderr")).unwrap_or_default();
+            assert!(!envoy.has_ended(), "Envoy ended before {what}: {}", stderr());
+        };
+        let admin_port = wait_for("Envoy's admin address", || {
+            alive("it had an admin address");
+            port(&std::fs::read_to_string(&admin_address).ok()?)
+        });
+        let port = wait_for("Envoy's listener", || {
+            alive("it listened");
+            let listeners = Request::get(admin_port, "/listeners").send();
+            listeners.text().lines().find_map(|line| port(line.strip_prefix("tollgate::")?))
+        });
+        let gate = Self { port, admin_port, folder, _envoy: envoy };
+        wait_for("readiness", || (gate.get("/health/readiness", "").status == 200).then_some(()));
+        gate
+    }
+
+    pub(crate) fn get(&self, path: &str, key: &str) -> Answer {
+        Request::get(self.port, path).key(key).send()
+    }
+
+    pub(crate) fn post(&self, path: &str, key: &str, body: impl Into<Vec<u8>>) -> Answer {
+        self.request(path, key, body).send()
+    }
+
+    /// A request that is not sent yet.
+    pub(crate) fn request(&self, path: &str, key: &str, body: impl Into<Vec<u8>>) -> Request {
+        Request::post(self.port, path, body).key(key)
+    }
+
+    /// Asks `model` to chat.
+    pub(crate) fn chat(&self, key: &str, model: &str) -> Answer {
+        self.post("/v1/chat/completions", key, chat(model, ""))
+    }
+
+    /// The last lines of the access log that belong to `key_alias`, once there are `count`.
+    pub(crate) fn access_log(&self, key_alias: &str, count: usize) -> Vec<Value> {
+        self.access_log_where(&format!("{count} access log lines of {key_alias}"), count, |line| {
+            line["key_alias"] == key_alias
+        })
+    }
+
+    /// The only access log line of `key_alias`.
+    pub(crate) fn record(&self, key_alias: &str) -> Value {
+        let mut lines = self.access_log(key_alias, 1);
+        assert_eq!(lines.len(), 1, "{lines:#?}");
+        lines.remove(0)
+    }
+
+    pub(crate) fn access_log_where(&self, what: &str, count: usize, is_it: impl Fn(&Value) -> bool) -> Vec<Value> {
+        wait_for(what, || {
+            let text = std::fs::read_to_string(self.folder.join("stdout")).unwrap();
+            let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+            let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|fault| panic!("{fault}: {line}"));
+            let lines: Vec<Value> = whole.lines().map(parse).filter(&is_it).collect();
+            (lines.len() >= count).then_some(lines)
+        })
+    }
+
+    /// What Envoy and the filter said.
+    pub(crate) fn stderr(&self) -> String {
+        std::fs::read_to_string(self.folder.join("stderr")).unwrap()
+    }
+
+    /// Waits until the counter with these labels, summed over all others, is `expected`.
+    pub(crate) fn expect_counter(&self, name: &str, labels: &[(&str, &str)], expected: u64) {
+        let what = format!("{name} {labels:?} to be {expected}");
+        wait_for(&what, || (self.counter(name, labels) == expected).then_some(()));
+    }
+
+    /// A counter, summed over all labels but these.
+    pub(crate) fn counter(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        let stats = Request::get(self.admin_port, "/stats/prometheus").send();
+        let lines = stats.text().lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{'));
+        let wanted: Vec<String> = labels.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+        let values = lines.filter_map(|line| {
+            let (labels, value) = line.rsplit_once("} ")?;
+            wanted.iter().all(|label| labels.contains(label)).then(|| value.parse::<u64>().unwrap())
+        });
+        values.sum()
+    }
+}
+
+/// The body of a chat request; `more` begins with a comma or is empty.
+pub(crate) fn chat(model: &str, more: &str) -> String {
+    format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"Hello there"}}]{more}}}"#)
+}
+
+fn render(folder: &Path, config: &str, options: Options<'_>) -> PathBuf {
+    let (config_yaml, envoy_yaml) = (folder.join("config.yaml"), folder.join("envoy.yaml"));
+    let config = config.replace("{mock}", &Mock::shared().address()).replace("{dead}", "127.0.0.1:1");
+    std::fs::write(&config_yaml, config).unwrap();
+    let wasm = options.wasm.map_or_else(|| dist("tollgate.wasm"), Path::to_owned);
+    let files = [&config_yaml, &envoy_yaml, &wasm].map(|path| path.to_str().unwrap());
+    let args = ["render", "--config", files[0], "-o", files[1], "--wasm", files[2], "--port", "0", "--admin-port", "0"];
+    let output = tollgate(&args);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let yaml = std::fs::read_to_string(&envoy_yaml).unwrap();
+    std::fs::write(&envoy_yaml, (options.edit)(yaml)).unwrap();
+    envoy_yaml
+}
+
+fn envoy() -> PathBuf {
+    let set_up = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/envoy/bin/envoy");
+    let path = std::env::var_os("ENVOY_BIN").map_or(set_up, PathBuf::from);
+    assert!(path.exists(), "{} is missing: run `make build`", path.display());
+    path
+}
+
+/// The port of `127.0.0.1:4000`.
+fn port(address: &str) -> Option<u16> {
+    address.trim().rsplit(':').next()?.parse().ok()
+}

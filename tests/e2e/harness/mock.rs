@@ -1,0 +1,92 @@
+//! The provider: one process of `mock-provider` that remembers what it received.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use super::client::Request;
+use super::process::Process;
+use super::{dist, wait_for};
+
+/// A running provider.
+pub(crate) struct Mock {
+    pub(crate) port: u16,
+    _process: Process,
+}
+
+/// A request as the provider received it.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+impl Mock {
+    /// The provider that `{mock}` stands for in a config.
+    pub(crate) fn shared() -> &'static Self {
+        static MOCK: OnceLock<Mock> = OnceLock::new();
+        MOCK.get_or_init(|| Self::start("mock"))
+    }
+
+    /// Starts another one, at another address. `name` is its folder under `target/tmp/e2e`.
+    pub(crate) fn start(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let binary = dist("mock-provider");
+        let process = Process::start(&[binary.to_str().unwrap(), "--port", "0", "--record"], &[], &folder);
+        let port = wait_for("the mock provider's port", || {
+            let text = std::fs::read_to_string(folder.join("stdout")).ok()?;
+            text.strip_suffix('\n')?.rsplit(':').next()?.parse().ok()
+        });
+        Self { port, _process: process }
+    }
+
+    /// `127.0.0.1:8081`
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The last requests whose path contains `part`, oldest first: what a test's own `api_base` led here.
+    pub(crate) fn requests(&self, part: &str) -> Vec<Received> {
+        let all = Request::get(self.port, "/_mock/requests").send().json();
+        let all = all.as_array().unwrap().iter().map(Received::from);
+        all.filter(|request| request.path.contains(part)).collect()
+    }
+
+    /// The only request whose path contains `part`.
+    pub(crate) fn request(&self, part: &str) -> Received {
+        let mut requests = self.requests(part);
+        assert_eq!(requests.len(), 1, "requests to {part}: {requests:#?}");
+        requests.remove(0)
+    }
+}
+
+impl From<&Value> for Received {
+    fn from(value: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let headers = value["headers"].as_array().unwrap().iter();
+        Self {
+            method: text(&value["method"]),
+            path: text(&value["path"]),
+            headers: headers.map(|pair| (text(&pair[0]), text(&pair[1]))).collect(),
+            body: text(&value["body"]),
+        }
+    }
+}
+
+impl Received {
+    /// The value of a header that came at most once.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut found = self.headers.iter().filter(|(found, _)| found == name);
+        let value = found.next().map(|(_, value)| value.as_str());
+        assert!(found.next().is_none(), "{name} came twice: {:?}", self.headers);
+        value
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|fault| panic!("{fault}: {}", self.body))
+    }
+}

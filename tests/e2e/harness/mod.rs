@@ -1,0 +1,37 @@
+//! What the tests are written with: [`Gate`] (Tollgate in an Envoy), [`Mock`] (the provider), and a small client.
+
+mod client;
+mod gate;
+mod mock;
+mod process;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+pub(crate) use client::{Answer, Connection, Request};
+pub(crate) use gate::{Gate, Options, chat};
+pub(crate) use mock::{Mock, Received};
+pub(crate) use process::tollgate;
+
+/// How long anything may take; far more than it takes on a busy machine.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Asks `poll` again and again until it has an answer.
+pub(crate) fn wait_for<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = poll() {
+            return found;
+        }
+        assert!(start.elapsed() < DEADLINE, "waited {DEADLINE:?} for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A file of `dist/`.
+pub(crate) fn dist(name: &str) -> PathBuf {
+    let given = std::env::var_os("TOLLGATE_DIST").map(PathBuf::from);
+    let path = given.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("dist")).join(name);
+    assert!(path.exists(), "{} is missing: run `make build`", path.display());
+    path
+}

@@ -1,0 +1,18 @@
+//! The contract, seen from both ends: a real Envoy with the built filter between a client and the mock provider.
+//!
+//! `make build` puts what is tested into `dist/` (or say `TOLLGATE_DIST`); Envoy is `ENVOY_BIN` or the one under
+//! `target/`. Every test asserts what the client got and, where it matters, what the provider received. One Envoy
+//! serves all tests of a theme: each of them has keys and deployments of its own, so that none sees another's traces.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, waits with a deadline, and is told by its environment what to test"
+)]
+
+mod harness;
+mod smoke;
