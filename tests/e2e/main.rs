@@ -14,5 +14,11 @@
     reason = "a test fails by panicking, waits with a deadline, and is told by its environment what to test"
 )]
 
+mod config_update;
 mod harness;
+mod held_bodies;
+mod no_dead_worker;
+mod raw;
+mod reload;
+mod sdk;
 mod smoke;
