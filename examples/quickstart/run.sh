@@ -24,12 +24,18 @@ start() {
     pids="$! $pids"
 }
 
-# until_ready URL: until it answers 200, or the process started last has ended
+# until_ready URL: until it answers 200; ends with the process started last
 until_ready() {
-    until curl -fs -o /dev/null "$1"; do
+    while sleep 0.2; do
         kill -0 "${pids%% *}" 2>/dev/null || { wait "${pids%% *}" || exit $?; exit 1; }
-        sleep 0.2
+        ! curl -fs -o /dev/null "$1" || return 0
     done
+}
+
+# serve: until Tollgate, started last, ends
+serve() {
+    wait "${pids%% *}" || exit $?
+    exit
 }
 
 # ask: one request, with the headers that say what became of it
@@ -47,8 +53,7 @@ if [ -n "${CONFIG:-}" ]; then
     start dist/tollgate run --config "$CONFIG" --port "$port"
     until_ready "$url/health/readiness"
     echo "Point an OpenAI client at $url/v1, with one of your keys. Ctrl-C stops."
-    wait
-    exit
+    serve
 fi
 
 export OPENAI_API_KEY="${OPENAI_API_KEY:-sk-mock}" ANTHROPIC_API_KEY="${ANTHROPIC_API_KEY:-sk-mock}"
@@ -80,4 +85,4 @@ print(client.chat.completions.create(model="harbor-fast", messages=[{"role": "us
 
 A change to examples/quickstart/config.yaml is taken up while it serves. Ctrl-C stops.
 END
-wait
+serve

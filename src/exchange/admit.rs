@@ -83,17 +83,17 @@ impl Exchange {
     /// # Errors
     ///
     /// `BudgetExceeded`; the ledger must then stay as it was.
-    pub fn reserve(&mut self, now: Millis, ledger: &mut Ledger) -> Result<(), Error> {
+    pub fn reserve(&mut self, ledger: &mut Ledger) -> Result<(), Error> {
         let Some((key, budget)) = self.budget() else { return Ok(()) };
-        let reserved = ledger.reserve(now, budget, self.worst_cost());
+        let reserved = ledger.reserve(self.started, budget, self.worst_cost());
         match reserved {
             Ok(reservation) => self.reservation = Some(reservation),
-            Err(refusal) => return Err(self.refuse(now, key, &refusal)),
+            Err(refusal) => return Err(self.refuse(key, &refusal)),
         }
         Ok(())
     }
 
-    fn refuse(&self, now: Millis, key: &Key, refusal: &Refusal) -> Error {
+    fn refuse(&self, key: &Key, refusal: &Refusal) -> Error {
         let reset = match refusal.resets_at {
             Some(at) => format!("; it starts anew at {}", at.rfc3339()),
             None => String::new(),
@@ -104,7 +104,7 @@ impl Exchange {
         );
         let error = Error::new(Kind::BudgetExceeded { status: self.config.budget_exceeded_status }, message);
         match refusal.resets_at {
-            Some(at) => error.with_retry_after(at.since(now)),
+            Some(at) => error.with_retry_after(at.since(self.started)),
             None => error,
         }
     }

@@ -116,6 +116,14 @@ impl Answer {
 }
 
 impl Exchange {
+    /// The status of a success that goes to the client as the provider gave it: nobody can have changed it.
+    pub fn passing_status(&self) -> Option<u16> {
+        match &self.answer {
+            Answer::Unread | Answer::Whole(_) | Answer::Long(_) | Answer::Stream(_) => self.attempt()?.status,
+            Answer::Awaited | Answer::Held | Answer::Error { .. } | Answer::Refused(_) | Answer::Failed(_) => None,
+        }
+    }
+
     /// Looks at the headers that the client is about to get; `status` may be Envoy's own word. What becomes of the body.
     pub fn respond(&mut self, status: u16) -> Rewrite {
         match &mut self.answer {

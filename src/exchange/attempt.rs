@@ -110,16 +110,16 @@ impl Exchange {
     }
 
     /// Takes the headers of the provider's answer.
-    pub fn answered(&mut self, now: Millis, head: &AnswerHead) -> Heading {
+    pub fn answered(&mut self, head: &AnswerHead) -> Heading {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.status = Some(head.status);
         }
-        let (answer, heading) = self.classify(now, head);
+        let (answer, heading) = self.classify(head);
         self.answer = answer;
         heading
     }
 
-    fn classify(&self, now: Millis, head: &AnswerHead) -> (Answer, Heading) {
+    fn classify(&self, head: &AnswerHead) -> (Answer, Heading) {
         let passes_through = self.deployment().is_none_or(|deployment| deployment.target.passes_through());
         let refuse = |message: &str| (Answer::Refused(Error::new(Kind::BadUpstream, message)), Heading::Refuse);
         match head.status {
@@ -128,7 +128,7 @@ impl Exchange {
             200..300 if head.is_compressed => refuse("the provider compressed its answer although it was not asked to"),
             200..300 if head.is_event_stream => match self.deployment() {
                 Some(deployment) => {
-                    (Answer::stream(deployment.target.stream(&self.request, now.0 / 1000)), Heading::Read)
+                    (Answer::stream(deployment.target.stream(&self.request, self.started.0 / 1000)), Heading::Read)
                 }
                 None => (Answer::Unread, Heading::Pass),
             },
@@ -165,7 +165,7 @@ impl Exchange {
     /// `BadUpstream`: it makes no sense; the client's status is 502, and Envoy may try the next target.
     pub fn held(&mut self, now: Millis, body: &[u8]) -> Result<(), ()> {
         self.first_byte.get_or_insert(now);
-        let read = self.deployment().map(|deployment| deployment.target.response(&self.request, body, now.0 / 1000));
+        let read = self.deployment().map(|deployment| deployment.target.response(&self.request, body, self.started.0 / 1000));
         match read {
             Some(Ok(answer)) => self.answer = Answer::Whole(answer),
             Some(Err(error)) => {

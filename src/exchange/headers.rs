@@ -34,7 +34,7 @@ impl Headers {
     }
 
     /// Every header in its order.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
         let at = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
         self.pairs.iter().map(move |(name, value)| (at(name), at(value)))
     }

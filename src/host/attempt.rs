@@ -1,5 +1,7 @@
 //! Role `attempt`: once per upstream attempt, in the filter chain of every provider's cluster.
 
+use std::rc::Rc;
+
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
@@ -10,8 +12,9 @@ use crate::exchange::{AnswerHead, Heading, Reply};
 use crate::provider::Pass;
 
 /// The stream of one attempt.
-#[derive(Default)]
 pub(super) struct AttemptFilter {
+    /// The cluster of this filter chain, where the plugin's configuration names it.
+    cluster: Option<Rc<[u8]>>,
     exchange: Option<Shared>,
     reading: Reading,
     /// Reused for every chunk.
@@ -19,9 +22,8 @@ pub(super) struct AttemptFilter {
 }
 
 /// What is done with the body of the answer.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 enum Reading {
-    #[default]
     Nothing,
     Chunks,
     Whole,
@@ -30,15 +32,22 @@ enum Reading {
 impl Context for AttemptFilter {}
 
 impl AttemptFilter {
+    pub(super) fn new(cluster: Option<Rc<[u8]>>) -> Self {
+        Self { cluster, exchange: None, reading: Reading::Nothing, out: Vec::new() }
+    }
+
     fn begin(&mut self) -> Result<(), Error> {
         let id = call::property("tollgate.exchange").unwrap_or_default();
         let Some(exchange) = find(&id) else {
             return Err(Error::new(Kind::Internal, "the request is not known here: is the gateway filter in place?"));
         };
-        let cluster = call::property("xds\0cluster_name").unwrap_or_default();
+        let cluster = match &self.cluster {
+            Some(cluster) => cluster.clone(),
+            None => call::property("xds\0cluster_name").unwrap_or_default().into(),
+        };
         let start = exchange.borrow_mut().begin(&cluster)?;
         call::set_headers(Map::Request, &start.headers);
-        if let Some(next) = start.next_cluster.filter(|next| next.as_bytes() != cluster) {
+        if let Some(next) = start.next_cluster.filter(|next| next.as_bytes() != &*cluster) {
             call::set_property("tollgate.cluster", next.as_bytes());
         }
         self.exchange = Some(exchange);
@@ -79,7 +88,10 @@ impl HttpContext for AttemptFilter {
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let Some(exchange) = &self.exchange else { return Action::Continue };
         let headers = call::headers(Map::Response);
-        let heading = exchange.borrow_mut().answered(call::now(), &AnswerHead::of(&headers));
+        for (name, _) in headers.iter().filter(|(name, _)| is_private(name)) {
+            call::remove_header(Map::Response, name);
+        }
+        let heading = exchange.borrow_mut().answered(&AnswerHead::of(&headers));
         match heading {
             Heading::Pass => Action::Continue,
             Heading::Refuse => {
@@ -134,4 +146,10 @@ impl HttpContext for AttemptFilter {
         }
         Action::Continue
     }
+}
+
+/// Headers of a provider that are nobody's business: its cookies, whose account it is, and what only we may say.
+fn is_private(name: &[u8]) -> bool {
+    name.starts_with(b"x-tollgate-")
+        || matches!(name, b"set-cookie" | b"openai-organization" | b"openai-project" | b"anthropic-organization-id")
 }

@@ -21,6 +21,8 @@ unsafe extern "C" {
     fn proxy_set_buffer_bytes(buffer: u32, start: usize, len: usize, data: *const u8, size: usize) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_header_map_pairs(map: u32, data: *const u8, size: usize) -> u32;
+    fn proxy_get_header_map_value(map: u32, name: *const u8, len: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_add_header_map_value(map: u32, name: *const u8, name_len: usize, value: *const u8, len: usize) -> u32;
     fn proxy_replace_header_map_value(map: u32, name: *const u8, name_len: usize, value: *const u8, len: usize) -> u32;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, name_len: usize) -> u32;
     fn proxy_get_property(path: *const u8, path_len: usize, data: *mut *mut u8, size: *mut usize) -> u32;
@@ -29,6 +31,7 @@ unsafe extern "C" {
     fn proxy_set_shared_data(key: *const u8, key_len: usize, value: *const u8, len: usize, cas: u32) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_len: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -38,14 +41,6 @@ unsafe extern "C" {
         headers: *const u8,
         headers_len: usize,
         grpc_status: i32,
-    ) -> u32;
-    fn proxy_call_foreign_function(
-        name: *const u8,
-        name_len: usize,
-        arguments: *const u8,
-        arguments_len: usize,
-        data: *mut *mut u8,
-        size: *mut usize,
     ) -> u32;
 }
 
@@ -119,6 +114,20 @@ pub(super) fn set_headers(map: Map, bytes: &[u8]) -> bool {
     OK == unsafe { proxy_set_header_map_pairs(map as u32, bytes.as_ptr(), bytes.len()) }
 }
 
+pub(super) fn header(map: Map, name: &str) -> Option<Vec<u8>> {
+    let (mut data, mut size) = (null_mut(), 0);
+    // SAFETY: the slice and the pointers are valid for the call.
+    let status =
+        unsafe { proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), &raw mut data, &raw mut size) };
+    taken(status, data, size)
+}
+
+/// Adds a header beside those of the same name.
+pub(super) fn add_header(map: Map, name: &str, value: &str) {
+    // SAFETY: the slices are valid for the call.
+    unsafe { proxy_add_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+}
+
 pub(super) fn set_header(map: Map, name: &str, value: &str) {
     // SAFETY: the slices are valid for the call.
     unsafe { proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
@@ -176,6 +185,12 @@ pub(super) fn count(id: u32, by: u64) {
     unsafe { proxy_increment_metric(id, i64::try_from(by).unwrap_or(i64::MAX)) };
 }
 
+/// Has `on_tick` called again and again.
+pub(super) fn tick_every(period: Millis) {
+    // SAFETY: no pointers.
+    unsafe { proxy_set_tick_period_milliseconds(u32::try_from(period.0).unwrap_or(u32::MAX)) };
+}
+
 /// Answers the request.
 pub(super) fn send(reply: &Reply) {
     let retry_after = reply.retry_after_secs.map(|secs| secs.to_string());
@@ -197,15 +212,4 @@ pub(super) fn send(reply: &Reply) {
             NO_GRPC,
         )
     };
-}
-
-/// Makes the router choose the route anew.
-pub(super) fn clear_route_cache() {
-    let name = b"clear_route_cache";
-    let (mut data, mut size) = (null_mut(), 0);
-    // SAFETY: the slice and the pointers are valid for the call; the result is dropped.
-    let status = unsafe {
-        proxy_call_foreign_function(name.as_ptr(), name.len(), name.as_ptr(), 0, &raw mut data, &raw mut size)
-    };
-    drop(taken(status, data, size));
 }

@@ -75,9 +75,9 @@ impl Gateway {
         self.phase = Phase::Running(number, exchange);
         call::set_property("tollgate.exchange", &id);
         call::set_property("tollgate.cluster", cluster.as_bytes());
+        // Envoy chooses the route anew after a change of the request headers; the cluster is to be in place by then.
         call::set_header(Map::Request, "x-envoy-max-retries", &retries);
         call::set_header(Map::Request, "x-envoy-upstream-rq-per-try-timeout-ms", &timeout);
-        call::clear_route_cache();
     }
 
     /// The headers that say what happened, and how long the body is.
@@ -94,7 +94,7 @@ impl Gateway {
         ];
         drop(exchange);
         for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
-            call::set_header(Map::Response, name, value);
+            call::add_header(Map::Response, name, value);
         }
     }
 
@@ -117,8 +117,7 @@ impl Gateway {
 /// Sets the cost aside, where a budget says so.
 fn reserve(mut exchange: Exchange) -> Result<Exchange, Error> {
     let Some(alias) = exchange.budget().map(|(key, _)| key.alias.clone()) else { return Ok(exchange) };
-    let now = call::now();
-    match store::update(&alias, |ledger| exchange.reserve(now, ledger)) {
+    match store::update(&alias, |ledger| exchange.reserve(ledger)) {
         Ok(reserved) => reserved.map(|()| exchange),
         Err(store::Unavailable) if exchange.fails_closed() => {
             Err(Error::new(Kind::Internal, "the spend of this key cannot be read"))
@@ -169,40 +168,16 @@ impl HttpContext for Gateway {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        let headers = call::headers(Map::Response);
-        self.status = headers.number(":status").and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
         let exchange = match &self.phase {
-            Phase::Running(_, exchange) => exchange.clone(),
-            Phase::Reading(front) => {
-                let error = local_error(self.status);
-                let caller = front.caller;
-                self.phase = Phase::Answered(Some(caller), Some(ErrorCode::of(&error)));
-                self.replace(error.body(), end_of_stream);
-                return Action::Continue;
-            }
-            Phase::Start | Phase::Answered(..) => return Action::Continue,
+            Phase::Running(_, exchange) => Some(exchange.clone()),
+            Phase::Start | Phase::Reading(_) | Phase::Answered(..) => None,
         };
-        for (name, _) in headers.iter().filter(|(name, _)| is_private(name)) {
-            call::remove_header(Map::Response, name);
+        let passing = exchange.as_ref().and_then(|exchange| exchange.borrow().passing_status());
+        self.status = passing.unwrap_or_else(status);
+        match exchange {
+            Some(exchange) => self.respond(&exchange, end_of_stream),
+            None => self.respond_locally(end_of_stream),
         }
-        let rewrite = exchange.borrow_mut().respond(self.status);
-        if matches!(rewrite, Rewrite::Swallow) && end_of_stream {
-            let reply = exchange.borrow_mut().error_reply();
-            call::send(&reply);
-            return Action::Pause;
-        }
-        self.write_headers(&exchange);
-        match rewrite {
-            Rewrite::Keep => {}
-            Rewrite::Replace(body) => self.replace(body, end_of_stream),
-            Rewrite::Swallow => {
-                call::remove_header(Map::Response, b"content-length");
-                call::remove_header(Map::Response, b"content-encoding");
-                call::set_header(Map::Response, "content-type", "application/json");
-                self.rewrite = Rewrite::Swallow;
-            }
-        }
-        Action::Continue
     }
 
     fn on_http_response_body(&mut self, _size: usize, end_of_stream: bool) -> Action {
@@ -248,6 +223,38 @@ impl HttpContext for Gateway {
 }
 
 impl Gateway {
+    /// The answer to a request that was admitted: the provider's, or Envoy's own where no provider gave one.
+    fn respond(&mut self, exchange: &Shared, end_of_stream: bool) -> Action {
+        let rewrite = exchange.borrow_mut().respond(self.status);
+        if matches!(rewrite, Rewrite::Swallow) && end_of_stream {
+            let reply = exchange.borrow_mut().error_reply();
+            call::send(&reply);
+            return Action::Pause;
+        }
+        self.write_headers(exchange);
+        match rewrite {
+            Rewrite::Keep => {}
+            Rewrite::Replace(body) => self.replace(body, end_of_stream),
+            Rewrite::Swallow => {
+                call::remove_header(Map::Response, b"content-length");
+                call::remove_header(Map::Response, b"content-encoding");
+                call::set_header(Map::Response, "content-type", "application/json");
+                self.rewrite = Rewrite::Swallow;
+            }
+        }
+        Action::Continue
+    }
+
+    /// Envoy's own answer to a request whose body was still being read.
+    fn respond_locally(&mut self, end_of_stream: bool) -> Action {
+        if let Phase::Reading(front) = &self.phase {
+            let error = local_error(self.status);
+            self.phase = Phase::Answered(Some(front.caller), Some(ErrorCode::of(&error)));
+            self.replace(error.body(), end_of_stream);
+        }
+        Action::Continue
+    }
+
     /// Puts `body`, JSON, in the place of an answer's body.
     fn replace(&mut self, body: Vec<u8>, end_of_stream: bool) {
         if end_of_stream {
@@ -260,9 +267,10 @@ impl Gateway {
     }
 }
 
-/// Headers of a provider that are nobody's business: its cookies, and whose account it is.
-fn is_private(name: &[u8]) -> bool {
-    matches!(name, b"set-cookie" | b"openai-organization" | b"openai-project" | b"anthropic-organization-id" | b"x-tollgate-retry")
+/// The status of the answer that is on its way.
+fn status() -> u16 {
+    let status = call::header(Map::Response, ":status").unwrap_or_default();
+    std::str::from_utf8(&status).ok().and_then(|status| status.parse().ok()).unwrap_or(0)
 }
 
 fn charge(exchange: &Shared, now: Millis, record: &Record) {

@@ -19,11 +19,12 @@ use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, LogLevel};
+use serde_json::Value;
 
 use crate::config::{Config, Env, document};
 use crate::exchange::Exchange;
 use crate::telemetry::Metric;
-use crate::telemetry::metric::Labels;
+use crate::telemetry::metric::{FLUSH, Labels, Pending};
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -39,6 +40,7 @@ thread_local! {
         next: Cell::new(0),
         random: Cell::new(wasi::random() | 1),
         exchanges: RefCell::default(),
+        pending: RefCell::default(),
         counters: RefCell::default(),
     };
 }
@@ -49,6 +51,8 @@ struct Vm {
     next: Cell<u64>,
     random: Cell<u64>,
     exchanges: RefCell<BTreeMap<u64, Shared>>,
+    pending: RefCell<Pending>,
+    /// The ids of Envoy's counters by name.
     counters: RefCell<BTreeMap<String, u32>>,
 }
 
@@ -92,34 +96,57 @@ fn draw(n: u64) -> u64 {
     })
 }
 
-/// Adds to a counter.
+/// Adds to a counter; Envoy is told at the next tick.
 fn count(metric: Metric, labels: Labels<'_>, by: u64) {
-    let name = labels.stat_name(metric);
-    let known = VM.with(|vm| vm.counters.borrow().get(&name).copied());
-    let id = known.or_else(|| {
-        let id = call::counter(&name)?;
-        VM.with(|vm| vm.counters.borrow_mut().insert(name, id));
-        Some(id)
-    });
-    if let Some(id) = id {
-        call::count(id, by);
+    VM.with(|vm| vm.pending.borrow_mut().count(metric, labels, by));
+}
+
+/// Tells Envoy what was counted.
+fn flush_counts() {
+    let told = VM.with(|vm| vm.pending.borrow_mut().flush());
+    for (name, by) in told {
+        let known = VM.with(|vm| vm.counters.borrow().get(&name).copied());
+        if let Some(id) = known.or_else(|| call::counter(&name)) {
+            call::count(id, by);
+            VM.with(|vm| vm.counters.borrow_mut().insert(name, id));
+        }
     }
 }
 
 /// A plugin: one role with its configuration.
 #[derive(Default)]
-struct Root {
-    /// The role `gateway` has one.
-    config: Option<Rc<Config>>,
+enum Root {
+    /// Not configured.
+    #[default]
+    New,
+    Gateway(Rc<Config>),
+    /// With the cluster that its configuration names.
+    Attempt(Option<Rc<[u8]>>),
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_done(&mut self) -> bool {
+        flush_counts();
+        true
+    }
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
+        let configuration = document::read(&call::buffer(call::Buffer::Configuration));
         match call::property("plugin_root_id").as_deref() {
-            Some(b"attempt") => true,
-            Some(b"gateway") => self.configure(&call::buffer(call::Buffer::Configuration)),
+            Some(b"attempt") => {
+                let cluster = configuration.as_ref().and_then(|c| c.get("cluster")).and_then(Value::as_str);
+                *self = Self::Attempt(cluster.map(|cluster| cluster.as_bytes().into()));
+                true
+            }
+            Some(b"gateway") => match configuration {
+                Some(configuration) => self.configure(&configuration),
+                None => {
+                    log::error!("configuration: expected a google.protobuf.Struct, or JSON");
+                    false
+                }
+            },
             _ => {
                 log::error!("root_id: expected 'gateway' or 'attempt'");
                 false
@@ -127,11 +154,16 @@ impl RootContext for Root {
         }
     }
 
+    fn on_tick(&mut self) {
+        flush_counts();
+    }
+
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(match &self.config {
-            Some(config) => Box::new(gateway::Gateway::new(config.clone())),
-            None => Box::new(attempt::AttemptFilter::default()),
-        })
+        match self {
+            Self::New => None,
+            Self::Gateway(config) => Some(Box::new(gateway::Gateway::new(config.clone()))),
+            Self::Attempt(cluster) => Some(Box::new(attempt::AttemptFilter::new(cluster.clone()))),
+        }
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -140,17 +172,14 @@ impl RootContext for Root {
 }
 
 impl Root {
-    fn configure(&mut self, text: &[u8]) -> bool {
-        let Some(document) = document::read(text) else {
-            log::error!("configuration: expected a google.protobuf.Struct, or JSON");
-            return false;
-        };
+    fn configure(&mut self, document: &Value) -> bool {
         let environment = wasi::environment();
         let lookup = |name: &str| environment.get(name).cloned();
-        match Config::compile(&document, Env::Strict(&lookup)) {
+        match Config::compile(document, Env::Strict(&lookup)) {
             Ok(config) => {
                 store::prepare(&config);
-                self.config = Some(Rc::new(config));
+                call::tick_every(FLUSH);
+                *self = Self::Gateway(Rc::new(config));
                 true
             }
             Err(faults) => {

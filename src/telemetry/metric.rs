@@ -4,6 +4,10 @@
 //! again. `tollgate_requests.model_group.g.deployment.d.provider.p.key_alias.k.status.200.total` is shown to
 //! Prometheus as `tollgate_requests_total{model_group="g",deployment="d",provider="p",key_alias="k",status="200"}`.
 
+use std::collections::BTreeMap;
+
+use crate::units::Millis;
+
 /// A counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Metric {
@@ -22,6 +26,10 @@ pub enum Metric {
 }
 
 impl Metric {
+    /// Every counter, in the order of their declaration.
+    pub const ALL: [Self; 6] =
+        [Self::Requests, Self::Attempts, Self::Fallbacks, Self::InputTokens, Self::OutputTokens, Self::Cost];
+
     /// The name before the labels.
     pub const fn name(self) -> &'static str {
         match self {
@@ -51,17 +59,76 @@ pub struct Labels<'a> {
 }
 
 impl Labels<'_> {
-    /// The whole name of `metric` with these labels. An empty value is written `none`.
-    pub fn stat_name(&self, metric: Metric) -> String {
-        let or_none = |value| if str::is_empty(value) { "none" } else { value };
-        format!(
-            "{}.model_group.{}.deployment.{}.provider.{}.key_alias.{}.status.{}.total",
-            metric.name(),
-            or_none(self.model_group),
-            or_none(self.deployment),
-            or_none(self.provider),
-            or_none(self.key_alias),
-            self.status
-        )
+    /// Writes the labels as they stand in a stat name. An empty value is written `none`.
+    pub fn write(&self, out: &mut String) {
+        let mut status = itoa::Buffer::new();
+        let parts = [
+            ("model_group.", self.model_group),
+            (".deployment.", self.deployment),
+            (".provider.", self.provider),
+            (".key_alias.", self.key_alias),
+            (".status.", status.format(self.status)),
+        ];
+        for (name, value) in parts {
+            out.push_str(name);
+            out.push_str(if value.is_empty() { "none" } else { value });
+        }
+    }
+}
+
+/// What was counted and not yet told to Envoy, by labels.
+///
+/// A counter of Envoy costs a call of the host, and a request has half a dozen of them: they are added up here and told
+/// at once, every [`FLUSH`]. What a VM that traps had not told is lost.
+#[derive(Debug, Default)]
+pub struct Pending {
+    counts: BTreeMap<String, [u64; Metric::ALL.len()]>,
+    /// Reused for every look-up.
+    labels: String,
+}
+
+/// How long a count may wait.
+pub const FLUSH: Millis = Millis(50);
+
+impl Pending {
+    /// Adds `by` to a counter.
+    pub fn count(&mut self, metric: Metric, labels: Labels<'_>, by: u64) {
+        self.labels.clear();
+        labels.write(&mut self.labels);
+        if !self.counts.contains_key(&self.labels) {
+            self.counts.insert(self.labels.clone(), Default::default());
+        }
+        let counts = self.counts.get_mut(&self.labels).into_iter().flatten();
+        for (_, count) in Metric::ALL.iter().zip(counts).filter(|(found, _)| **found == metric) {
+            *count = count.saturating_add(by);
+        }
+    }
+
+    /// Hands out every count with the name of its stat, and starts anew.
+    pub fn flush(&mut self) -> impl Iterator<Item = (String, u64)> + use<> {
+        let counts = std::mem::take(&mut self.counts);
+        counts.into_iter().flat_map(|(labels, counts)| {
+            let counted = Metric::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0);
+            counted.map(move |(metric, count)| (format!("{}.{labels}.total", metric.name()), count))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn counts_add_up_until_they_are_told() {
+        let labels = Labels { model_group: "g.1", deployment: "d", provider: "openai", key_alias: "", status: 200 };
+        let mut pending = Pending::default();
+        pending.count(Metric::Requests, labels, 1);
+        pending.count(Metric::Requests, labels, 1);
+        pending.count(Metric::Cost, labels, 7);
+        let told: Vec<_> = pending.flush().collect();
+        let rest = "model_group.g.1.deployment.d.provider.openai.key_alias.none.status.200.total";
+        assert_eq!(told, [(format!("tollgate_requests.{rest}"), 2), (format!("tollgate_cost_nano_usd.{rest}"), 7)]);
+        assert_eq!(pending.flush().count(), 0);
     }
 }

@@ -120,12 +120,19 @@ impl Record {
     pub fn log(&self) -> String {
         let mut log = String::with_capacity(512);
         for (name, value) in self.fields() {
-            let comma = if log.is_empty() { '{' } else { ',' };
-            let _ = match value {
-                Value::Text(text) => write!(log, "{comma}\"{name}\":{}", Json::from(text)),
-                Value::Number(number) => write!(log, "{comma}\"{name}\":{number}"),
-                Value::Usd(usd) => write!(log, "{comma}\"{name}\":{usd}"),
-            };
+            log.push(if log.is_empty() { '{' } else { ',' });
+            log.push('"');
+            log.push_str(name);
+            log.push_str("\":");
+            match value {
+                Value::Text(text) if is_plain(text) => {
+                    log.push('"');
+                    log.push_str(text);
+                    log.push('"');
+                }
+                Value::Text(text) => log.push_str(&Json::from(text).to_string()),
+                Value::Number(_) | Value::Usd(_) => value.write(&mut log),
+            }
         }
         log.push('}');
         log
@@ -135,12 +142,17 @@ impl Record {
 impl Value<'_> {
     /// The value as filter state holds it.
     pub fn write(&self, out: &mut String) {
-        let _ = match self {
-            Self::Text(text) => out.write_str(text),
-            Self::Number(number) => write!(out, "{number}"),
-            Self::Usd(usd) => write!(out, "{usd}"),
-        };
+        match self {
+            Self::Text(text) => out.push_str(text),
+            Self::Number(number) => out.push_str(itoa::Buffer::new().format(*number)),
+            Self::Usd(usd) => drop(write!(out, "{usd}")),
+        }
     }
+}
+
+/// Whether `text` is its own JSON string.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\')
 }
 
 #[cfg(test)]

@@ -92,6 +92,8 @@ fn command(envoy: &Path, args: &Run, files: &Files) -> Command {
     let mut command = Command::new(envoy);
     command.arg("--config-path").arg(files.bootstrap());
     command.args(["--log-level", &args.log_level, "--disable-hot-restart"]);
+    // An access log that is ten seconds late, Envoy's default, looks like none.
+    command.args(["--file-flush-interval-msec", "1000"]);
     // A stream may take this long after a change of the config; a connection without one is closed at once.
     command.args(["--drain-strategy", "immediate", "--drain-time-s", "3600"]);
     if let Some(workers) = args.concurrency {

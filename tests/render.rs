@@ -1,0 +1,141 @@
+//! `tollgate render` and `check` as a user sees them, and a real Envoy's opinion of what they write.
+#![cfg(feature = "cli")]
+#![expect(clippy::disallowed_methods, reason = "a test reads its environment")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const QUICKSTART: &str = "examples/quickstart/config.yaml";
+
+/// Every kind of cluster, and names that YAML would misread.
+const ODD: &str = r#"
+model_list:
+- {model_name: "on", litellm_params: {model: openai/gpt-4o, api_key: os.environ/DEMO_KEY}}
+- {model_name: plain, litellm_params: {model: hosted_vllm/a, api_base: "http://localhost:8000/v1", api_key: "1e5"}}
+- {model_name: six, litellm_params: {model: hosted_vllm/b, api_base: "http://[::1]:8000", api_key: "0x10"}}
+- {model_name: tls ip, litellm_params: {model: hosted_vllm/c, api_base: "https://10.0.0.7/v1", api_key: k}}
+- model_name: theirs
+  litellm_params: {model: openai/gpt-4o-mini, api_key: os.environ/DEMO_KEY}
+  model_info: {cluster: "outbound|443||api.openai.com"}
+general_settings: {master_key: os.environ/DEMO_MASTER}
+"#;
+
+#[test]
+fn the_envoy_yaml_of_the_repository_is_the_rendered_quick_start() {
+    let rendered = stdout(&tollgate(&["render", "--config", QUICKSTART]));
+    let golden = root().join("envoy/envoy.yaml");
+    if std::env::var("UPDATE_GOLDEN").is_ok() {
+        fs::write(&golden, &rendered).unwrap();
+    }
+    assert!(rendered == fs::read_to_string(&golden).unwrap(), "envoy/envoy.yaml differs: make golden");
+    assert!(!rendered.contains("${"), "a placeholder is left");
+}
+
+#[test]
+fn envoy_takes_the_quick_start() {
+    envoy_takes("quickstart", &root().join(QUICKSTART));
+}
+
+#[test]
+fn envoy_takes_every_kind_of_cluster() {
+    let config = scratch("odd.config.yaml");
+    fs::write(&config, ODD).unwrap();
+    let rendered = envoy_takes("odd", &config);
+    for part in [
+        "type: LOGICAL_DNS",
+        "type: STRICT_DNS",
+        "type: STATIC",
+        "address: \"::1\"",
+        "sni: api.openai.com",
+        "{san_type: DNS, matcher: {exact: api.openai.com}}",
+        "{san_type: IP_ADDRESS, matcher: {exact: \"10.0.0.7\"}}",
+        "# Not here: \"outbound|443||api.openai.com\"",
+        "host_env_keys: [DEMO_KEY, DEMO_MASTER]",
+    ] {
+        assert!(rendered.contains(part), "{part} is missing in\n{rendered}");
+    }
+    assert!(!rendered.contains("name: \"outbound|443||api.openai.com\"\n    type:"), "somebody else's cluster");
+}
+
+#[test]
+fn no_value_of_the_environment_is_rendered() {
+    let rendered = stdout(&tollgate(&["render", "--config", QUICKSTART]));
+    assert!(rendered.contains("os.environ/OPENAI_API_KEY"));
+    assert!(!rendered.contains("sk-value"));
+}
+
+#[test]
+fn targets_to_come_are_refused() {
+    for target in ["istio", "envoy-gateway"] {
+        let output = tollgate(&["render", "--config", QUICKSTART, "--target", target]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("not there yet"));
+    }
+}
+
+#[test]
+fn check_ends_with_1_on_faults_and_names_them_all() {
+    assert_eq!(tollgate(&["check", "--config", QUICKSTART]).status.code(), Some(0));
+    let config = scratch("faults.config.yaml");
+    fs::write(&config, "model_list: [{model_name: 1}]\ntollgate: {keys: [{max_budget: much}]}\n").unwrap();
+    let output = tollgate(&["check", "--config", &config.to_string_lossy()]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("model_list[0].model_name") && text.contains("tollgate.keys[0].max_budget"), "{text}");
+}
+
+#[test]
+fn a_file_that_is_no_yaml_is_refused_with_its_line() {
+    let config = scratch("broken.config.yaml");
+    fs::write(&config, "model_list:\n- {model_name: a\n").unwrap();
+    for command in ["check", "render", "run"] {
+        let output = tollgate(&[command, "--config", &config.to_string_lossy()]);
+        assert_eq!(output.status.code(), Some(1));
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains("broken.config.yaml: ") && text.contains("line 2"), "{text}");
+    }
+    assert_eq!(tollgate(&["check", "--config", "no/such.yaml"]).status.code(), Some(1));
+}
+
+/// Renders `config` and has Envoy load it, the filter included.
+fn envoy_takes(name: &str, config: &Path) -> String {
+    let wasm = root().join("dist/tollgate.wasm");
+    assert!(wasm.exists(), "dist/tollgate.wasm is missing: make build");
+    let bootstrap = scratch(&format!("{name}.envoy.yaml"));
+    let args = ["render", "--config", &config.to_string_lossy(), "--wasm", &wasm.to_string_lossy()].map(str::to_owned);
+    let args: Vec<_> = args.iter().map(String::as_str).chain(["--output", bootstrap.to_str().unwrap()]).collect();
+    stdout(&tollgate(&args));
+    let envoy = std::env::var("ENVOY_BIN").unwrap_or_else(|_| "target/envoy/bin/envoy".into());
+    let mut command = with_keys(Command::new(&envoy));
+    let output = command.args(["--mode", "validate", "-l", "warn", "-c"]).arg(&bootstrap).output();
+    let output = output.unwrap_or_else(|fault| panic!("{envoy}: {fault}: make test installs one"));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    fs::read_to_string(&bootstrap).unwrap()
+}
+
+fn tollgate(args: &[&str]) -> Output {
+    with_keys(Command::new(env!("CARGO_BIN_EXE_tollgate"))).args(args).output().unwrap()
+}
+
+fn with_keys(mut command: Command) -> Command {
+    let names = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "TOLLGATE_MASTER_KEY", "HARBOR_APP_KEY", "HARBOR_BATCH_KEY"];
+    for (n, name) in names.iter().chain(&["DEMO_KEY", "DEMO_MASTER"]).enumerate() {
+        command.env(name, format!("sk-value-{n}"));
+    }
+    command.current_dir(root());
+    command
+}
+
+fn stdout(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn scratch(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
