@@ -71,6 +71,7 @@ impl Exchange {
     fn headers(&self, deployment: &Deployment, path: &str, own: &[(&str, String)], body_len: usize) -> Vec<u8> {
         let len = body_len.to_string();
         let target = &deployment.target;
+        let accept = if self.request.stream { "text/event-stream" } else { "application/json" };
         let mut all: Vec<(&str, &str)> = Vec::with_capacity(16);
         all.extend([
             (":method", "POST"),
@@ -78,11 +79,11 @@ impl Exchange {
             (":authority", &target.authority),
             (":path", path),
             ("content-length", &len),
-            ("accept", if self.request.stream { "text/event-stream" } else { "application/json" }),
-            ("user-agent", USER_AGENT),
         ]);
+        let ours = [("accept", accept), ("user-agent", USER_AGENT)].into_iter();
+        let own = ours.chain(own.iter().map(|(name, value)| (*name, value.as_str())));
         let set_by_config = |name: &str| target.extra_headers.iter().any(|(found, _)| found == name);
-        all.extend(own.iter().filter(|(name, _)| !set_by_config(name)).map(|(name, value)| (*name, value.as_str())));
+        all.extend(own.filter(|(name, _)| !set_by_config(name)));
         all.extend(target.extra_headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let written = all.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let kept = self.originals.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));

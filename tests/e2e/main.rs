@@ -14,10 +14,14 @@
     reason = "a test fails by panicking, waits with a deadline, and is told by its environment what to test"
 )]
 
+mod anthropic;
+mod auth;
 mod config_update;
+mod endpoints;
 mod harness;
 mod held_bodies;
 mod no_dead_worker;
+mod passthrough;
 mod raw;
 mod reload;
 mod sdk;

@@ -201,8 +201,7 @@ impl Answer {
 
     /// The data of each event of a stream.
     pub(crate) fn events(&self) -> Vec<&str> {
-        let events = self.text().split("\n\n").filter(|event| !event.trim().is_empty());
-        events.map(|event| event.strip_prefix("data: ").unwrap_or(event)).collect()
+        self.text().lines().filter_map(|line| line.strip_prefix("data: ")).collect()
     }
 
     /// The chunks of a stream: every event but `[DONE]`.
