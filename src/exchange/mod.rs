@@ -13,8 +13,10 @@
 //! - `gateway` holds the request until it is whole and never changes it.
 //! - `attempt` never holds a request: the new body is known before its first byte comes, so the headers go first, with
 //!   the right content-length.
-//! - `attempt` holds a whole answer only to read it, and lets it go as it came.
-//! - `gateway` writes what the client gets (translated answers, errors) into a body that is on its way, not held.
+//! - `attempt` holds a whole answer only to read it, and lets it go as it came. The buffer that `gateway` gets then is
+//!   still the one in which it was held, limit and all: `gateway` puts the translation there only where it is not longer
+//!   than what was held, or shorter than any limit. A longer one is a reply of `attempt`'s own, which no buffer holds.
+//! - `gateway` writes errors into a body that is on its way, not held.
 //! - A stream is never held by anyone.
 //!
 //! ## Why every header is written anew

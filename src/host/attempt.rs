@@ -55,13 +55,21 @@ impl AttemptFilter {
     }
 
     /// The whole answer was held.
-    fn read_held(&mut self, exchange: &Shared) {
+    fn read_held(&mut self, exchange: &Shared) -> Action {
+        self.reading = Reading::Nothing;
         let body = call::buffer(Buffer::Response);
         let read = exchange.borrow_mut().held(call::now(), &body);
-        if read.is_err() {
-            call::set_header(Map::Response, ":status", "502");
+        match read {
+            Ok(None) => Action::Continue,
+            Ok(Some(reply)) => {
+                call::send(&reply);
+                Action::Pause
+            }
+            Err(()) => {
+                call::set_header(Map::Response, ":status", "502");
+                Action::Continue
+            }
         }
-        self.reading = Reading::Nothing;
     }
 }
 
@@ -91,7 +99,7 @@ impl HttpContext for AttemptFilter {
         for (name, _) in headers.iter().filter(|(name, _)| is_private(name)) {
             call::remove_header(Map::Response, name);
         }
-        let heading = exchange.borrow_mut().answered(&AnswerHead::of(&headers));
+        let heading = exchange.borrow_mut().answered(&AnswerHead::of(&headers, end_of_stream));
         match heading {
             Heading::Pass => Action::Continue,
             Heading::Refuse => {
@@ -101,11 +109,6 @@ impl HttpContext for AttemptFilter {
             Heading::Read => {
                 self.reading = Reading::Chunks;
                 call::remove_header(Map::Response, b"content-length");
-                Action::Continue
-            }
-            Heading::Hold if end_of_stream => {
-                let exchange = exchange.clone();
-                self.read_held(&exchange);
                 Action::Continue
             }
             Heading::Hold => {
@@ -127,7 +130,7 @@ impl HttpContext for AttemptFilter {
                     call::set_buffer(Buffer::Response, &self.out);
                 }
             }
-            Reading::Whole if end_of_stream => self.read_held(&exchange),
+            Reading::Whole if end_of_stream => return self.read_held(&exchange),
             Reading::Whole => {
                 if !exchange.borrow_mut().release(size as u64) {
                     return Action::Pause;
@@ -141,10 +144,10 @@ impl HttpContext for AttemptFilter {
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        if let (Reading::Whole, Some(exchange)) = (self.reading, self.exchange.clone()) {
-            self.read_held(&exchange);
+        match (self.reading, self.exchange.clone()) {
+            (Reading::Whole, Some(exchange)) => self.read_held(&exchange),
+            _ => Action::Continue,
         }
-        Action::Continue
     }
 }
 

@@ -151,9 +151,10 @@ impl HttpContext for Gateway {
         }
     }
 
-    fn on_http_request_body(&mut self, _size: usize, end_of_stream: bool) -> Action {
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         match self.phase {
-            Phase::Reading(_) if end_of_stream => self.admit(),
+            // One that is over the limit already is refused without its end.
+            Phase::Reading(_) if end_of_stream || size as u64 > self.config.max_request_bytes => self.admit(),
             Phase::Reading(_) | Phase::Answered(..) => Action::Pause,
             Phase::Start | Phase::Running(..) => Action::Continue,
         }
@@ -226,7 +227,8 @@ impl Gateway {
     /// The answer to a request that was admitted: the provider's, or Envoy's own where no provider gave one.
     fn respond(&mut self, exchange: &Shared, end_of_stream: bool) -> Action {
         let rewrite = exchange.borrow_mut().respond(self.status);
-        if matches!(rewrite, Rewrite::Swallow) && end_of_stream {
+        if end_of_stream && !matches!(rewrite, Rewrite::Keep) {
+            // No body will come that could be replaced.
             let reply = exchange.borrow_mut().error_reply();
             call::send(&reply);
             return Action::Pause;
@@ -261,6 +263,7 @@ impl Gateway {
             // No body will come that could be replaced; Envoy's own errors always have one.
             return;
         }
+        call::remove_header(Map::Response, b"content-encoding");
         call::set_header(Map::Response, "content-length", &body.len().to_string());
         call::set_header(Map::Response, "content-type", "application/json");
         self.rewrite = Rewrite::Replace(body);
