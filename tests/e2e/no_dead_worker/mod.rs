@@ -149,6 +149,14 @@ fn chat(model: &str, more: &str) -> String {
     format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"{PROMPT}"}}]{more}}}"#)
 }
 
+/// A chat request with `member` in the place of what usually stands there, or added.
+fn chat_with(model: &str, member: &str, value: &str) -> String {
+    let (model, messages) = (format!("\"{model}\""), format!("[{{\"role\":\"user\",\"content\":\"{PROMPT}\"}}]"));
+    let usual = [("model", model.as_str()), ("messages", &messages)].into_iter().filter(|(name, _)| *name != member);
+    let all: Vec<String> = usual.chain([(member, value)]).map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    format!("{{{}}}", all.join(","))
+}
+
 /// How many VMs Envoy has made so far.
 fn vms(gate: &Gate) -> u64 {
     let stats = Request::get(gate.admin_port, "/stats?filter=v8.created|vm_reload").send();

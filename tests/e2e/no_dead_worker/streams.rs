@@ -23,9 +23,8 @@ fn expect_last_error(found: &Answer, code: Option<&str>) -> Value {
     assert_eq!(found.status, 200, "{}", found.text());
     assert!(found.is_whole, "broke off: {}", found.text());
     assert!(!found.text().contains("[DONE]"), "{}", found.text());
-    let last = found.text().trim_end().rsplit("\n\n").next().unwrap();
-    let data = last.lines().find_map(|line| line.strip_prefix("data: ")).unwrap_or_else(|| panic!("no data: {last}"));
-    let error = serde_json::from_str::<Value>(data).unwrap()["error"].clone();
+    let last = found.events().pop().unwrap_or_else(|| panic!("no event: {}", found.text()));
+    let error = serde_json::from_str::<Value>(last).unwrap()["error"].clone();
     let fields: Vec<&String> = error.as_object().unwrap_or_else(|| panic!("no error: {last}")).keys().collect();
     assert_eq!(fields, ["code", "message", "param", "type"], "{error:#}");
     assert_eq!(error["code"].as_str(), code, "{error:#}");
@@ -91,10 +90,12 @@ fn a_stream_that_ends_early_ends_in_an_error() {
 fn an_empty_stream_ends_in_an_error() {
     let rig = Rig::shared();
     for vendor in VENDORS {
-        for bytes in [endless(SSE, b""), answer("200 OK", SSE, b""), endless(SSE, b"\n\n\n\n"), endless(SSE, b": ping\n\n")] {
+        for bytes in [endless(SSE, b""), endless(SSE, b"\n\n\n\n"), endless(SSE, b": ping\n\n")] {
             let found = rig.ask(&rig.raw(vendor, bytes), STREAM);
             expect_last_error(&found, Some("bad_upstream_response"));
         }
+        let found = rig.ask(&rig.raw(vendor, answer("200 OK", SSE, b"")), STREAM);
+        expect_error(&found, 502, "api_error", "bad_upstream_response");
     }
     rig.serves_on("empty streams");
 }
