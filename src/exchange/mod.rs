@@ -12,7 +12,8 @@
 //!
 //! - `gateway` holds the request until it is whole and never changes it.
 //! - `attempt` never holds a request: the new body is known before its first byte comes, so the headers go first, with
-//!   the right content-length.
+//!   the right content-length. What it writes into is Envoy's copy for this attempt: `gateway` sees to it that Envoy
+//!   makes one.
 //! - `attempt` holds a whole answer only to read it, and lets it go as it came. The buffer that `gateway` gets then is
 //!   still the one in which it was held, limit and all: `gateway` puts the translation there only where it is not longer
 //!   than what was held, or shorter than any limit. A longer one is a reply of `attempt`'s own, which no buffer holds.

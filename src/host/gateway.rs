@@ -77,6 +77,9 @@ impl Gateway {
         call::set_property("tollgate.cluster", cluster.as_bytes());
         // Envoy chooses the route anew after a change of the request headers; the cluster is to be in place by then.
         call::set_header(Map::Request, "x-envoy-max-retries", &retries);
+        // Where it could try again, Envoy gives each attempt a copy of the body, which may grow. Without any such reason,
+        // not even one that a route leaves out, an attempt would write into the buffer in which the body was held.
+        call::set_header(Map::Request, "x-envoy-retry-on", "connect-failure");
         call::set_header(Map::Request, "x-envoy-upstream-rq-per-try-timeout-ms", &timeout);
     }
 
