@@ -106,7 +106,9 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn money_prints_as_plain_usd() {
-        for (usd, text) in [(0.0, "0"), (50.0, "50"), (1.5e-7, "0.00000015"), (0.25, "0.25"), (12.000000000001, "12.000000000001")] {
+        for (usd, text) in
+            [(0.0, "0"), (50.0, "50"), (1.5e-7, "0.00000015"), (0.25, "0.25"), (12.000000000001, "12.000000000001")]
+        {
             assert_eq!(PicoUsd::from_usd(usd).unwrap().to_string(), text);
         }
         assert_eq!(PicoUsd::from_usd(-1.0), None);

@@ -1,6 +1,11 @@
 //! `tollgate render` and `check` as a user sees them, and a real Envoy's opinion of what they write.
 #![cfg(feature = "cli")]
-#![expect(clippy::disallowed_methods, reason = "a test reads its environment")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test: it reads its environment, and stops at a fault"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

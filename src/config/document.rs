@@ -160,13 +160,16 @@ mod tests {
             Value::Bool(flag) => vec![32, u8::from(*flag)],
             Value::Number(number) => [&[17][..], &number.as_f64().unwrap().to_le_bytes()].concat(),
             Value::String(text) => field(3, text.as_bytes()),
-            Value::Array(values) => field(6, &values.iter().flat_map(|value| field(1, &encode(value))).collect::<Vec<_>>()),
+            Value::Array(values) => {
+                field(6, &values.iter().flat_map(|value| field(1, &encode(value))).collect::<Vec<_>>())
+            }
             Value::Object(_) => field(5, &encode_object(value)),
         }
     }
 
     fn encode_object(value: &Value) -> Vec<u8> {
-        let entry = |(key, value): (&String, &Value)| field(1, &[field(1, key.as_bytes()), field(2, &encode(value))].concat());
+        let entry =
+            |(key, value): (&String, &Value)| field(1, &[field(1, key.as_bytes()), field(2, &encode(value))].concat());
         value.as_object().unwrap().iter().flat_map(entry).collect()
     }
 

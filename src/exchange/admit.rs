@@ -18,7 +18,12 @@ impl Exchange {
     /// # Errors
     ///
     /// The client's: see the table in [`crate::error`]. The budget is not asked here but by [`Self::reserve`].
-    pub fn admit(config: Rc<Config>, front: Front, body: Vec<u8>, random: &mut impl FnMut(u64) -> u64) -> Result<Self, Error> {
+    pub fn admit(
+        config: Rc<Config>,
+        front: Front,
+        body: Vec<u8>,
+        random: &mut impl FnMut(u64) -> u64,
+    ) -> Result<Self, Error> {
         if body.len() as u64 > config.max_request_bytes {
             return Err(too_large(&config));
         }

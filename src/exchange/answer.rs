@@ -22,12 +22,12 @@ pub enum Answer {
     /// It is too long to be held.
     Long(Tail),
     /// It is a stream of events.
-    Stream(Box<Stream>),
+    Stream(Stream),
     /// It is an error of the provider, its body as far as it has come.
     Error {
         /// The provider's status.
         status: u16,
-        /// At most [`ERROR_BYTES_MAX`].
+        /// At most 64 KiB.
         body: Vec<u8>,
     },
     /// It made no sense.
@@ -73,15 +73,11 @@ pub enum Rewrite {
     Keep,
     /// Puts these bytes in its place.
     Replace(Vec<u8>),
-    /// Swallows it, and puts [`Exchange::error_body`] at its end.
+    /// Swallows it, and puts [`Exchange::error_reply`] at its end.
     Swallow,
 }
 
 impl Answer {
-    pub(super) fn stream(stream: Stream) -> Self {
-        Self::Stream(Box::new(stream))
-    }
-
     pub(super) fn long() -> Self {
         Self::Long(Tail::default())
     }
@@ -177,7 +173,10 @@ pub fn local_error(status: u16) -> Error {
         408 => Error::new(Kind::Timeout, "the request was not complete in time"),
         413 => Error::new(Kind::RequestTooLarge, "the body is longer than this gateway takes"),
         504 => Error::new(Kind::Timeout, "the provider did not answer in time"),
-        500 => Error::new(Kind::BadUpstream, "the provider's answer could not be handled: it may be longer than this gateway takes"),
+        500 => Error::new(
+            Kind::BadUpstream,
+            "the provider's answer could not be handled: it may be longer than this gateway takes",
+        ),
         503 => Error::new(Kind::Unreachable, "the provider could not be reached"),
         _ => Error::new(Kind::BadUpstream, "the provider's answer could not be read"),
     }

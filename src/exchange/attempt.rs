@@ -1,9 +1,10 @@
 //! One attempt at an upstream: what it sends, and how its answer is read.
 
 use super::{Answer, AnswerHead, Attempt, Exchange, Headers, Reply};
+use crate::budget::estimate;
 use crate::config::Deployment;
 use crate::error::{Error, Kind};
-use crate::provider::{Body, Pass, Upstream};
+use crate::provider::{Body, Estimate, Pass, Stream, Upstream};
 use crate::routing::Step;
 use crate::units::Millis;
 
@@ -38,6 +39,17 @@ pub enum Heading {
     Refuse,
 }
 
+/// What becomes of an answer that was held until it was whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It goes on as it came.
+    Release,
+    /// It makes no sense: the client's status is 502, and Envoy may try the next target.
+    Refuse,
+    /// Its translation is too long for its place, and is sent in its stead.
+    Outgrown(Reply),
+}
+
 impl Exchange {
     /// Begins the next attempt of the plan in Envoy's `cluster`; its body is ready then.
     ///
@@ -48,7 +60,8 @@ impl Exchange {
         let number = self.attempts.len();
         let config = self.config.clone();
         let deployment_of = |step: &Step| config.deployments.get(step.deployment);
-        let Some((&step, deployment)) = self.plan.get(number).and_then(|step| Some((step, deployment_of(step)?))) else {
+        let Some((&step, deployment)) = self.plan.get(number).and_then(|step| Some((step, deployment_of(step)?)))
+        else {
             return Err(Error::new(Kind::Internal, "the plan of this request has no attempt left"));
         };
         if deployment.cluster.as_bytes() != cluster {
@@ -132,9 +145,7 @@ impl Exchange {
             200..300 if head.is_compressed && passes_through => (Answer::Unread, Heading::Pass),
             200..300 if head.is_compressed => refuse("the provider compressed its answer although it was not asked to"),
             200..300 if head.is_event_stream => match self.deployment() {
-                Some(deployment) => {
-                    (Answer::stream(deployment.target.stream(&self.request, self.started.0 / 1000)), Heading::Read)
-                }
+                Some(deployment) => (Answer::Stream(self.stream(deployment)), Heading::Read),
                 None => (Answer::Unread, Heading::Pass),
             },
             200..300 if passes_through && head.content_length.is_some_and(|len| len > HELD_BYTES_MAX) => {
@@ -143,6 +154,15 @@ impl Exchange {
             200..300 => (Answer::Held, Heading::Hold),
             _ => refuse("the provider answered with a redirect"),
         }
+    }
+
+    fn stream(&self, deployment: &Deployment) -> Stream {
+        let mut stream = deployment.target.stream(&self.request, self.started.0 / 1000);
+        if self.request.include_usage {
+            let tokens_in_bytes = estimate::tokens_in_bytes;
+            stream.estimate(Estimate { input_tokens: self.prompt_tokens(), tokens_in_bytes });
+        }
+        stream
     }
 
     /// Gives up holding an answer that passes through and is longer than [`HELD_BYTES_MAX`]; whether it did.
@@ -165,22 +185,19 @@ impl Exchange {
 
     /// Takes the whole of a held answer. It goes on as it came, or gives way to a reply: see "Who holds what" in
     /// [`super`].
-    ///
-    /// # Errors
-    ///
-    /// `BadUpstream`: it makes no sense; the client's status is 502, and Envoy may try the next target.
-    pub fn held(&mut self, now: Millis, body: &[u8]) -> Result<Option<Reply>, ()> {
+    pub fn held(&mut self, now: Millis, body: &[u8]) -> Held {
         self.first_byte.get_or_insert(now);
-        let read = self.deployment().map(|deployment| deployment.target.response(&self.request, body, self.started.0 / 1000));
+        let read =
+            self.deployment().map(|deployment| deployment.target.response(&self.request, body, self.started.0 / 1000));
         match read {
             Some(Ok(answer)) => self.answer = Answer::Whole(answer),
             Some(Err(error)) => {
                 self.answer = Answer::Refused(error);
-                return Err(());
+                return Held::Refuse;
             }
             None => self.answer = Answer::Unread,
         }
-        Ok(self.outgrown(body.len()))
+        self.outgrown(body.len()).map_or(Held::Release, Held::Outgrown)
     }
 
     /// The translated answer as a reply, where it is too long for the place of a held one of `held_bytes`.

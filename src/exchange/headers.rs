@@ -56,7 +56,8 @@ impl Headers {
 
     /// Serializes `pairs`.
     pub fn encode<'a>(pairs: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone) -> Vec<u8> {
-        let (count, len) = pairs.clone().fold((0, 4), |(count, len), (name, value)| (count + 1, len + 10 + name.len() + value.len()));
+        let (count, len) =
+            pairs.clone().fold((0, 4), |(count, len), (name, value)| (count + 1, len + 10 + name.len() + value.len()));
         let mut bytes = Vec::with_capacity(len);
         bytes.extend_from_slice(&(count as u32).to_le_bytes());
         for (name, value) in pairs.clone() {

@@ -45,7 +45,7 @@ use crate::routing::Step;
 use crate::units::Millis;
 
 pub use answer::{Answer, AnswerHead, Rewrite, local_error};
-pub use attempt::{HELD_BYTES_MAX, Heading, Start};
+pub use attempt::{HELD_BYTES_MAX, Heading, Held, Start};
 pub use front::{Front, Opening};
 pub use headers::Headers;
 pub use reply::Reply;

@@ -8,7 +8,7 @@ use proxy_wasm::types::Action;
 use super::call::{self, Buffer, Map};
 use super::{Shared, find};
 use crate::error::{Error, Kind};
-use crate::exchange::{AnswerHead, Heading, Reply};
+use crate::exchange::{AnswerHead, Heading, Held, Reply};
 use crate::provider::Pass;
 
 /// The stream of one attempt.
@@ -60,12 +60,12 @@ impl AttemptFilter {
         let body = call::buffer(Buffer::Response);
         let read = exchange.borrow_mut().held(call::now(), &body);
         match read {
-            Ok(None) => Action::Continue,
-            Ok(Some(reply)) => {
+            Held::Release => Action::Continue,
+            Held::Outgrown(reply) => {
                 call::send(&reply);
                 Action::Pause
             }
-            Err(()) => {
+            Held::Refuse => {
                 call::set_header(Map::Response, ":status", "502");
                 Action::Continue
             }

@@ -128,7 +128,8 @@ impl Index {
             return Ok(());
         }
         let names: Vec<_> = shapes.iter().map(|shape| shape.name()).collect();
-        let message = format!("invalid type for '{key}': expected {}, found {}", names.join(" or "), member.shape.name());
+        let message =
+            format!("invalid type for '{key}': expected {}, found {}", names.join(" or "), member.shape.name());
         Err(Error::new(Kind::InvalidType, message).with_param(key))
     }
 
@@ -382,7 +383,11 @@ impl Nesting {
         }
         let word = self.objects.get_mut(self.depth / 64)?;
         let bit = 1u64 << (self.depth % 64);
-        if shape == Shape::Object { *word |= bit } else { *word &= !bit }
+        if shape == Shape::Object {
+            *word |= bit
+        } else {
+            *word &= !bit
+        }
         self.depth += 1;
         Some(())
     }

@@ -11,7 +11,9 @@ pub struct Splice {
 impl Splice {
     /// Replaces `range` by `with`; an empty range inserts. Edits of overlapping ranges are refused with `false`.
     pub fn replace(&mut self, range: Range<usize>, with: impl Into<Vec<u8>>) -> bool {
-        let at = self.edits.partition_point(|(r, _)| r.start < range.start || (r.start == range.start && r.end <= range.end));
+        let at = self
+            .edits
+            .partition_point(|(r, _)| r.start < range.start || (r.start == range.start && r.end <= range.end));
         let before = at.checked_sub(1).and_then(|i| self.edits.get(i));
         let free = range.start <= range.end
             && before.is_none_or(|(r, _)| r.end <= range.start)

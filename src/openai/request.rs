@@ -75,9 +75,8 @@ impl Request {
     ///
     /// The client's: not JSON, a required member missing, a member of the wrong type.
     pub fn parse(endpoint: Endpoint, body: Vec<u8>) -> Result<Self, Error> {
-        let index = Index::parse(&body).map_err(|fault| {
-            Error::new(Kind::InvalidJson, format!("the body is not valid JSON: {fault}"))
-        })?;
+        let index = Index::parse(&body)
+            .map_err(|fault| Error::new(Kind::InvalidJson, format!("the body is not valid JSON: {fault}")))?;
         let (name, shapes) = endpoint.required();
         index.expect(name, shapes)?;
         index.expect("model", &[Shape::String])?;

@@ -80,6 +80,23 @@ pub struct Answer {
     pub content_bytes: u64,
 }
 
+/// What usage is estimated from.
+#[derive(Clone, Copy, Debug)]
+pub struct Estimate {
+    /// The tokens of the prompt.
+    pub input_tokens: u64,
+    /// The tokens of a text by its length in bytes.
+    pub tokens_in_bytes: fn(u64) -> u64,
+}
+
+impl Estimate {
+    /// The usage of an answer with this much text.
+    pub fn usage(&self, content_bytes: u64) -> Usage {
+        let output_tokens = (self.tokens_in_bytes)(content_bytes);
+        Usage { input_tokens: self.input_tokens, output_tokens, ..Usage::default() }
+    }
+}
+
 /// What a stream has come to so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -108,9 +125,9 @@ pub enum Pass {
 #[derive(Debug)]
 pub enum Stream {
     /// Passed on, usage taken out.
-    OpenAi(openai::Stream),
+    OpenAi(Box<openai::Stream>),
     /// Translated.
-    Anthropic(anthropic::Stream),
+    Anthropic(Box<anthropic::Stream>),
 }
 
 impl fmt::Debug for Target {
@@ -188,13 +205,21 @@ impl Target {
     /// The stream of an answer to `request`; `now_secs` is Unix time for the `created` field.
     pub fn stream(&self, request: &Request, now_secs: u64) -> Stream {
         match self.provider {
-            Provider::OpenAi => Stream::OpenAi(openai::Stream::new(request)),
-            Provider::Anthropic => Stream::Anthropic(anthropic::Stream::new(request, self, now_secs)),
+            Provider::OpenAi => Stream::OpenAi(Box::new(openai::Stream::new(request))),
+            Provider::Anthropic => Stream::Anthropic(Box::new(anthropic::Stream::new(request, self, now_secs))),
         }
     }
 }
 
 impl Stream {
+    /// Tells the client an estimate of the usage if the provider says none. For a client that asked for usage.
+    pub fn estimate(&mut self, estimate: Estimate) {
+        match self {
+            Self::OpenAi(stream) => stream.estimate(estimate),
+            Self::Anthropic(stream) => stream.estimate(estimate),
+        }
+    }
+
     /// Takes the next bytes of the provider; appends what the client gets to `out` where that differs from `bytes`.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Pass {
         match self {

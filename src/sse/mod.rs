@@ -147,7 +147,10 @@ mod tests {
 
     const STREAM: &[u8] = b": hi\n\ndata: 1\n\nevent: x\r\ndata: 2\r\ndata:3\r\n\r\n\n\ndata: [DONE]\n\ndata: cut";
 
-    fn decode(chunks: &[&[u8]]) -> Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> {
+    /// Name and data of every event with data.
+    type Events = Vec<(Option<Vec<u8>>, Option<Vec<u8>>)>;
+
+    fn decode(chunks: &[&[u8]]) -> Events {
         let (mut decoder, mut out, mut raw) = (Decoder::default(), Vec::new(), Vec::new());
         let mut take = |event: Event<'_>| {
             raw.extend_from_slice(event.raw);

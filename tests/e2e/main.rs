@@ -16,13 +16,18 @@
 
 mod anthropic;
 mod auth;
+mod budget;
 mod config_update;
 mod endpoints;
+mod fallback;
 mod harness;
 mod held_bodies;
+mod isolation;
 mod no_dead_worker;
 mod passthrough;
 mod raw;
+mod records;
 mod reload;
 mod sdk;
 mod smoke;
+mod usage;

@@ -65,7 +65,8 @@ fn what_serde_json_refuses_is_refused_and_nothing_else() {
                 }
             }
             let peer = std::str::from_utf8(&text).is_ok()
-                && serde_json::from_slice::<std::collections::BTreeMap<String, &serde_json::value::RawValue>>(&text).is_ok();
+                && serde_json::from_slice::<std::collections::BTreeMap<String, &serde_json::value::RawValue>>(&text)
+                    .is_ok();
             assert_eq!(is_valid(&text), peer, "{}", String::from_utf8_lossy(&text));
         }
     }

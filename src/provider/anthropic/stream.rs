@@ -18,7 +18,7 @@ mod machine;
 use self::machine::Machine;
 use crate::error::{Error, Kind};
 use crate::openai::Request;
-use crate::provider::{Tally, Target};
+use crate::provider::{Estimate, Tally, Target};
 use crate::sse::Decoder;
 
 /// A stream on its way to OpenAI's shape.
@@ -32,6 +32,11 @@ impl Stream {
     /// The stream of an answer to `request`; `now_secs` is Unix time for the `created` field.
     pub fn new(request: &Request, target: &Target, now_secs: u64) -> Self {
         Self { decoder: Decoder::default(), machine: Machine::new(request, target, now_secs) }
+    }
+
+    /// See [`crate::provider::Stream::estimate`].
+    pub fn estimate(&mut self, estimate: Estimate) {
+        self.machine.estimate(estimate);
     }
 
     /// Takes the next bytes of the provider; appends what the client gets to `out`.

@@ -24,7 +24,7 @@ pub fn error(status: u16, body: &[u8]) -> Error {
 }
 
 /// OpenAI's error type for a status without one.
-pub const fn type_of(status: u16) -> &'static str {
+const fn type_of(status: u16) -> &'static str {
     match status {
         401 => "authentication_error",
         403 => "permission_error",
@@ -51,13 +51,26 @@ mod tests {
         for (body, message, type_, code) in [
             (r#"{"error":{"message":"bad","type":"t","param":"p","code":"c"}}"#, "bad", "t", Some("c")),
             (r#"{"error":"no such model"}"#, "no such model", "rate_limit_error", None),
-            (r#"{"object":"error","message":"too long","type":"BadRequestError","code":400}"#, "too long", "BadRequestError", None),
+            (
+                r#"{"object":"error","message":"too long","type":"BadRequestError","code":400}"#,
+                "too long",
+                "BadRequestError",
+                None,
+            ),
             (r#"{"detail":"Not Found"}"#, "Not Found", "rate_limit_error", None),
             ("<html>secret</html>", "the provider answered with status 429", "rate_limit_error", None),
-            (r#"{"error":{"message":"Incorrect key: sk-ab*cd. See"}}"#, "Incorrect key: *** See", "rate_limit_error", None),
+            (
+                r#"{"error":{"message":"Incorrect key: sk-ab*cd. See"}}"#,
+                "Incorrect key: *** See",
+                "rate_limit_error",
+                None,
+            ),
         ] {
             let error = error(429, body.as_bytes());
-            assert_eq!((error.status(), error.message.as_str(), error.type_(), error.code()), (429, message, type_, code));
+            assert_eq!(
+                (error.status(), error.message.as_str(), error.type_(), error.code()),
+                (429, message, type_, code)
+            );
         }
     }
 }

@@ -14,7 +14,8 @@ const INCLUDE_USAGE: &str = r#"{"include_usage":true}"#;
 ///
 /// None that a parsed request can cause; `Internal` where its index does not fit its body.
 pub fn request(request: &Request, target: &Target) -> Result<Upstream, Error> {
-    let splice = splice(request, &target.model).ok_or_else(|| Error::new(Kind::Internal, "the request cannot be spliced"))?;
+    let splice =
+        splice(request, &target.model).ok_or_else(|| Error::new(Kind::Internal, "the request cannot be spliced"))?;
     let authorization = target.api_key.as_ref().map(|key| ("authorization", format!("Bearer {}", key.expose())));
     let headers = authorization.into_iter().chain([("content-type", "application/json".to_owned())]).collect();
     Ok(Upstream { path: request.endpoint.path_at(target), headers, body: Body::Splice(splice) })
@@ -78,7 +79,10 @@ mod tests {
     fn only_the_model_changes() {
         for (body, expected) in [
             (r#"{"model":"a","messages":[]}"#, r#"{"model":"p/\"x","messages":[]}"#),
-            (r#" { "messages" : [ 1.50 ] , "model" : "a" , "stream" : false , "é\u00e9":1e5}"#, r#" { "messages" : [ 1.50 ] , "model" : "p/\"x" , "stream" : false , "é\u00e9":1e5}"#),
+            (
+                r#" { "messages" : [ 1.50 ] , "model" : "a" , "stream" : false , "é\u00e9":1e5}"#,
+                r#" { "messages" : [ 1.50 ] , "model" : "p/\"x" , "stream" : false , "é\u00e9":1e5}"#,
+            ),
             (r#"{"model":"a","model":"b","messages":[]}"#, r#"{"model":"p/\"x","model":"p/\"x","messages":[]}"#),
             (r#"{"mod\u0065l":"a","messages":[]}"#, r#"{"mod\u0065l":"p/\"x","messages":[]}"#),
         ] {
@@ -89,12 +93,30 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn a_stream_is_asked_for_its_usage() {
         let cases = [
-            (r#"{"model":"a","messages":[],"stream":true}"#, r#"{"model":"m","stream_options":{"include_usage":true},"messages":[],"stream":true}"#),
-            (r#"{"stream_options":{},"model":"a","messages":[],"stream":true}"#, r#"{"stream_options":{"include_usage":true},"model":"m","messages":[],"stream":true}"#),
-            (r#"{"model":"a","messages":[],"stream":true,"stream_options":{ "x":1}}"#, r#"{"model":"m","messages":[],"stream":true,"stream_options":{"include_usage":true, "x":1}}"#),
-            (r#"{"model":"a","messages":[],"stream":true,"stream_options":{"include_usage": false}}"#, r#"{"model":"m","messages":[],"stream":true,"stream_options":{"include_usage": true}}"#),
-            (r#"{"model":"a","messages":[],"stream":true,"stream_options":null}"#, r#"{"model":"m","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#),
-            (r#"{"model":"a","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#, r#"{"model":"m","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#),
+            (
+                r#"{"model":"a","messages":[],"stream":true}"#,
+                r#"{"model":"m","stream_options":{"include_usage":true},"messages":[],"stream":true}"#,
+            ),
+            (
+                r#"{"stream_options":{},"model":"a","messages":[],"stream":true}"#,
+                r#"{"stream_options":{"include_usage":true},"model":"m","messages":[],"stream":true}"#,
+            ),
+            (
+                r#"{"model":"a","messages":[],"stream":true,"stream_options":{ "x":1}}"#,
+                r#"{"model":"m","messages":[],"stream":true,"stream_options":{"include_usage":true, "x":1}}"#,
+            ),
+            (
+                r#"{"model":"a","messages":[],"stream":true,"stream_options":{"include_usage": false}}"#,
+                r#"{"model":"m","messages":[],"stream":true,"stream_options":{"include_usage": true}}"#,
+            ),
+            (
+                r#"{"model":"a","messages":[],"stream":true,"stream_options":null}"#,
+                r#"{"model":"m","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#,
+            ),
+            (
+                r#"{"model":"a","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#,
+                r#"{"model":"m","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#,
+            ),
         ];
         for (body, expected) in cases {
             assert_eq!(spliced(Endpoint::ChatCompletions, body, "m"), expected);
@@ -113,19 +135,31 @@ mod tests {
             random ^= random << 17;
             (random >> 11) % below
         };
-        let values = ["null", "-1.50e+07", "\"\\u00e9 \\\"model\\\":\\\"a\\\" \"", "[ {\"model\":\"no\"}, [[]] ]", "{ \"model\" : {} }", "\"日本\"", "true"];
+        let values = [
+            "null",
+            "-1.50e+07",
+            "\"\\u00e9 \\\"model\\\":\\\"a\\\" \"",
+            "[ {\"model\":\"no\"}, [[]] ]",
+            "{ \"model\" : {} }",
+            "\"日本\"",
+            "true",
+        ];
         let spaces = ["", " ", "\n\t", "\r\n  "];
         for _ in 0..3000 {
             let mut space = || spaces[next(4) as usize];
             let (head, mid, tail) = (space().to_owned(), space(), space());
-            let mut members = vec![(format!("\"messages\"{mid}:{mid}[]"), None), (format!("\"model\"{mid}:{tail}"), Some("\"alias\""))];
+            let mut members = vec![
+                (format!("\"messages\"{mid}:{mid}[]"), None),
+                (format!("\"model\"{mid}:{tail}"), Some("\"alias\"")),
+            ];
             for i in 0..next(6) {
                 let value = values[next(values.len() as u64) as usize];
                 let at = next(members.len() as u64 + 1) as usize;
                 members.insert(at, (format!("{head}\"k{i}\":{value}"), None));
             }
             let write = |model: &str| {
-                let parts: Vec<_> = members.iter().map(|(text, alias)| format!("{text}{}", alias.map_or("", |_| model))).collect();
+                let parts: Vec<_> =
+                    members.iter().map(|(text, alias)| format!("{text}{}", alias.map_or("", |_| model))).collect();
                 format!("{head}{{{}{tail}}}{mid}", parts.join(","))
             };
             assert_eq!(spliced(Endpoint::ChatCompletions, &write("\"alias\""), "gpt-x"), write("\"gpt-x\""));

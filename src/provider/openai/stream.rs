@@ -1,17 +1,19 @@
 //! A stream that passes through: its usage is read on the way, and taken out where the client didn't ask for it.
 //!
 //! No event is decoded but the one with the usage. The bytes go on untouched unless an event is cut by the end of a
-//! chunk (then its beginning waits for its end) or is the usage that nobody asked for.
+//! chunk (then its beginning waits for its end) or is the usage that nobody asked for. A client that asked for usage
+//! gets an estimate before `[DONE]` where the provider said none.
 
 use memchr::{memchr, memmem};
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::error::{Error, Kind};
 use crate::json::Index;
-use crate::openai::usage::{Usage, Wire};
 use crate::openai::Request;
-use crate::provider::{Pass, Tally};
+use crate::openai::usage::{Usage, Wire};
+use crate::provider::{Estimate, Pass, Tally};
 use crate::sse::{Decoder, Event};
 
 /// See the module.
@@ -28,6 +30,10 @@ struct Reader {
     usage: memmem::Finder<'static>,
     choices: memmem::Finder<'static>,
     hide_usage: bool,
+    /// What the client is told where the provider says nothing.
+    estimate: Option<Estimate>,
+    /// The first chunk, where there is an estimate: the chunk with it looks alike.
+    first: Vec<u8>,
     tally: Tally,
 }
 
@@ -38,9 +44,16 @@ impl Stream {
             usage: memmem::Finder::new("\"usage\""),
             choices: memmem::Finder::new("\"choices\""),
             hide_usage: !request.include_usage,
+            estimate: None,
+            first: Vec::new(),
             tally: Tally::default(),
         };
         Self { decoder: Decoder::default(), reader, blind: false }
+    }
+
+    /// See [`crate::provider::Stream::estimate`].
+    pub fn estimate(&mut self, estimate: Estimate) {
+        self.reader.estimate = Some(estimate);
     }
 
     /// See [`crate::provider::Stream::push`].
@@ -51,6 +64,9 @@ impl Stream {
         let mut kept = Kept { source: self.decoder.is_at_boundary().then_some(bytes), end: 0 };
         let reader = &mut self.reader;
         let pushed = self.decoder.push(bytes, |event| {
+            if let Some(usage) = reader.untold_usage(event) {
+                kept.insert(&usage, out);
+            }
             if reader.read(event) {
                 kept.keep(event.raw, out);
             } else {
@@ -68,6 +84,7 @@ impl Stream {
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         let reader = &mut self.reader;
         self.decoder.finish(|event| {
+            out.extend(reader.untold_usage(event).unwrap_or_default());
             // The last event may lack its blank line; half an event is no event.
             if is_whole(event) && reader.read(event) {
                 out.extend_from_slice(event.raw);
@@ -115,6 +132,12 @@ impl Kept<'_> {
         }
     }
 
+    /// Puts bytes between those that go on.
+    fn insert(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        self.drop(&[], out);
+        out.extend_from_slice(bytes);
+    }
+
     fn pass(mut self, bytes: &[u8], out: &mut Vec<u8>) -> Pass {
         if self.source.is_some() && self.end == bytes.len() {
             return Pass::Unchanged;
@@ -131,7 +154,51 @@ struct Chunk {
     usage: Option<Wire>,
 }
 
+/// The part of a chunk that all chunks of a stream have in common.
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    object: Option<&'a RawValue>,
+    #[serde(borrow)]
+    created: Option<&'a RawValue>,
+    #[serde(borrow)]
+    model: Option<&'a RawValue>,
+}
+
+/// The chunk that brings the usage.
+#[derive(Serialize)]
+struct UsageChunk<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a RawValue>,
+    choices: [(); 0],
+    usage: Wire,
+}
+
 impl Reader {
+    /// The event to put before `event`, where that is the end and the client waits for a usage that has not come.
+    fn untold_usage(&mut self, event: Event<'_>) -> Option<Vec<u8>> {
+        let estimate = self.estimate.filter(|_| self.tally.usage.is_none())?;
+        let data = event.data()?;
+        if data.as_ref() != b"[DONE]" {
+            if self.first.is_empty() && self.choices.find(&data).is_some() {
+                self.first = data.into_owned();
+            }
+            return None;
+        }
+        let Head { id, object, created, model } = serde_json::from_slice(&self.first).ok()?;
+        let usage = Wire::from(&estimate.usage(self.tally.content_bytes));
+        let chunk = serde_json::to_vec(&UsageChunk { id, object, created, model, choices: [], usage }).ok()?;
+        Some([b"data: ", chunk.as_slice(), b"\n\n"].concat())
+    }
+
     /// Reads one event; whether the client gets it.
     fn read(&mut self, event: Event<'_>) -> bool {
         let raw = event.raw;

@@ -14,7 +14,7 @@ use crate::openai::usage::Wire as ClientUsage;
 use crate::provider::anthropic::response::{self, Block, Form};
 use crate::provider::anthropic::usage::Wire as WireUsage;
 use crate::provider::anthropic::{error, finish_reason};
-use crate::provider::{Tally, Target};
+use crate::provider::{Estimate, Tally, Target};
 use crate::sse;
 
 /// The most blocks that are open at once; Anthropic opens one after the other.
@@ -57,6 +57,7 @@ enum BlockKind {
 pub(super) struct Machine {
     form: Form,
     include_usage: bool,
+    estimate: Option<Estimate>,
     created: u64,
     model: String,
     /// All of a chunk that stands before its choices; empty until the first chunk.
@@ -79,6 +80,7 @@ impl Machine {
         Self {
             form: Form::of(request, target),
             include_usage: request.include_usage,
+            estimate: None,
             created: now_secs,
             model: target.model.clone(),
             head: Vec::new(),
@@ -91,6 +93,10 @@ impl Machine {
             usage: WireUsage::default(),
             tally: Tally::default(),
         }
+    }
+
+    pub(super) fn estimate(&mut self, estimate: Estimate) {
+        self.estimate = Some(estimate);
     }
 
     /// Whether nothing more goes to the client.
@@ -306,7 +312,8 @@ impl Machine {
             self.settle(out);
             self.end_choice(finish_reason("", self.calls > 0), out);
         }
-        if let Some(usage) = self.tally.usage.filter(|_| self.include_usage) {
+        let estimate = || self.estimate.map(|estimate| estimate.usage(self.tally.content_bytes));
+        if let Some(usage) = self.tally.usage.or_else(estimate).filter(|_| self.include_usage) {
             self.begin(out);
             out.extend_from_slice(b"\"choices\":[],\"usage\":");
             chunk::write(&ClientUsage::from(&usage), out);

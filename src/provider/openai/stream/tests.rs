@@ -9,7 +9,8 @@ const STOP: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"
 const DONE: &str = "data: [DONE]\n\n";
 
 fn stream(include_usage: bool) -> Stream {
-    let body = format!(r#"{{"model":"m","messages":[],"stream":true,"stream_options":{{"include_usage":{include_usage}}}}}"#);
+    let body =
+        format!(r#"{{"model":"m","messages":[],"stream":true,"stream_options":{{"include_usage":{include_usage}}}}}"#);
     Stream::new(&Request::parse(Endpoint::ChatCompletions, body.into_bytes()).unwrap())
 }
 
@@ -90,4 +91,23 @@ fn a_last_event_without_its_blank_line_counts() {
     let mut stream = stream(false);
     assert_eq!(run(&mut stream, &[HELLO.as_bytes(), b"data: [DONE]"]), format!("{HELLO}{DONE}"));
     assert!(stream.tally().is_complete);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn usage_that_the_provider_does_not_say_is_estimated_before_the_end() {
+    let told = "data: {\"id\":\"1\",\"choices\":[],\"usage\":\
+                {\"prompt_tokens\":3,\"completion_tokens\":4,\"total_tokens\":7,\"prompt_tokens_details\":{\"cached_tokens\":0}}}\n\n";
+    let estimate = Estimate { input_tokens: 3, tokens_in_bytes: |bytes| bytes.div_ceil(4) };
+    let source = format!("{HELLO}{CALL}{STOP}{DONE}");
+    for cut in 0..source.len() {
+        let mut stream = stream(true);
+        stream.estimate(estimate);
+        let (a, b) = source.as_bytes().split_at(cut);
+        assert_eq!(run(&mut stream, &[a, b]), format!("{HELLO}{CALL}{STOP}{told}{DONE}"), "cut at {cut}");
+        assert_eq!((stream.tally().usage, stream.tally().is_final), (None, false));
+    }
+    let source = format!("{HELLO}{STOP}{USAGE}{DONE}");
+    let mut stream = stream(true);
+    stream.estimate(estimate);
+    assert_eq!(run(&mut stream, &[source.as_bytes()]), source);
 }
