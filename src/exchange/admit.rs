@@ -50,6 +50,7 @@ impl Exchange {
             body: None,
             attempts: Vec::with_capacity(1),
             answer: Answer::Awaited,
+            is_reported: false,
             reservation: None,
             first_byte: None,
         })

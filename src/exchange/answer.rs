@@ -47,11 +47,13 @@ pub struct AnswerHead {
     pub is_compressed: bool,
     /// The announced length of the body.
     pub content_length: Option<u64>,
+    /// Whether no body follows.
+    pub is_empty: bool,
 }
 
 impl AnswerHead {
-    /// Reads the headers of an answer.
-    pub fn of(headers: &Headers) -> Self {
+    /// Reads the headers of an answer, which may be all there is of it.
+    pub fn of(headers: &Headers, end_of_stream: bool) -> Self {
         let encoding = headers.get("content-encoding").unwrap_or(b"identity");
         let content_type = headers.get("content-type").unwrap_or_default();
         Self {
@@ -59,6 +61,7 @@ impl AnswerHead {
             is_event_stream: content_type.get(..17).is_some_and(|ty| ty.eq_ignore_ascii_case(b"text/event-stream")),
             is_compressed: !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity"),
             content_length: headers.number("content-length"),
+            is_empty: end_of_stream,
         }
     }
 }
@@ -133,9 +136,15 @@ impl Exchange {
         ]
     }
 
+    /// Whether the headers of the answer hold the report.
+    pub fn is_reported(&self) -> bool {
+        self.is_reported
+    }
+
     /// The headers of a success as the client gets them, serialized: the provider's without what is nobody's business,
     /// with the length of the translated body, and with the report.
-    pub fn success_headers(&self, headers: &Headers) -> Vec<u8> {
+    pub fn success_headers(&mut self, headers: &Headers) -> Vec<u8> {
+        self.is_reported = true;
         let len = match &self.answer {
             Answer::Whole(answer) => answer.body.as_ref().map(|body| body.len().to_string()),
             Answer::Stream(_) => Some(String::new()),

@@ -1,6 +1,6 @@
 //! One attempt at an upstream: what it sends, and how its answer is read.
 
-use super::{Answer, AnswerHead, Attempt, Exchange, Headers};
+use super::{Answer, AnswerHead, Attempt, Exchange, Headers, Reply};
 use crate::budget::estimate;
 use crate::config::Deployment;
 use crate::error::{Error, Kind};
@@ -13,6 +13,9 @@ const USER_AGENT: &str = concat!("tollgate/", env!("CARGO_PKG_VERSION"));
 /// The longest answer that is held to be read; one that needs no translation and is longer passes, its usage read
 /// from its end. A chat answer of 100,000 tokens fits.
 pub const HELD_BYTES_MAX: u64 = 1 << 20;
+
+/// No buffer limit of an Envoy that carries LLM answers is lower; what is not longer fits in any place.
+const BUFFER_BYTES_MIN: usize = 16 << 10;
 
 /// An attempt about to start.
 #[derive(Debug)]
@@ -36,6 +39,17 @@ pub enum Heading {
     Read,
     /// It makes no sense: the client's status is 502, and Envoy may try the next target.
     Refuse,
+}
+
+/// What becomes of an answer that was held until it was whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It goes on as it came.
+    Release,
+    /// It makes no sense: the client's status is 502, and Envoy may try the next target.
+    Refuse,
+    /// Its translation is too long for its place, and is sent in its stead.
+    Outgrown(Reply),
 }
 
 impl Exchange {
@@ -68,6 +82,7 @@ impl Exchange {
         self.body = Some(body);
         self.attempts.push(Attempt { step, status: None });
         self.answer = Answer::Awaited;
+        self.is_reported = false;
         Ok(start)
     }
 
@@ -129,6 +144,7 @@ impl Exchange {
         let refuse = |message: &str| (Answer::Refused(Error::new(Kind::BadUpstream, message)), Heading::Refuse);
         match head.status {
             400.. => (Answer::Error { status: head.status, body: Vec::new() }, Heading::Error),
+            200..300 if head.is_empty => refuse("the provider's answer is empty"),
             200..300 if head.is_compressed && passes_through => (Answer::Unread, Heading::Pass),
             200..300 if head.is_compressed => refuse("the provider compressed its answer although it was not asked to"),
             200..300 if head.is_event_stream => match self.deployment() {
@@ -172,19 +188,27 @@ impl Exchange {
         self.first_byte.get_or_insert(now);
     }
 
-    /// Takes the whole of a held answer; whether it made sense. If not, the client's status is 502, and Envoy may try
-    /// the next target.
-    pub fn held(&mut self, body: &[u8]) -> bool {
+    /// Takes the whole of a held answer. It goes on as it came, or gives way to a reply: see "Who holds what" in
+    /// [`super`].
+    pub fn held(&mut self, body: &[u8]) -> Held {
         let read =
             self.deployment().map(|deployment| deployment.target.response(&self.request, body, self.started.0 / 1000));
         match read {
             Some(Ok(answer)) => self.answer = Answer::Whole(answer),
             Some(Err(error)) => {
                 self.answer = Answer::Refused(error);
-                return false;
+                return Held::Refuse;
             }
             None => self.answer = Answer::Unread,
         }
-        true
+        self.outgrown(body.len()).map_or(Held::Release, Held::Outgrown)
+    }
+
+    /// The translated answer as a reply, where it is too long for the place of a held one of `held_bytes`.
+    fn outgrown(&mut self, held_bytes: usize) -> Option<Reply> {
+        let status = self.attempt()?.status?;
+        let Answer::Whole(answer) = &mut self.answer else { return None };
+        let body = answer.body.take_if(|body| body.len() > held_bytes.max(BUFFER_BYTES_MIN))?;
+        Some(Reply::json(status, body))
     }
 }

@@ -12,9 +12,12 @@
 //!
 //! - `gateway` holds the request until it is whole and never changes it.
 //! - `attempt` never holds a request: the new body is known before its first byte comes, so the headers go first, with
-//!   the right content-length.
-//! - `attempt` holds a whole answer only to read it, and lets it go as it came.
-//! - `gateway` writes what the client gets (translated answers, errors) into a body that is on its way, not held.
+//!   the right content-length. What it writes into is Envoy's copy for this attempt: `gateway` sees to it that Envoy
+//!   makes one.
+//! - `attempt` holds a whole answer only to read it, and lets it go as it came. The buffer that `gateway` gets then is
+//!   still the one in which it was held, limit and all: `gateway` puts the translation there only where it is not longer
+//!   than what was held, or shorter than any limit. A longer one is a reply of `attempt`'s own, which no buffer holds.
+//! - `gateway` writes errors into a body that is on its way, not held.
 //! - A stream is never held by anyone.
 //!
 //! ## Why every header is written anew
@@ -42,7 +45,7 @@ use crate::routing::Step;
 use crate::units::Millis;
 
 pub use answer::{Answer, AnswerHead, Rewrite, is_private, local_error};
-pub use attempt::{HELD_BYTES_MAX, Heading, Start};
+pub use attempt::{HELD_BYTES_MAX, Heading, Held, Start};
 pub use front::{Front, Opening};
 pub use headers::Headers;
 pub use reply::Reply;
@@ -107,6 +110,7 @@ pub struct Exchange {
     body: Option<Vec<u8>>,
     attempts: Vec<Attempt>,
     answer: Answer,
+    is_reported: bool,
     reservation: Option<Reservation>,
     started: Millis,
     first_byte: Option<Millis>,

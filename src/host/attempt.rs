@@ -8,7 +8,7 @@ use proxy_wasm::types::Action;
 use super::call::{self, Buffer, Map};
 use super::{Shared, find};
 use crate::error::{Error, Kind};
-use crate::exchange::{AnswerHead, Headers, Heading, Reply, is_private};
+use crate::exchange::{AnswerHead, Headers, Heading, Held, Reply, is_private};
 use crate::provider::Pass;
 
 /// The stream of one attempt.
@@ -66,20 +66,24 @@ impl AttemptFilter {
     }
 
     /// The whole answer was held.
-    fn read_held(&mut self, exchange: &Shared) {
-        let body = call::buffer(Buffer::Response);
-        let makes_sense = exchange.borrow_mut().held(&body);
-        if makes_sense {
-            self.accept(exchange)
-        } else {
-            self.refuse()
-        }
+    fn read_held(&mut self, exchange: &Shared) -> Action {
         self.reading = Reading::Nothing;
+        let body = call::buffer(Buffer::Response);
+        let read = exchange.borrow_mut().held(&body);
+        match read {
+            Held::Release => self.accept(exchange),
+            Held::Refuse => self.refuse(),
+            Held::Outgrown(reply) => {
+                call::send(&reply);
+                return Action::Pause;
+            }
+        }
+        Action::Continue
     }
 
     /// The answer goes to the client.
     fn accept(&self, exchange: &Shared) {
-        let headers = exchange.borrow().success_headers(&self.headers);
+        let headers = exchange.borrow_mut().success_headers(&self.headers);
         call::set_headers(Map::Response, &headers);
     }
 
@@ -122,7 +126,7 @@ impl HttpContext for AttemptFilter {
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let Some(exchange) = self.exchange.clone() else { return Action::Continue };
         self.headers = call::headers(Map::Response);
-        let heading = exchange.borrow_mut().answered(&AnswerHead::of(&self.headers));
+        let heading = exchange.borrow_mut().answered(&AnswerHead::of(&self.headers, end_of_stream));
         match heading {
             Heading::Error => self.keep_private(),
             Heading::Refuse => self.refuse(),
@@ -131,7 +135,6 @@ impl HttpContext for AttemptFilter {
                 self.reading = Reading::Chunks;
                 self.accept(&exchange);
             }
-            Heading::Hold if end_of_stream => self.read_held(&exchange),
             Heading::Hold => {
                 self.reading = Reading::Whole;
                 return Action::Pause;
@@ -155,7 +158,7 @@ impl HttpContext for AttemptFilter {
                     call::set_buffer(Buffer::Response, &self.out);
                 }
             }
-            Reading::Whole if end_of_stream => self.read_held(&exchange),
+            Reading::Whole if end_of_stream => return self.read_held(&exchange),
             Reading::Whole => {
                 if !exchange.borrow_mut().release(size as u64) {
                     return Action::Pause;
@@ -170,9 +173,9 @@ impl HttpContext for AttemptFilter {
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        if let (Reading::Whole, Some(exchange)) = (self.reading, self.exchange.clone()) {
-            self.read_held(&exchange);
+        match (self.reading, self.exchange.clone()) {
+            (Reading::Whole, Some(exchange)) => self.read_held(&exchange),
+            _ => Action::Continue,
         }
-        Action::Continue
     }
 }

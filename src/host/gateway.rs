@@ -77,6 +77,9 @@ impl Gateway {
         call::set_property("tollgate.cluster", cluster.as_bytes());
         // Envoy chooses the route anew after a change of the request headers; the cluster is to be in place by then.
         call::set_header(Map::Request, "x-envoy-max-retries", &retries);
+        // Where it could try again, Envoy gives each attempt a copy of the body, which may grow. Without any such reason,
+        // not even one that a route leaves out, an attempt would write into the buffer in which the body was held.
+        call::set_header(Map::Request, "x-envoy-retry-on", "connect-failure");
         call::set_header(Map::Request, "x-envoy-upstream-rq-per-try-timeout-ms", &timeout);
     }
 
@@ -154,9 +157,10 @@ impl HttpContext for Gateway {
         }
     }
 
-    fn on_http_request_body(&mut self, _size: usize, end_of_stream: bool) -> Action {
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         match self.phase {
-            Phase::Reading(_) if end_of_stream => self.admit(),
+            // One that is over the limit already is refused without its end.
+            Phase::Reading(_) if end_of_stream || size as u64 > self.config.max_request_bytes => self.admit(),
             Phase::Reading(_) | Phase::Answered(..) => Action::Pause,
             Phase::Start | Phase::Running(..) => Action::Continue,
         }
@@ -220,12 +224,13 @@ impl Gateway {
     /// The answer to a request that was admitted: the provider's, or Envoy's own where no provider gave one.
     fn respond(&mut self, exchange: &Shared, end_of_stream: bool) -> Action {
         let rewrite = exchange.borrow_mut().respond(self.status);
-        if matches!(rewrite, Rewrite::Swallow) && end_of_stream {
+        if end_of_stream && !matches!(rewrite, Rewrite::Keep) {
+            // No body will come that could be replaced.
             let reply = exchange.borrow_mut().error_reply();
             call::send(&reply);
             return Action::Pause;
         }
-        if self.status >= 400 {
+        if !exchange.borrow().is_reported() {
             let report = exchange.borrow().report();
             for (name, value) in report.iter().filter(|(_, value)| !value.is_empty()) {
                 call::add_header(Map::Response, name, value);
@@ -262,6 +267,7 @@ impl Gateway {
             // No body will come that could be replaced; Envoy's own errors always have one.
             return;
         }
+        call::remove_header(Map::Response, b"content-encoding");
         call::set_header(Map::Response, "content-length", &body.len().to_string());
         call::set_header(Map::Response, "content-type", "application/json");
         self.rewrite = Rewrite::Replace(body);

@@ -82,6 +82,10 @@ impl Request {
         index.expect("model", &[Shape::String])?;
         let model: String = index.read(&body, "model")?.unwrap_or_default();
         let stream = index.read(&body, "stream")?.unwrap_or(false);
+        if index.get("stream_options").is_some_and(|member| member.shape == Shape::Array) {
+            // To serde, a list may stand for a struct.
+            index.expect("stream_options", &[Shape::Object])?;
+        }
         let options: Option<StreamOptions> = index.read(&body, "stream_options")?;
         let max_tokens: Option<u64> = index.read(&body, "max_tokens")?;
         let max_completion_tokens: Option<u64> = index.read(&body, "max_completion_tokens")?;

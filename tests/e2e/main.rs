@@ -16,12 +16,17 @@
 mod anthropic;
 mod auth;
 mod budget;
+mod config_update;
 mod endpoints;
 mod fallback;
 mod harness;
+mod held_bodies;
 mod isolation;
+mod no_dead_worker;
 mod passthrough;
+mod raw;
 mod records;
+mod reload;
 mod sdk;
 mod survival;
 mod usage;
