@@ -10,6 +10,7 @@ use super::model::{self, Defaults};
 use super::read::{Node, Reader};
 use super::{Config, Digest, group, keys};
 use crate::secret::Secret;
+use crate::telemetry::RecordFields;
 use crate::units::Millis;
 
 /// LiteLLM's documented default.
@@ -78,6 +79,7 @@ fn config(root: &Node<'_>) -> Config {
         master_key,
         keys,
         allow_anonymous,
+        record_fields: record_fields(&tollgate),
         budget_exceeded_status: budget_exceeded_status(&litellm),
         max_request_bytes: max_request_bytes(&general),
         fail_closed: general.at("fail_closed_budget_enforcement").flag().unwrap_or(false),
@@ -105,6 +107,22 @@ fn master_key(general: &Node<'_>) -> Option<Digest> {
 fn budget_exceeded_status(litellm: &Node<'_>) -> u16 {
     let status = litellm.at("budget_exceeded_status_code").integer(400, 599).unwrap_or(BUDGET_EXCEEDED_STATUS);
     u16::try_from(status).unwrap_or(u16::MAX)
+}
+
+/// All fields unless the config names some; each must exist.
+fn record_fields(tollgate: &Node<'_>) -> RecordFields {
+    let node = tollgate.at("record_fields");
+    if node.is_absent() {
+        return RecordFields::ALL;
+    }
+    let mut fields = RecordFields::NONE;
+    for name in node.items() {
+        let typed = name.name().unwrap_or_default();
+        if !typed.is_empty() && !fields.add(&typed) {
+            name.expected::<()>("the name of a record field, such as cost_usd");
+        }
+    }
+    fields
 }
 
 fn max_request_bytes(general: &Node<'_>) -> u64 {

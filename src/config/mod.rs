@@ -38,6 +38,7 @@ use std::collections::BTreeMap;
 
 use crate::budget::{Price, Window};
 use crate::provider::Target;
+use crate::telemetry::RecordFields;
 use crate::units::{Millis, PicoUsd};
 
 /// A config that can be served.
@@ -53,6 +54,9 @@ pub struct Config {
     pub keys: Vec<Key>,
     /// `tollgate.allow_anonymous`: serve requests without a key.
     pub allow_anonymous: bool,
+    /// `tollgate.record_fields`: the fields of the record that become filter state, and with them the columns of the
+    /// rendered access log. All of them unless set.
+    pub record_fields: RecordFields,
     /// `litellm_settings.budget_exceeded_status_code`, 429 unless set.
     pub budget_exceeded_status: u16,
     /// `general_settings.max_request_size_mb` in bytes: the longest request body.

@@ -123,6 +123,36 @@ impl Exchange {
         }
     }
 
+    /// What the client is told of the way to the answer: names and values, an empty one for what is not known.
+    pub fn report(&self) -> [(&'static str, String); 6] {
+        let deployment = self.deployment();
+        [
+            ("x-tollgate-model-group", self.model_group().to_owned()),
+            ("x-tollgate-deployment", deployment.map(|d| d.id.clone()).unwrap_or_default()),
+            ("x-tollgate-provider", deployment.map(|d| d.target.provider_name.clone()).unwrap_or_default()),
+            ("x-tollgate-attempts", self.attempts().len().to_string()),
+            ("x-tollgate-fallbacks", self.fallbacks().to_string()),
+            ("x-tollgate-response-cost", self.known_cost().map(|cost| cost.to_string()).unwrap_or_default()),
+        ]
+    }
+
+    /// The headers of a success as the client gets them, serialized: the provider's without what is nobody's business,
+    /// with the length of the translated body, and with the report.
+    pub fn success_headers(&self, headers: &Headers) -> Vec<u8> {
+        let len = match &self.answer {
+            Answer::Whole(answer) => answer.body.as_ref().map(|body| body.len().to_string()),
+            Answer::Stream(_) => Some(String::new()),
+            _ => None,
+        };
+        let report = self.report();
+        let own = [("content-length", len.clone().unwrap_or_default())];
+        let own = own.iter().chain(&report).filter(|(_, value)| !value.is_empty());
+        let own = own.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let kept =
+            headers.iter().filter(|(name, _)| !is_private(name) && (len.is_none() || *name != b"content-length"));
+        Headers::encode(kept.chain(own))
+    }
+
     /// Looks at the headers that the client is about to get; `status` may be Envoy's own word. What becomes of the body.
     pub fn respond(&mut self, status: u16) -> Rewrite {
         match &mut self.answer {
@@ -180,4 +210,10 @@ pub fn local_error(status: u16) -> Error {
         503 => Error::new(Kind::Unreachable, "the provider could not be reached"),
         _ => Error::new(Kind::BadUpstream, "the provider's answer could not be read"),
     }
+}
+
+/// Headers of a provider that are nobody's business: its cookies, whose account it is, and what only we may say.
+pub fn is_private(name: &[u8]) -> bool {
+    name.starts_with(b"x-tollgate-")
+        || matches!(name, b"set-cookie" | b"openai-organization" | b"openai-project" | b"anthropic-organization-id")
 }

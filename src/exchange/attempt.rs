@@ -29,6 +29,8 @@ pub struct Start {
 /// What happens to an answer whose headers have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heading {
+    /// It is an error: it goes on, to Envoy's retry or to the gateway.
+    Error,
     /// It goes on; nobody reads it.
     Pass,
     /// It is held until it is whole.
@@ -140,7 +142,7 @@ impl Exchange {
         let passes_through = self.deployment().is_none_or(|deployment| deployment.target.passes_through());
         let refuse = |message: &str| (Answer::Refused(Error::new(Kind::BadUpstream, message)), Heading::Refuse);
         match head.status {
-            400.. => (Answer::Error { status: head.status, body: Vec::new() }, Heading::Pass),
+            400.. => (Answer::Error { status: head.status, body: Vec::new() }, Heading::Error),
             200..300 if head.is_empty => refuse("the provider's answer is empty"),
             200..300 if head.is_compressed && passes_through => (Answer::Unread, Heading::Pass),
             200..300 if head.is_compressed => refuse("the provider compressed its answer although it was not asked to"),
@@ -176,17 +178,18 @@ impl Exchange {
     }
 
     /// Takes the next bytes of an answer that is read on its way; what the client gets instead is in `out`.
-    pub fn chunk(&mut self, now: Millis, bytes: &[u8], end_of_stream: bool, out: &mut Vec<u8>) -> Pass {
-        if !bytes.is_empty() {
-            self.first_byte.get_or_insert(now);
-        }
+    pub fn chunk(&mut self, bytes: &[u8], end_of_stream: bool, out: &mut Vec<u8>) -> Pass {
         self.answer.chunk(bytes, end_of_stream, out)
+    }
+
+    /// Takes the time of the answer's first byte.
+    pub fn first_byte(&mut self, now: Millis) {
+        self.first_byte.get_or_insert(now);
     }
 
     /// Takes the whole of a held answer. It goes on as it came, or gives way to a reply: see "Who holds what" in
     /// [`super`].
-    pub fn held(&mut self, now: Millis, body: &[u8]) -> Held {
-        self.first_byte.get_or_insert(now);
+    pub fn held(&mut self, body: &[u8]) -> Held {
         let read =
             self.deployment().map(|deployment| deployment.target.response(&self.request, body, self.started.0 / 1000));
         match read {
@@ -205,6 +208,7 @@ impl Exchange {
         let status = self.attempt()?.status?;
         let Answer::Whole(answer) = &mut self.answer else { return None };
         let body = answer.body.take_if(|body| body.len() > held_bytes.max(BUFFER_BYTES_MIN))?;
-        Some(Reply::json(status, body))
+        let headers = self.report().into_iter().filter(|(_, value)| !value.is_empty()).collect();
+        Some(Reply { headers, ..Reply::json(status, body) })
     }
 }

@@ -14,6 +14,8 @@ pub struct Reply {
     pub status: u16,
     /// `retry-after` in seconds.
     pub retry_after_secs: Option<u64>,
+    /// More headers.
+    pub headers: Vec<(&'static str, String)>,
     /// JSON.
     pub body: Vec<u8>,
     /// What the record says, where it is an error.
@@ -25,6 +27,7 @@ impl From<&Error> for Reply {
         Self {
             status: error.status(),
             retry_after_secs: error.retry_after.map(crate::units::Millis::secs_ceil),
+            headers: Vec::new(),
             body: error.body(),
             error: Some(ErrorCode::of(error)),
         }
@@ -59,7 +62,7 @@ const CREATED: u64 = 1_677_610_602;
 impl Reply {
     /// An answer in JSON.
     pub fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, retry_after_secs: None, body: body.into(), error: None }
+        Self { status, retry_after_secs: None, headers: Vec::new(), body: body.into(), error: None }
     }
 
     /// `GET /v1/models`: the model groups that the caller may use.

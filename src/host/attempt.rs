@@ -8,7 +8,7 @@ use proxy_wasm::types::Action;
 use super::call::{self, Buffer, Map};
 use super::{Shared, find};
 use crate::error::{Error, Kind};
-use crate::exchange::{AnswerHead, Heading, Held, Reply};
+use crate::exchange::{AnswerHead, Headers, Heading, Held, Reply, is_private};
 use crate::provider::Pass;
 
 /// The stream of one attempt.
@@ -16,7 +16,11 @@ pub(super) struct AttemptFilter {
     /// The cluster of this filter chain, where the plugin's configuration names it.
     cluster: Option<Rc<[u8]>>,
     exchange: Option<Shared>,
+    /// The headers of the answer, as the provider sent them.
+    headers: Headers,
     reading: Reading,
+    /// Whether the first byte of the answer's body has come.
+    has_begun: bool,
     /// Reused for every chunk.
     out: Vec<u8>,
 }
@@ -33,7 +37,14 @@ impl Context for AttemptFilter {}
 
 impl AttemptFilter {
     pub(super) fn new(cluster: Option<Rc<[u8]>>) -> Self {
-        Self { cluster, exchange: None, reading: Reading::Nothing, out: Vec::new() }
+        Self {
+            cluster,
+            exchange: None,
+            headers: Headers::default(),
+            reading: Reading::Nothing,
+            has_begun: false,
+            out: Vec::new(),
+        }
     }
 
     fn begin(&mut self) -> Result<(), Error> {
@@ -58,17 +69,34 @@ impl AttemptFilter {
     fn read_held(&mut self, exchange: &Shared) -> Action {
         self.reading = Reading::Nothing;
         let body = call::buffer(Buffer::Response);
-        let read = exchange.borrow_mut().held(call::now(), &body);
-        match read {
-            Held::Release => Action::Continue,
+        let held = exchange.borrow_mut().held(&body);
+        match held {
+            Held::Release => self.accept(exchange),
+            Held::Refuse => self.refuse(),
             Held::Outgrown(reply) => {
                 call::send(&reply);
-                Action::Pause
+                return Action::Pause;
             }
-            Held::Refuse => {
-                call::set_header(Map::Response, ":status", "502");
-                Action::Continue
-            }
+        }
+        Action::Continue
+    }
+
+    /// The answer goes to the client.
+    fn accept(&self, exchange: &Shared) {
+        let headers = exchange.borrow().success_headers(&self.headers);
+        call::set_headers(Map::Response, &headers);
+    }
+
+    /// The answer is of no use: Envoy may try the next target.
+    fn refuse(&self) {
+        self.keep_private();
+        call::set_header(Map::Response, ":status", "502");
+    }
+
+    /// What a provider says to us alone goes no further, and steers no retry.
+    fn keep_private(&self) {
+        for (name, _) in self.headers.iter().filter(|(name, _)| is_private(name)) {
+            call::remove_header(Map::Response, name);
         }
     }
 }
@@ -85,47 +113,47 @@ impl HttpContext for AttemptFilter {
         }
     }
 
-    fn on_http_request_body(&mut self, _size: usize, _end_of_stream: bool) -> Action {
+    fn on_http_request_body(&mut self, size: usize, _end_of_stream: bool) -> Action {
         let Some(exchange) = &self.exchange else { return Action::Pause };
         // The whole new body goes with the first piece of the old one, whose other pieces go.
-        let body = exchange.borrow_mut().take_body().unwrap_or_default();
-        call::set_buffer(Buffer::Request, &body);
+        let body = exchange.borrow_mut().take_body();
+        if size > 0 || body.is_some() {
+            call::set_buffer(Buffer::Request, &body.unwrap_or_default());
+        }
         Action::Continue
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        let Some(exchange) = &self.exchange else { return Action::Continue };
-        let headers = call::headers(Map::Response);
-        for (name, _) in headers.iter().filter(|(name, _)| is_private(name)) {
-            call::remove_header(Map::Response, name);
-        }
-        let heading = exchange.borrow_mut().answered(&AnswerHead::of(&headers, end_of_stream));
+        let Some(exchange) = self.exchange.clone() else { return Action::Continue };
+        self.headers = call::headers(Map::Response);
+        let heading = exchange.borrow_mut().answered(&AnswerHead::of(&self.headers, end_of_stream));
         match heading {
-            Heading::Pass => Action::Continue,
-            Heading::Refuse => {
-                call::set_header(Map::Response, ":status", "502");
-                Action::Continue
-            }
+            Heading::Error => self.keep_private(),
+            Heading::Refuse => self.refuse(),
+            Heading::Pass => self.accept(&exchange),
             Heading::Read => {
                 self.reading = Reading::Chunks;
-                call::remove_header(Map::Response, b"content-length");
-                Action::Continue
+                self.accept(&exchange);
             }
             Heading::Hold => {
                 self.reading = Reading::Whole;
-                Action::Pause
+                return Action::Pause;
             }
         }
+        Action::Continue
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         let Some(exchange) = self.exchange.clone() else { return Action::Continue };
+        if size > 0 && !std::mem::replace(&mut self.has_begun, true) {
+            exchange.borrow_mut().first_byte(call::now());
+        }
         match self.reading {
             Reading::Nothing => {}
             Reading::Chunks => {
                 let bytes = if size == 0 { Vec::new() } else { call::buffer(Buffer::Response) };
                 self.out.clear();
-                let pass = exchange.borrow_mut().chunk(call::now(), &bytes, end_of_stream, &mut self.out);
+                let pass = exchange.borrow_mut().chunk(&bytes, end_of_stream, &mut self.out);
                 if pass == Pass::Replaced {
                     call::set_buffer(Buffer::Response, &self.out);
                 }
@@ -136,8 +164,9 @@ impl HttpContext for AttemptFilter {
                     return Action::Pause;
                 }
                 self.reading = Reading::Chunks;
+                self.accept(&exchange);
                 let bytes = call::buffer(Buffer::Response);
-                let _ = exchange.borrow_mut().chunk(call::now(), &bytes, false, &mut self.out);
+                let _ = exchange.borrow_mut().chunk(&bytes, false, &mut self.out);
             }
         }
         Action::Continue
@@ -149,10 +178,4 @@ impl HttpContext for AttemptFilter {
             _ => Action::Continue,
         }
     }
-}
-
-/// Headers of a provider that are nobody's business: its cookies, whose account it is, and what only we may say.
-fn is_private(name: &[u8]) -> bool {
-    name.starts_with(b"x-tollgate-")
-        || matches!(name, b"set-cookie" | b"openai-organization" | b"openai-project" | b"anthropic-organization-id")
 }

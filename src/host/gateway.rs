@@ -83,21 +83,24 @@ impl Gateway {
         call::set_header(Map::Request, "x-envoy-upstream-rq-per-try-timeout-ms", &timeout);
     }
 
-    /// The headers that say what happened, and how long the body is.
-    fn write_headers(&self, exchange: &Shared) {
-        let exchange = exchange.borrow();
-        let Some(deployment) = exchange.deployment() else { return };
-        let fields = [
-            ("x-tollgate-model-group", exchange.model_group().to_owned()),
-            ("x-tollgate-deployment", deployment.id.clone()),
-            ("x-tollgate-provider", deployment.target.provider_name.clone()),
-            ("x-tollgate-attempts", exchange.attempts().len().to_string()),
-            ("x-tollgate-fallbacks", exchange.fallbacks().to_string()),
-            ("x-tollgate-response-cost", exchange.known_cost().map(|cost| cost.to_string()).unwrap_or_default()),
-        ];
-        drop(exchange);
-        for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
-            call::add_header(Map::Response, name, value);
+    /// Writes the record into filter state.
+    fn publish(&self, record: &Record) {
+        let wanted = self.config.record_fields;
+        let mut name = String::with_capacity(32);
+        let mut text = String::with_capacity(32);
+        let mut set = |field: &str, value: &str| {
+            name.clear();
+            name.push_str("tollgate.");
+            name.push_str(field);
+            call::set_property(&name, value.as_bytes());
+        };
+        for (field, value) in record.fields().filter(|(field, _)| wanted.contains(field)) {
+            text.clear();
+            value.write(&mut text);
+            set(field, &text);
+        }
+        if wanted.contains("log") {
+            set("log", &record.log());
         }
     }
 
@@ -213,16 +216,7 @@ impl HttpContext for Gateway {
             exchange.borrow().count_attempts(count);
         }
         record.count(count);
-        let (mut name, mut text) = (String::with_capacity(32), String::with_capacity(32));
-        for (field, value) in record.fields() {
-            name.clear();
-            text.clear();
-            name.push_str("tollgate.");
-            name.push_str(field);
-            value.write(&mut text);
-            call::set_property(&name, text.as_bytes());
-        }
-        call::set_property("tollgate.log", record.log().as_bytes());
+        self.publish(&record);
     }
 }
 
@@ -236,9 +230,16 @@ impl Gateway {
             call::send(&reply);
             return Action::Pause;
         }
-        self.write_headers(exchange);
+        if self.status >= 400 {
+            let report = exchange.borrow().report();
+            for (name, value) in report.iter().filter(|(_, value)| !value.is_empty()) {
+                call::add_header(Map::Response, name, value);
+            }
+        }
         match rewrite {
             Rewrite::Keep => {}
+            // A success has its length already: the attempt wrote it.
+            Rewrite::Replace(body) if self.status < 400 => self.rewrite = Rewrite::Replace(body),
             Rewrite::Replace(body) => self.replace(body, end_of_stream),
             Rewrite::Swallow => {
                 call::remove_header(Map::Response, b"content-length");

@@ -4,4 +4,4 @@ pub mod metric;
 pub mod record;
 
 pub use metric::Metric;
-pub use record::{ErrorCode, Record, UsageSource};
+pub use record::{ErrorCode, Record, RecordFields, UsageSource};

@@ -70,6 +70,63 @@ pub struct Record {
     pub status: u16,
 }
 
+/// Every field, in the contract's order; `log` is all of them together.
+pub const FIELDS: [&str; 21] = [
+    "key_alias",
+    "team",
+    "user",
+    "model_group",
+    "model",
+    "provider",
+    "deployment",
+    "cluster",
+    "attempts",
+    "fallbacks",
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "total_tokens",
+    "usage_source",
+    "cost_usd",
+    "cache",
+    "ttft_ms",
+    "duration_ms",
+    "error",
+    "log",
+];
+
+/// Some of [`FIELDS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordFields(u32);
+
+impl RecordFields {
+    /// Every field.
+    pub const ALL: Self = Self(u32::MAX);
+    /// No field.
+    pub const NONE: Self = Self(0);
+
+    /// Adds a field; whether there is one of this name.
+    pub fn add(&mut self, name: &str) -> bool {
+        let bit = Self::bit(name);
+        self.0 |= bit;
+        bit != 0
+    }
+
+    /// Whether the field `name` is one of them.
+    pub fn contains(self, name: &str) -> bool {
+        self.0 & Self::bit(name) != 0
+    }
+
+    /// Their names, in the contract's order.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        FIELDS.into_iter().filter(move |name| self.contains(name))
+    }
+
+    fn bit(name: &str) -> u32 {
+        FIELDS.iter().position(|field| *field == name).map_or(0, |i| 1 << i)
+    }
+}
+
 /// The value of one field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
@@ -162,6 +219,7 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn the_log_is_json_and_leaves_out_what_is_not_known() {
+        assert!(Record::default().fields().all(|(name, _)| FIELDS.contains(&name)));
         let record = Record { key_alias: "a\"b".into(), attempts: 2, cost: PicoUsd(1_500_000), ..Record::default() };
         let log: Json = serde_json::from_str(&record.log()).unwrap();
         assert_eq!(log["key_alias"], "a\"b");

@@ -252,7 +252,12 @@ fn an_open_relay_is_refused() {
         std::fs::write(&path, format!("{open}{more}")).unwrap();
         for command in ["check", "render"] {
             let output = tollgate(&[command, "--config", path.to_str().unwrap()]);
-            assert_eq!(output.status.code(), Some(code), "{command} {more}: {}", String::from_utf8_lossy(&output.stdout));
+            assert_eq!(
+                output.status.code(),
+                Some(code),
+                "{command} {more}: {}",
+                String::from_utf8_lossy(&output.stdout)
+            );
         }
     }
 }
@@ -276,16 +281,16 @@ fn envoy_does_not_start_with_a_bad_document_and_its_log_tells_every_fault() {
         yaml.replace(from, to)
     });
     std::fs::write(&yaml, broken).unwrap();
-    let envoy = std::env::var_os("ENVOY_BIN").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/envoy/bin/envoy"),
-        PathBuf::from,
-    );
+    let envoy = std::env::var_os("ENVOY_BIN")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/envoy/bin/envoy"), PathBuf::from);
     let command = [envoy.to_str().unwrap(), "-c", paths[1], "--use-dynamic-base-id", "-l", "warning"];
     let mut process = Process::start(&command, &[], &folder);
     wait_for("Envoy to refuse it", || process.has_ended().then_some(()));
     let mut text = String::new();
     std::fs::File::open(folder.join("stderr")).unwrap().read_to_string(&mut text).unwrap();
-    for fault in ["model_list[0].litellm_params.timeout", "general_settings.max_request_size_mb", "tollgate.keys[0].key_alias"] {
+    for fault in
+        ["model_list[0].litellm_params.timeout", "general_settings.max_request_size_mb", "tollgate.keys[0].key_alias"]
+    {
         assert!(text.contains(fault), "{fault} not in {text}");
     }
     assert!(!text.contains("sk-a") && !text.contains("sk-p"), "{text}");

@@ -91,7 +91,10 @@ fn an_answer_that_grows_beyond_the_limit_in_translation_arrives_whole() {
         let arguments = found.at("/choices/0/message/tool_calls/0/function/arguments");
         let arguments: Value = serde_json::from_str(arguments.as_str().unwrap()).unwrap();
         assert_eq!(arguments["text"], text);
-        assert_eq!((found.header("x-tollgate-provider"), found.header("x-tollgate-attempts")), (Some("anthropic"), Some("1")));
+        assert_eq!(
+            (found.header("x-tollgate-provider"), found.header("x-tollgate-attempts")),
+            (Some("anthropic"), Some("1"))
+        );
         assert!(found.header("x-tollgate-response-cost").is_some());
         rig.serves_on();
     }
@@ -133,7 +136,9 @@ fn a_stream_that_grows_in_translation_arrives_whole() {
         .to_owned();
     let count = 20_000;
     for _ in 0..count {
-        events.push_str("data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"x\"}}\n\n");
+        events.push_str(
+            "data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"x\"}}\n\n",
+        );
     }
     events.push_str("data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\ndata: {\"type\":\"message_stop\"}\n\n");
     let events = events.replace("delta\",\"delta\":{\"type", "delta\",\"index\":0,\"delta\":{\"type");
@@ -155,7 +160,9 @@ fn an_error_of_any_length_arrives_in_openais_shape() {
         for part in ["/messages", "/chat/completions"] {
             rig.raw.answer(part, answer("500 Oops", "application/json", body.as_bytes()));
         }
-        for (model, stream) in [("raw-openai", false), ("raw-openai", true), ("raw-anthropic", false), ("raw-anthropic", true)] {
+        for (model, stream) in
+            [("raw-openai", false), ("raw-openai", true), ("raw-anthropic", false), ("raw-anthropic", true)]
+        {
             let found = rig.ask(model, stream);
             assert_eq!((found.status, found.is_whole), (500, true));
             let message = found.at("/error/message");
@@ -169,7 +176,10 @@ fn an_error_of_any_length_arrives_in_openais_shape() {
 fn chat_of_short_messages(model: &str, length: usize) -> String {
     let message = r#"{"role":"user","content":"a"},{"role":"assistant","content":"b"},"#;
     let frame = |messages: &str, pad: usize| {
-        format!(r#"{{"model":"{model}","user":"{}","messages":[{messages}{{"role":"user","content":"Hi"}}]}}"#, "u".repeat(pad))
+        format!(
+            r#"{{"model":"{model}","user":"{}","messages":[{messages}{{"role":"user","content":"Hi"}}]}}"#,
+            "u".repeat(pad)
+        )
     };
     let room = length - frame("", 0).len();
     let body = frame(&message.repeat(room / message.len()), room % message.len());

@@ -71,7 +71,8 @@ fn read_request(stream: &mut TcpStream) -> std::io::Result<String> {
 /// A whole answer with a length.
 pub(crate) fn answer(status: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
     let (length, close) = (body.len(), "connection: close");
-    let head = format!("HTTP/1.1 {status}\r\n{close}\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\r\n");
+    let head =
+        format!("HTTP/1.1 {status}\r\n{close}\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n\r\n");
     [head.as_bytes(), body].concat()
 }
 

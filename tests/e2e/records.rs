@@ -76,7 +76,9 @@ fn fields(record: &Value) -> Value {
         "cost_usd",
         "error",
     ];
-    names.iter().filter_map(|name| Some(((*name).to_owned(), record.get(*name)?.clone()))).collect()
+    // Envoy 1.39 writes null where 1.40 leaves a field out.
+    let given = |name: &&str| Some(record.get(*name).filter(|value| !value.is_null())?.clone());
+    names.iter().filter_map(|name| Some(((*name).to_owned(), given(name)?))).collect()
 }
 
 /// The record as one JSON object says the same as its fields do one by one.

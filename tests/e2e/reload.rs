@@ -27,22 +27,18 @@ tollgate:
 /// More connections than chance puts on one of two workers.
 const CONNECTIONS: usize = 16;
 
-/// The test build of the module: made by `make`, or here.
+/// The test build of the module, made by `make e2e`, or here.
 fn module() -> &'static Path {
     static MODULE: OnceLock<PathBuf> = OnceLock::new();
     MODULE.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let dist = std::env::var_os("TOLLGATE_DIST").map_or_else(|| root.join("dist"), PathBuf::from);
-        let made = dist.join("tollgate-trap.wasm");
-        if made.exists() {
-            return made;
+        let module = root.join("target/wasm32-unknown-unknown/debug/tollgate.wasm");
+        if !module.exists() {
+            let args = ["build", "--lib", "--target", "wasm32-unknown-unknown", "--features", "trap"];
+            let status = Command::new(env!("CARGO")).current_dir(root).args(args).status().unwrap();
+            assert!(status.success(), "the test build of the module failed");
         }
-        let args = ["build", "--release", "--lib", "--target", "wasm32-unknown-unknown", "--features", "trap"];
-        let folder = root.join("target/trap");
-        let mut cargo = Command::new(env!("CARGO"));
-        let status = cargo.current_dir(root).args(args).arg("--target-dir").arg(&folder).status().unwrap();
-        assert!(status.success(), "the test build of the module failed");
-        folder.join("wasm32-unknown-unknown/release/tollgate.wasm")
+        module
     })
 }
 

@@ -20,10 +20,12 @@ use self::cluster::Cluster;
 use self::template::{fill, item, scalar};
 use super::yaml;
 use crate::config::{Config, Group};
+use crate::telemetry::RecordFields;
 
 const BOOTSTRAP: &str = include_str!("bootstrap.yaml");
 const DYNAMIC: &str = include_str!("dynamic.yaml");
 const LISTENER: &str = include_str!("listener.yaml");
+const ACCESS_LOG: &str = include_str!("access_log.yaml");
 const ACTION: &str = include_str!("action.yaml");
 const VM_CONFIG: &str = include_str!("vm_config.yaml");
 
@@ -116,7 +118,7 @@ impl Rendering<'_> {
         let values = [
             ("port", self.options.port.to_string()),
             ("source", self.options.source.clone()),
-            ("log_fields", log_fields()),
+            ("access_log", access_log(self.config)),
             ("vm_config", vm_config.to_owned()),
             ("document", yaml::dump(self.document)),
             ("buffer_limit", buffer_limit(self.config).to_string()),
@@ -147,9 +149,14 @@ fn stats_tags() -> String {
     LABELS.iter().zip(ends).map(tag).collect()
 }
 
-fn log_fields() -> String {
-    let line = |field: &&str| format!("{field}: \"%FILTER_STATE(wasm.tollgate.{field}:PLAIN)%\"\n");
-    LOG_FIELDS.iter().map(line).collect()
+/// The access log with the record's fields, or none where the config wants no field.
+fn access_log(config: &Config) -> String {
+    let line = |field| format!("{field}: \"%FILTER_STATE(wasm.tollgate.{field}:PLAIN)%\"\n");
+    let fields: String = config.record_fields.names().filter(|field| !ENVOYS_OWN.contains(field)).map(line).collect();
+    if config.record_fields == RecordFields::NONE {
+        return "# No access log: tollgate.record_fields is empty.\n".to_owned();
+    }
+    fill(ACCESS_LOG, &[("log_fields", &fields)])
 }
 
 /// The longest request and some room: Envoy's own 413 must not come before the filter's.
@@ -186,27 +193,8 @@ fn reachable<'c>(config: &'c Config, name: &'c str) -> BTreeSet<&'c str> {
 /// The labels of every counter, in the order of its name.
 const LABELS: [&str; 5] = ["model_group", "deployment", "provider", "key_alias", "status"];
 
-/// The fields of `wasm.tollgate.*` that the access log holds; Envoy's own `duration_ms` and `cluster` are there already.
-const LOG_FIELDS: [&str; 18] = [
-    "key_alias",
-    "team",
-    "user",
-    "model_group",
-    "model",
-    "provider",
-    "deployment",
-    "attempts",
-    "fallbacks",
-    "input_tokens",
-    "output_tokens",
-    "cached_tokens",
-    "total_tokens",
-    "usage_source",
-    "cost_usd",
-    "cache",
-    "ttft_ms",
-    "error",
-];
+/// Fields that the access log takes from Envoy itself, or that repeat the others.
+const ENVOYS_OWN: [&str; 3] = ["cluster", "duration_ms", "log"];
 
 /// Room for the headers' sake, and for what a body may grow by.
 const SLACK_BYTES: u64 = 1 << 20;

@@ -332,7 +332,7 @@ const GENERAL_SETTINGS: &[Row] = &[
     ),
 ];
 
-const TOLLGATE: &[Row] = &[exact("", &["keys", "teams", "users", "allow_anonymous"])];
+const TOLLGATE: &[Row] = &[exact("", &["keys", "teams", "users", "allow_anonymous", "record_fields"])];
 
 const TOLLGATE_LIMITS: Row = unsupported(
     NOT_ENFORCED,

@@ -61,7 +61,8 @@ fn an_empty_error_is_an_error() {
 #[test]
 fn a_redirect_is_not_followed() {
     scripted("status=302", 502, BAD);
-    let moved = b"HTTP/1.1 301 Moved\r\nconnection: close\r\nlocation: http://example.com/\r\ncontent-length: 0\r\n\r\n";
+    let moved =
+        b"HTTP/1.1 301 Moved\r\nconnection: close\r\nlocation: http://example.com/\r\ncontent-length: 0\r\n\r\n";
     raw("a redirect", moved, 502, BAD);
     raw("not modified", b"HTTP/1.1 304 Not Modified\r\nconnection: close\r\n\r\n", 502, BAD);
 }
@@ -141,8 +142,18 @@ fn an_error_keeps_its_status_whatever_its_body_is() {
     let long = format!("{{\"error\":{{\"message\":\"{}\"}}}}", "\\\"".repeat(20_000_000));
     let html = "<html><body>teapot</body></html>";
     for vendor in VENDORS {
-        for body in [html, "null", "[]", "{\"error\":5}", "{\"error\":{\"message\":{}}}", "\0\u{1}", &"[".repeat(100_000), &long] {
-            for (line, status, type_) in [("500 Oops", 500, "api_error"), ("418 Teapot", 418, "invalid_request_error")] {
+        for body in [
+            html,
+            "null",
+            "[]",
+            "{\"error\":5}",
+            "{\"error\":{\"message\":{}}}",
+            "\0\u{1}",
+            &"[".repeat(100_000),
+            &long,
+        ] {
+            for (line, status, type_) in [("500 Oops", 500, "api_error"), ("418 Teapot", 418, "invalid_request_error")]
+            {
                 let found = rig.ask(&rig.raw(vendor, answer(line, "text/html", body.as_bytes())), "");
                 assert_eq!((found.status, &found.at("/error/type")), (status, &type_.into()));
                 assert_eq!(found.header("content-type"), Some(JSON));

@@ -13,7 +13,10 @@ const SSE: &str = "text/event-stream";
 const STREAM: &str = ",\"stream\":true";
 
 fn content_of(found: &Answer) -> String {
-    let texts = found.chunks().into_iter().filter_map(|chunk| Some(chunk.pointer("/choices/0/delta/content")?.as_str()?.to_owned()));
+    let texts = found
+        .chunks()
+        .into_iter()
+        .filter_map(|chunk| Some(chunk.pointer("/choices/0/delta/content")?.as_str()?.to_owned()));
     texts.collect()
 }
 
@@ -72,11 +75,13 @@ fn a_stream_that_ends_early_ends_in_an_error() {
     let rig = Rig::shared();
     let openai = r#"data: {"id":"x","choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}]}"#;
     let start = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"x\",\"model\":\"m\"}}";
-    let block = "data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"Hi\"}}";
+    let block =
+        "data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"Hi\"}}";
     let anthropic = format!("{start}\n\n{block}");
     for (vendor, events) in [(Vendor::OpenAi, openai), (Vendor::Anthropic, &anthropic)] {
         // With the blank line, without it, amid the next event, amid a character.
-        for end in [&b"\n\n"[..], b"", b"\n", b"\r\n\r\n", b"\n\ndata: {\"choi", b"\n\ndata: \xc3", b"\n\n:", b"\n\n\0"] {
+        for end in [&b"\n\n"[..], b"", b"\n", b"\r\n\r\n", b"\n\ndata: {\"choi", b"\n\ndata: \xc3", b"\n\n:", b"\n\n\0"]
+        {
             let model = rig.raw(vendor, endless(SSE, &[events.as_bytes(), end].concat()));
             let found = rig.ask(&model, STREAM);
             expect_last_error(&found, Some("bad_upstream_response"));
@@ -150,16 +155,20 @@ fn an_answer_of_the_other_kind_than_asked_for_is_read_as_what_it_is() {
 fn a_stream_may_hold_any_bytes_in_its_events() {
     let rig = Rig::shared();
     let odd = [
-        &b"data: \xff\xfe\n\n"[..], b"data: {\"choices\":[{\"delta\":{\"content\":\"\xff\"}}]}\n\n", b"data: [[[[\n\n",
+        &b"data: \xff\xfe\n\n"[..],
+        b"data: {\"choices\":[{\"delta\":{\"content\":\"\xff\"}}]}\n\n",
+        b"data: [[[[\n\n",
         b"data: {\"type\":\"content_block_delta\",\"index\":99,\"delta\":{\"type\":\"text_delta\",\"text\":\"x\"}}\n\n",
         b"data: {\"type\":5}\n\ndata: {\"type\":\"message_start\",\"message\":5}\n\n",
         b"data: {\"type\":\"content_block_start\",\"index\":-1,\"content_block\":{\"type\":\"tool_use\"}}\n\n",
         b"data: {\"choices\":5,\"usage\":5}\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":-1}}\n\n",
         b"data: {\"usage\":{\"prompt_tokens\":1e300,\"completion_tokens\":99999999999999999999}}\n\n",
-        b"retry: 5\nid: \0\nevent: x\ndata\n\n", b"data: {\"choices\":[{\"\\\\\":\"\\\n\n",
+        b"retry: 5\nid: \0\nevent: x\ndata\n\n",
+        b"data: {\"choices\":[{\"\\\\\":\"\\\n\n",
     ];
     for vendor in VENDORS {
-        let all: Vec<u8> = odd.iter().flat_map(|event| event.to_vec()).chain(*b"data: {\"type\":\"message_stop\"}\n\n").collect();
+        let all: Vec<u8> =
+            odd.iter().flat_map(|event| event.to_vec()).chain(*b"data: {\"type\":\"message_stop\"}\n\n").collect();
         let found = rig.ask(&rig.raw(vendor, endless(SSE, &all)), STREAM);
         assert_eq!((found.status, found.is_whole), (200, true));
         assert!(!String::from_utf8_lossy(&found.body).contains(PROMPT));
