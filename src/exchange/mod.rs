@@ -16,7 +16,8 @@
 //!   makes one.
 //! - `attempt` holds a whole answer only to read it, and lets it go as it came. The buffer that `gateway` gets then is
 //!   still the one in which it was held, limit and all: `gateway` puts the translation there only where it is not longer
-//!   than what was held, or shorter than any limit. A longer one is a reply of `attempt`'s own, which no buffer holds.
+//!   than what was held, or shorter than any limit. A longer one is a reply of `attempt`'s own, which no buffer holds;
+//!   the provider's own headers are lost then.
 //! - `gateway` writes errors into a body that is on its way, not held.
 //! - A stream is never held by anyone.
 //!

@@ -187,8 +187,8 @@ fn chat_of_short_messages(model: &str, length: usize) -> String {
     body
 }
 
-fn expect_growing_requests_to_arrive(rig: &Rig) {
-    for model in ["openai", "anthropic", "failing"] {
+fn expect_growing_requests_to_arrive(rig: &Rig, models: &[&str]) {
+    for &model in models {
         for length in [LIMIT - 1024, LIMIT - 1, LIMIT] {
             let before = rig.mock.requests("").len();
             rig.gate.post("/v1/chat/completions", KEY, chat_of_short_messages(model, length)).expect_ok();
@@ -207,7 +207,8 @@ fn expect_growing_requests_to_arrive(rig: &Rig) {
 
 #[test]
 fn a_request_that_grows_beyond_the_limit_on_its_way_arrives_whole() {
-    expect_growing_requests_to_arrive(&Rig::start("held_bodies-requests", lower_the_limit));
+    let rig = Rig::start("held_bodies-requests", lower_the_limit);
+    expect_growing_requests_to_arrive(&rig, &["openai", "anthropic", "failing"]);
 }
 
 /// Envoy copies a body only where it may have to send it once more.
@@ -219,5 +220,6 @@ fn a_request_that_grows_arrives_whole_where_envoy_may_not_try_again() {
         let (_, tail) = tail.split_once('\n').unwrap();
         format!("{head}retry_on: ''\n{tail}")
     };
-    expect_growing_requests_to_arrive(&Rig::start("held_bodies-untried", edit));
+    let rig = Rig::start("held_bodies-untried", edit);
+    expect_growing_requests_to_arrive(&rig, &["openai", "anthropic"]);
 }

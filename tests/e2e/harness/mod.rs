@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 pub(crate) use client::{Answer, Connection, Request};
 pub(crate) use gate::{Gate, Options, chat};
 pub(crate) use mock::{Mock, Received};
+pub(crate) use process::{Process, tollgate};
 
 /// How long anything may take; far more than it takes on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
