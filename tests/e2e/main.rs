@@ -28,5 +28,4 @@ mod raw;
 mod records;
 mod reload;
 mod sdk;
-mod survival;
 mod usage;
