@@ -53,8 +53,15 @@ impl Setup {
         let envoy = envoy_path()?;
         let mock = setup.start_mock().await?;
         setup.start_envoy(&envoy, mock).await?;
-        if let Err(error) = setup.start_tollgate(&envoy, mock).await {
-            setup.skipped.push(("tollgate", error.to_string()));
+        // Plain Envoy writes no access log, so neither does the Tollgate that it is compared with; what the log of all
+        // fields costs is a case of its own.
+        let bare = format!("{TOLLGATE_KEYS}  record_fields: []\n");
+        let models = [("tollgate-openai", "bench-openai"), ("tollgate-anthropic", "bench-anthropic")];
+        let logged = [("tollgate-openai-log", "bench-openai")];
+        for (section, models) in [(bare.as_str(), models.as_slice()), (TOLLGATE_KEYS, &logged)] {
+            if let Err(error) = setup.start_tollgate(&envoy, mock, section, models).await {
+                setup.skipped.push(("tollgate", error.to_string()));
+            }
         }
         if litellm && let Err(error) = setup.start_litellm(mock).await {
             setup.skipped.push(("litellm", error.to_string()));
@@ -90,7 +97,13 @@ impl Setup {
     }
 
     /// One Tollgate serves both models: the time counted is a difference, so they don't disturb each other.
-    async fn start_tollgate(&mut self, envoy: &Path, mock: u16) -> Result<()> {
+    async fn start_tollgate(
+        &mut self,
+        envoy: &Path,
+        mock: u16,
+        section: &str,
+        models: &[(&'static str, &'static str)],
+    ) -> Result<()> {
         let (binary, wasm) = (Path::new("dist/tollgate"), Path::new("dist/tollgate.wasm"));
         for path in [binary, wasm] {
             if !path.exists() {
@@ -98,13 +111,14 @@ impl Setup {
             }
         }
         let (port, admin) = (free_port()?, free_port()?);
-        fs::write("target/bench/tollgate.yaml", format!("{}{TOLLGATE_KEYS}", litellm_yaml(mock)))?;
+        let config = format!("target/bench/tollgate-{port}.yaml");
+        fs::write(&config, format!("{}{section}", litellm_yaml(mock)))?;
         let mut command = Command::new(binary);
-        command.args(["run", "--config", "target/bench/tollgate.yaml", "--concurrency", "1"]);
+        command.args(["run", "--config", &config, "--concurrency", "1"]);
         command.args(["--port", &port.to_string(), "--admin-port", &admin.to_string()]);
         command.arg("--envoy").arg(envoy).arg("--wasm").arg(wasm);
         let pid = self.run("tollgate", command, port, "/health/readiness", START_TIME).await?;
-        self.add_models([("tollgate-openai", "bench-openai"), ("tollgate-anthropic", "bench-anthropic")], port, &[pid]);
+        self.add_models(models, port, &[pid]);
         Ok(())
     }
 
@@ -120,12 +134,12 @@ impl Setup {
         command.args(["--num_workers", "1"]).env("LITELLM_LOG", "ERROR").env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
         self.run("litellm", command, port, "/health/readiness", LITELLM_START_TIME).await?;
         let pids = self.processes.last().map(Process::family).unwrap_or_default();
-        self.add_models([("litellm-openai", "bench-openai"), ("litellm-anthropic", "bench-anthropic")], port, &pids);
+        self.add_models(&[("litellm-openai", "bench-openai"), ("litellm-anthropic", "bench-anthropic")], port, &pids);
         Ok(())
     }
 
-    fn add_models(&mut self, models: [(&'static str, &'static str); 2], port: u16, pids: &[u32]) {
-        for (name, model) in models {
+    fn add_models(&mut self, models: &[(&'static str, &'static str)], port: u16, pids: &[u32]) {
+        for &(name, model) in models {
             let (path, pids) = ("/v1/chat/completions".to_owned(), pids.to_vec());
             self.targets.push(Target { name, port, path, model, key: KEY, pids });
         }

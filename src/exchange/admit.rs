@@ -12,25 +12,34 @@ use crate::openai::Request;
 use crate::routing::{self, Step};
 use crate::units::{Millis, PicoUsd};
 
-impl Exchange {
-    /// Admits the request of `front` with its whole `body`. `random(n)` draws from `0..n`.
+impl Front {
+    /// Reads the whole body. The model of the request is then one of the config's groups.
     ///
     /// # Errors
     ///
-    /// The client's: see the table in [`crate::error`]. The budget is not asked here but by [`Self::reserve`].
+    /// The client's: a body that is too long or makes no sense, or a model that is not there.
+    pub fn read(&self, config: &Config, body: Vec<u8>) -> Result<Request, Error> {
+        if body.len() as u64 > config.max_request_bytes {
+            return Err(too_large(config));
+        }
+        let request = Request::parse(self.endpoint, body)?;
+        if config.groups.contains_key(&request.model) { Ok(request) } else { Err(model_not_found()) }
+    }
+}
+
+impl Exchange {
+    /// Admits the request that came with `front`. `random(n)` draws from `0..n`.
+    ///
+    /// # Errors
+    ///
+    /// The client's: a model that the key may not use, or a request that no deployment can be asked. The budget is not
+    /// asked here but by [`Self::reserve`].
     pub fn admit(
         config: Rc<Config>,
         front: Front,
-        body: Vec<u8>,
+        request: Request,
         random: &mut impl FnMut(u64) -> u64,
     ) -> Result<Self, Error> {
-        if body.len() as u64 > config.max_request_bytes {
-            return Err(too_large(&config));
-        }
-        let request = Request::parse(front.endpoint, body)?;
-        if !config.groups.contains_key(&request.model) {
-            return Err(model_not_found());
-        }
         if !front.caller.may_use(&config, &request.model) {
             let error = Error::new(Kind::ModelNotAllowed, "this key may not use this model");
             return Err(error.with_param("model"));
@@ -50,6 +59,7 @@ impl Exchange {
             body: None,
             attempts: Vec::with_capacity(1),
             answer: Answer::Awaited,
+            is_reported: false,
             reservation: None,
             first_byte: None,
         })

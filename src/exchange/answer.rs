@@ -136,9 +136,15 @@ impl Exchange {
         ]
     }
 
+    /// Whether the headers of the answer hold the report.
+    pub fn is_reported(&self) -> bool {
+        self.is_reported
+    }
+
     /// The headers of a success as the client gets them, serialized: the provider's without what is nobody's business,
     /// with the length of the translated body, and with the report.
-    pub fn success_headers(&self, headers: &Headers) -> Vec<u8> {
+    pub fn success_headers(&mut self, headers: &Headers) -> Vec<u8> {
+        self.is_reported = true;
         let len = match &self.answer {
             Answer::Whole(answer) => answer.body.as_ref().map(|body| body.len().to_string()),
             Answer::Stream(_) => Some(String::new()),

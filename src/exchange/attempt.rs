@@ -82,6 +82,7 @@ impl Exchange {
         self.body = Some(body);
         self.attempts.push(Attempt { step, status: None });
         self.answer = Answer::Awaited;
+        self.is_reported = false;
         Ok(start)
     }
 
@@ -208,7 +209,6 @@ impl Exchange {
         let status = self.attempt()?.status?;
         let Answer::Whole(answer) = &mut self.answer else { return None };
         let body = answer.body.take_if(|body| body.len() > held_bytes.max(BUFFER_BYTES_MIN))?;
-        let headers = self.report().into_iter().filter(|(_, value)| !value.is_empty()).collect();
-        Some(Reply { headers, ..Reply::json(status, body) })
+        Some(Reply::json(status, body))
     }
 }

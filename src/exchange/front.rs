@@ -25,6 +25,8 @@ pub struct Front {
 pub enum Opening {
     /// Answer it at once.
     Answer(Option<Caller>, Reply),
+    /// Answer [`Reply::key_info`], with the ledger of the caller's key.
+    KeyInfo(Caller),
     /// Read its body.
     Read(Front),
 }
@@ -33,6 +35,7 @@ enum Route<'a> {
     Post(Endpoint),
     Models,
     Model(&'a str),
+    KeyInfo,
     Alive,
     Ready,
 }
@@ -65,6 +68,7 @@ impl Front {
         match route {
             Route::Models => answer(Ok(Reply::models(config, caller))),
             Route::Model(name) => answer(Reply::model(config, caller, name)),
+            Route::KeyInfo => Opening::KeyInfo(caller),
             Route::Post(endpoint) => match readable(config, headers, end_of_stream) {
                 Err(error) => answer(Err(error)),
                 Ok(()) => Opening::Read(Self { endpoint, caller, started: now, originals: originals(headers) }),
@@ -82,6 +86,7 @@ fn route<'a>(method: &[u8], path: &'a str) -> Result<Route<'a>, Error> {
         "/completions" => Some((b"POST".as_slice(), Route::Post(Endpoint::Completions))),
         "/embeddings" => Some((b"POST".as_slice(), Route::Post(Endpoint::Embeddings))),
         "/models" => Some((b"GET".as_slice(), Route::Models)),
+        "/key/info" => Some((b"GET".as_slice(), Route::KeyInfo)),
         "/health/liveliness" | "/health/liveness" => Some((b"GET".as_slice(), Route::Alive)),
         "/health/readiness" => Some((b"GET".as_slice(), Route::Ready)),
         _ => bare.strip_prefix("/models/").map(|name| (b"GET".as_slice(), Route::Model(name))),

@@ -111,6 +111,7 @@ pub struct Exchange {
     body: Option<Vec<u8>>,
     attempts: Vec<Attempt>,
     answer: Answer,
+    is_reported: bool,
     reservation: Option<Reservation>,
     started: Millis,
     first_byte: Option<Millis>,

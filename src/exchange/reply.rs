@@ -1,11 +1,16 @@
 //! Answers that need no provider.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::Caller;
+use crate::budget::Ledger;
 use crate::config::{Config, Group};
 use crate::error::{Error, Kind};
 use crate::telemetry::ErrorCode;
+use crate::units::{Millis, PicoUsd};
 
 /// An answer of our own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +19,6 @@ pub struct Reply {
     pub status: u16,
     /// `retry-after` in seconds.
     pub retry_after_secs: Option<u64>,
-    /// More headers.
-    pub headers: Vec<(&'static str, String)>,
     /// JSON.
     pub body: Vec<u8>,
     /// What the record says, where it is an error.
@@ -27,7 +30,6 @@ impl From<&Error> for Reply {
         Self {
             status: error.status(),
             retry_after_secs: error.retry_after.map(crate::units::Millis::secs_ceil),
-            headers: Vec::new(),
             body: error.body(),
             error: Some(ErrorCode::of(error)),
         }
@@ -56,13 +58,33 @@ struct Model<'a> {
     max_output_tokens: Option<u64>,
 }
 
+/// Source: LiteLLM, "Virtual keys" <https://docs.litellm.ai/docs/proxy/virtual_keys>; the fields that a config can hold.
+#[derive(Serialize)]
+struct KeyInfo<'a> {
+    key_alias: &'a str,
+    team_id: Option<&'a str>,
+    user_id: Option<&'a str>,
+    /// `null`: all.
+    models: Option<&'a [String]>,
+    /// USD in the current window; `null` for the master key, which has no ledger.
+    spend: Option<Box<RawValue>>,
+    max_budget: Option<Box<RawValue>>,
+    budget_reset_at: Option<String>,
+    expires: Option<String>,
+}
+
+/// An amount as a JSON number with all its digits.
+fn number(amount: PicoUsd) -> Option<Box<RawValue>> {
+    RawValue::from_string(amount.to_string()).ok()
+}
+
 /// Nobody knows when an alias was made; LiteLLM answers this constant too.
 const CREATED: u64 = 1_677_610_602;
 
 impl Reply {
     /// An answer in JSON.
     pub fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, retry_after_secs: None, headers: Vec::new(), body: body.into(), error: None }
+        Self { status, retry_after_secs: None, body: body.into(), error: None }
     }
 
     /// `GET /v1/models`: the model groups that the caller may use.
@@ -78,6 +100,24 @@ impl Reply {
             Some((name, group)) => Ok(Self::of(&Model::of(config, name, group))),
             None => Err(model_not_found()),
         }
+    }
+
+    /// `GET /key/info`: what the caller's key has spent and may spend, in LiteLLM's shape. `ledger` is the key's.
+    pub fn key_info(config: &Config, caller: Caller, ledger: Option<&Ledger>, now: Millis) -> Self {
+        let key = caller.key(config);
+        let budget = key.and_then(|key| key.budget.as_ref());
+        let window = budget.and_then(|budget| budget.window.as_ref());
+        let info = KeyInfo {
+            key_alias: caller.alias(config),
+            team_id: key.and_then(|key| key.team_id.as_deref()),
+            user_id: key.and_then(|key| key.user_id.as_deref()),
+            models: key.and_then(|key| key.models.as_deref()),
+            spend: ledger.and_then(|ledger| number(ledger.spent(now, window))),
+            max_budget: budget.and_then(|budget| number(budget.max)),
+            budget_reset_at: window.map(|window| window.end_after(now).rfc3339()),
+            expires: key.and_then(|key| key.expires).map(Millis::rfc3339),
+        };
+        Self::of(&BTreeMap::from([("info", info)]))
     }
 
     fn of(value: &impl Serialize) -> Self {

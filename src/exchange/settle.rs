@@ -2,7 +2,7 @@
 
 use super::{Answer, Caller, Exchange};
 use crate::budget::{Ledger, estimate};
-use crate::config::Config;
+use crate::config::{Config, Key};
 use crate::openai::Usage;
 use crate::provider::Tally;
 use crate::telemetry::metric::{Labels, Metric};
@@ -35,16 +35,16 @@ impl Exchange {
         record
     }
 
-    /// Replaces what was set aside by what the request cost.
-    pub fn charge(&self, now: Millis, cost: PicoUsd, ledger: &mut Ledger) {
-        if let (Some(reservation), Some((_, budget))) = (&self.reservation, self.budget()) {
-            ledger.settle(now, budget.window.as_ref(), reservation, cost);
-        }
+    /// The key whose ledger changes at the end, where this request costs `cost`.
+    pub fn charged_key(&self, cost: PicoUsd) -> Option<&Key> {
+        let key = self.caller.key(&self.config)?;
+        (self.reservation.is_some() || cost > PicoUsd::default()).then_some(key)
     }
 
-    /// Whether something was set aside.
-    pub fn has_reservation(&self) -> bool {
-        self.reservation.is_some()
+    /// Replaces what was set aside by what the request cost.
+    pub fn charge(&self, now: Millis, cost: PicoUsd, ledger: &mut Ledger) {
+        let window = self.budget().and_then(|(_, budget)| budget.window.as_ref());
+        ledger.settle(now, window, &self.reservation.unwrap_or_default(), cost);
     }
 
     /// What the answer cost so far, once the provider has said its usage.

@@ -69,8 +69,8 @@ impl AttemptFilter {
     fn read_held(&mut self, exchange: &Shared) -> Action {
         self.reading = Reading::Nothing;
         let body = call::buffer(Buffer::Response);
-        let held = exchange.borrow_mut().held(&body);
-        match held {
+        let read = exchange.borrow_mut().held(&body);
+        match read {
             Held::Release => self.accept(exchange),
             Held::Refuse => self.refuse(),
             Held::Outgrown(reply) => {
@@ -83,7 +83,7 @@ impl AttemptFilter {
 
     /// The answer goes to the client.
     fn accept(&self, exchange: &Shared) {
-        let headers = exchange.borrow().success_headers(&self.headers);
+        let headers = exchange.borrow_mut().success_headers(&self.headers);
         call::set_headers(Map::Response, &headers);
     }
 

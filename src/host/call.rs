@@ -202,7 +202,6 @@ pub(super) fn send(reply: &Reply) {
     let retry_after = reply.retry_after_secs.map(|secs| secs.to_string());
     let mut pairs: Vec<(&[u8], &[u8])> = vec![(b"content-type", b"application/json")];
     pairs.extend(retry_after.as_ref().map(|secs| (b"retry-after".as_slice(), secs.as_bytes())));
-    pairs.extend(reply.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
     let headers = Headers::encode(pairs.iter().copied());
     let details = b"tollgate";
     const NO_GRPC: i32 = -1;

@@ -9,7 +9,6 @@ use proxy_wasm::types::Action;
 use super::call::{self, Buffer, Map};
 use super::{Shared, close, count, draw, open, store};
 use crate::config::Config;
-use crate::error::{Error, Kind};
 use crate::exchange::{Caller, Exchange, Front, Opening, Reply, Rewrite, local_error};
 use crate::telemetry::{ErrorCode, Record};
 use crate::units::Millis;
@@ -33,8 +32,8 @@ enum Phase {
     Reading(Front),
     /// It was admitted: its number, and the exchange.
     Running(u64, Shared),
-    /// It was answered here; by whom it was sent and what went wrong, for the record.
-    Answered(Option<Caller>, Option<ErrorCode>),
+    /// It was answered here; what is known of it for the record.
+    Answered(Record),
 }
 
 impl Context for Gateway {}
@@ -44,24 +43,32 @@ impl Gateway {
         Self { config, phase: Phase::Start, started: Millis::default(), status: 0, rewrite: Rewrite::Keep }
     }
 
-    fn answer(&mut self, caller: Option<Caller>, reply: &Reply) -> Action {
-        self.phase = Phase::Answered(caller, reply.error.clone());
+    /// Answers the request, whose record is as far as `record` goes.
+    fn answer(&mut self, record: Record, reply: &Reply) -> Action {
+        self.phase = Phase::Answered(Record { error: reply.error.clone(), ..record });
         call::send(reply);
         Action::Pause
+    }
+
+    fn record_of(&self, caller: Option<Caller>) -> Record {
+        caller.map(|caller| Record::of_caller(&self.config, caller)).unwrap_or_default()
     }
 
     /// The whole body is there.
     fn admit(&mut self) -> Action {
         let Phase::Reading(front) = std::mem::replace(&mut self.phase, Phase::Start) else { return Action::Continue };
-        let caller = front.caller;
-        let body = call::buffer(Buffer::Request);
-        let exchange = Exchange::admit(self.config.clone(), front, body, &mut draw).and_then(reserve);
-        match exchange {
+        let mut record = self.record_of(Some(front.caller));
+        let request = match front.read(&self.config, call::buffer(Buffer::Request)) {
+            Ok(request) => request,
+            Err(error) => return self.answer(record, &Reply::from(&error)),
+        };
+        record.model_group.clone_from(&request.model);
+        match Exchange::admit(self.config.clone(), front, request, &mut draw).and_then(store::reserve) {
             Ok(exchange) => {
                 self.route(exchange);
                 Action::Continue
             }
-            Err(error) => self.answer(Some(caller), &Reply::from(&error)),
+            Err(error) => self.answer(record, &Reply::from(&error)),
         }
     }
 
@@ -105,33 +112,13 @@ impl Gateway {
     }
 
     fn record(&self, now: Millis) -> Record {
-        let mut record = match &self.phase {
+        let record = match &self.phase {
             Phase::Running(_, exchange) => return exchange.borrow().settle(now, self.status),
-            Phase::Reading(front) => Record::of_caller(&self.config, front.caller),
-            Phase::Answered(Some(caller), _) => Record::of_caller(&self.config, *caller),
-            Phase::Answered(None, _) | Phase::Start => Record::default(),
+            Phase::Reading(front) => self.record_of(Some(front.caller)),
+            Phase::Answered(record) => record.clone(),
+            Phase::Start => Record::default(),
         };
-        if let Phase::Answered(_, error) = &self.phase {
-            record.error.clone_from(error);
-        }
-        record.status = self.status;
-        record.duration = now.since(self.started);
-        record
-    }
-}
-
-/// Sets the cost aside, where a budget says so.
-fn reserve(mut exchange: Exchange) -> Result<Exchange, Error> {
-    let Some(alias) = exchange.budget().map(|(key, _)| key.alias.clone()) else { return Ok(exchange) };
-    match store::update(&alias, |ledger| exchange.reserve(ledger)) {
-        Ok(reserved) => reserved.map(|()| exchange),
-        Err(store::Unavailable) if exchange.fails_closed() => {
-            Err(Error::new(Kind::Internal, "the spend of this key cannot be read"))
-        }
-        Err(store::Unavailable) => {
-            log::warn!("the spend of key '{alias}' cannot be read: request admitted");
-            Ok(exchange)
-        }
+        Record { status: self.status, duration: now.since(self.started), ..record }
     }
 }
 
@@ -143,13 +130,17 @@ impl HttpContext for Gateway {
         if headers.get("x-test-trap").is_some() {
             std::process::abort();
         }
-        for (name, _) in headers.iter() {
-            if name.starts_with(b"x-tollgate-") || (name.starts_with(b"x-envoy-") && !name.starts_with(b"x-envoy-ex")) {
-                call::remove_header(Map::Request, name);
-            }
+        let steers = |name: &[u8]| name.starts_with(b"x-tollgate-") || name.starts_with(b"x-envoy-");
+        for (name, _) in headers.iter().filter(|(name, _)| steers(name)) {
+            call::remove_header(Map::Request, name);
         }
         match Front::open(&self.config, &headers, end_of_stream, self.started) {
-            Opening::Answer(caller, reply) => self.answer(caller, &reply),
+            Opening::Answer(caller, reply) => self.answer(self.record_of(caller), &reply),
+            Opening::KeyInfo(caller) => {
+                let ledger = caller.key(&self.config).and_then(|key| store::read(&key.alias));
+                let reply = Reply::key_info(&self.config, caller, ledger.as_ref(), self.started);
+                self.answer(self.record_of(Some(caller)), &reply)
+            }
             Opening::Read(front) => {
                 self.phase = Phase::Reading(front);
                 Action::Pause
@@ -212,7 +203,7 @@ impl HttpContext for Gateway {
         let record = self.record(now);
         if let Phase::Running(number, exchange) = &self.phase {
             close(*number);
-            charge(exchange, now, &record);
+            store::charge(&exchange.borrow(), now, record.cost);
             exchange.borrow().count_attempts(count);
         }
         record.count(count);
@@ -230,7 +221,7 @@ impl Gateway {
             call::send(&reply);
             return Action::Pause;
         }
-        if self.status >= 400 {
+        if !exchange.borrow().is_reported() {
             let report = exchange.borrow().report();
             for (name, value) in report.iter().filter(|(_, value)| !value.is_empty()) {
                 call::add_header(Map::Response, name, value);
@@ -255,7 +246,8 @@ impl Gateway {
     fn respond_locally(&mut self, end_of_stream: bool) -> Action {
         if let Phase::Reading(front) = &self.phase {
             let error = local_error(self.status);
-            self.phase = Phase::Answered(Some(front.caller), Some(ErrorCode::of(&error)));
+            let record = self.record_of(Some(front.caller));
+            self.phase = Phase::Answered(Record { error: Some(ErrorCode::of(&error)), ..record });
             self.replace(error.body(), end_of_stream);
         }
         Action::Continue
@@ -278,15 +270,4 @@ impl Gateway {
 fn status() -> u16 {
     let status = call::header(Map::Response, ":status").unwrap_or_default();
     std::str::from_utf8(&status).ok().and_then(|status| status.parse().ok()).unwrap_or(0)
-}
-
-fn charge(exchange: &Shared, now: Millis, record: &Record) {
-    if !exchange.borrow().has_reservation() {
-        return;
-    }
-    let Some(alias) = exchange.borrow().budget().map(|(key, _)| key.alias.clone()) else { return };
-    let charged = store::update(&alias, |ledger| exchange.borrow().charge(now, record.cost, ledger));
-    if charged.is_err() {
-        log::error!("the cost of a request of key '{alias}' could not be charged: {} USD", record.cost);
-    }
 }

@@ -3,25 +3,25 @@
 use super::call::{self, Swap};
 use crate::budget::Ledger;
 use crate::config::Config;
+use crate::error::{Error, Kind};
+use crate::exchange::Exchange;
+use crate::units::{Millis, PicoUsd};
 
 /// How often a lost race is run again. Each round one of the racing workers wins, so only a store that fails, or some
 /// fifty workers at once on one key, come to the end of it.
 const ROUNDS: usize = 256;
-
-/// The store could not be read or written.
-pub(super) struct Unavailable;
 
 /// The name of a key's ledger; the version is that of the bytes.
 fn name(alias: &str) -> String {
     format!("tollgate.1.key.{alias}")
 }
 
-/// Makes an empty ledger for every budget that has none.
+/// Makes an empty ledger for every key that has none.
 ///
 /// Shared data has no "set if absent". Envoy configures a plugin on its main thread before any worker serves with it,
 /// so what is made here is there before anyone competes for it.
 pub(super) fn prepare(config: &Config) {
-    for key in config.keys.iter().filter(|key| key.budget.is_some()) {
+    for key in &config.keys {
         let name = name(&key.alias);
         if call::shared(&name).is_none() {
             call::set_shared(&name, &Ledger::default().encode(), 0);
@@ -29,8 +29,43 @@ pub(super) fn prepare(config: &Config) {
     }
 }
 
-/// Changes the ledger of a key; `change` may be run more than once, and is undone where it fails.
-pub(super) fn update<T>(alias: &str, mut change: impl FnMut(&mut Ledger) -> T) -> Result<T, Unavailable> {
+/// The ledger of a key.
+pub(super) fn read(alias: &str) -> Option<Ledger> {
+    call::shared(&name(alias)).map(|(bytes, _)| Ledger::decode(&bytes))
+}
+
+/// Sets the worst cost of a request aside, where its key has a budget.
+///
+/// # Errors
+///
+/// The budget is spent, or cannot be read and the config says to refuse then.
+pub(super) fn reserve(mut exchange: Exchange) -> Result<Exchange, Error> {
+    let Some(alias) = exchange.budget().map(|(key, _)| key.alias.clone()) else { return Ok(exchange) };
+    match update(&alias, |ledger| exchange.reserve(ledger)) {
+        Ok(reserved) => reserved.map(|()| exchange),
+        Err(Unavailable) if exchange.fails_closed() => {
+            Err(Error::new(Kind::Internal, "the spend of this key cannot be read"))
+        }
+        Err(Unavailable) => {
+            log::warn!("the spend of key '{alias}' cannot be read: request admitted");
+            Ok(exchange)
+        }
+    }
+}
+
+/// Charges a key for a request that has ended.
+pub(super) fn charge(exchange: &Exchange, now: Millis, cost: PicoUsd) {
+    let Some(key) = exchange.charged_key(cost) else { return };
+    if update(&key.alias, |ledger| exchange.charge(now, cost, ledger)).is_err() {
+        log::error!("the cost of a request of key '{}' could not be charged: {cost} USD", key.alias);
+    }
+}
+
+/// The store could not be read or written.
+struct Unavailable;
+
+/// Changes the ledger of a key; `change` may be run more than once, each time on the ledger as it is then.
+fn update<T>(alias: &str, mut change: impl FnMut(&mut Ledger) -> T) -> Result<T, Unavailable> {
     let name = name(alias);
     for _ in 0..ROUNDS {
         let Some((bytes, cas)) = call::shared(&name) else { return Err(Unavailable) };

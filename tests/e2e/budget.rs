@@ -36,6 +36,9 @@ tollgate:
   - {key_alias: rich, key: sk-rich, max_budget: 50, budget_duration: 1mo}
   - {key_alias: unlucky, key: sk-unlucky, max_budget: 0.1}
   - {key_alias: holding, key: sk-holding, max_budget: 0.1}
+  - {key_alias: curious, key: sk-curious, max_budget: 0.5, budget_duration: 1d}
+  - {key_alias: unlimited, key: sk-unlimited}
+  - {key_alias: refused, key: sk-refused, max_budget: 0}
 ";
 
 fn gate() -> &'static Gate {
@@ -176,4 +179,27 @@ tollgate:
         ask(gate, key, "ten-cents").expect_error(429, "budget_exceeded", "budget_exceeded");
     }
     assert_eq!(Mock::shared().requests("/bu-race/").len(), 2 * FITTING);
+}
+
+#[test]
+fn a_key_learns_what_it_has_spent() {
+    ask(gate(), "sk-curious", "ten-cents").expect_ok();
+    settled("curious", 1);
+    let info = gate().get("/key/info", "sk-curious").expect_ok().at("/info");
+    assert_eq!(info["key_alias"], "curious");
+    assert_eq!((info["spend"].as_f64(), info["max_budget"].as_f64()), (Some(0.1), Some(0.5)));
+    assert!(info["budget_reset_at"].as_str().unwrap().ends_with("T00:00:00Z"));
+    ask(gate(), "sk-unlimited", "ten-cents").expect_ok();
+    settled("unlimited", 1);
+    let info = gate().get("/key/info", "sk-unlimited").expect_ok().at("/info");
+    assert_eq!((info["spend"].as_f64(), &info["max_budget"]), (Some(0.1), &serde_json::Value::Null));
+    assert_eq!(gate().get("/key/info", "sk-master").expect_ok().at("/info/key_alias"), "master");
+    gate().get("/key/info", "sk-nobody").expect_error(401, "authentication_error", "invalid_api_key");
+}
+
+#[test]
+fn the_record_of_a_refusal_names_the_model_group() {
+    ask(gate(), "sk-refused", "ten-cents").expect_error(429, "budget_exceeded", "budget_exceeded");
+    let record = gate().record("refused");
+    assert_eq!((&record["model_group"], &record["error"]), (&"ten-cents".into(), &"budget_exceeded".into()));
 }
