@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Gate, Mock};
+use crate::harness::{Answer, Gate, Mock, Options};
 use crate::raw::{RawProvider, answer, endless};
 
 /// The limit of every buffer of a request or an answer.
@@ -15,14 +15,23 @@ const LIMIT: usize = 64 << 10;
 const KEY: &str = "sk-held";
 const CONFIG: &str = "
 model_list:
-- {model_name: raw-openai, litellm_params: {model: openai/gpt-4o-mini, api_base: 'http://{raw}/v1', api_key: sk-raw}}
-- {model_name: raw-anthropic, litellm_params: {model: anthropic/claude-haiku-4-5, api_base: 'http://{raw}', api_key: sk-raw}}
-- {model_name: openai, litellm_params: {model: openai/a-model-with-a-long-name-that-makes-every-body-longer, api_base: 'http://{own}/v1', api_key: sk-own}}
-- {model_name: anthropic, litellm_params: {model: anthropic/claude-haiku-4-5, api_base: 'http://{own}', api_key: sk-own}}
+{raw}
+- {model_name: openai, litellm_params: {model: openai/a-model-with-a-long-name-that-makes-every-body-longer, api_base: 'http://{own}/grow-openai/v1', api_key: sk-own}}
+- {model_name: anthropic, litellm_params: {model: anthropic/claude-haiku-4-5, api_base: 'http://{own}/grow-anthropic', api_key: sk-own}}
 - {model_name: failing, litellm_params: {model: openai/gpt-4o-mini, api_base: 'http://{own}/status=500/v1', api_key: sk-own}}
-router_settings: {num_retries: 0, fallbacks: [{failing: [anthropic]}]}
+- {model_name: spare, litellm_params: {model: anthropic/claude-haiku-4-5, api_base: 'http://{own}/grow-failing', api_key: sk-own}}
+- {model_name: good, litellm_params: {model: anthropic/claude-haiku-4-5, api_base: 'http://{own}/good', api_key: sk-own}}
+router_settings: {num_retries: 0, fallbacks: [{failing: [spare]}]}
 tollgate: {keys: [{key_alias: held, key: sk-held}]}
 ";
+/// Model groups of providers that say anything.
+const RAW: [(&str, &str); 5] = [
+    ("translated", "anthropic/claude-haiku-4-5"),
+    ("passing", "openai/gpt-4o-mini"),
+    ("streamed", "anthropic/claude-haiku-4-5"),
+    ("failed-openai", "openai/gpt-4o-mini"),
+    ("failed-anthropic", "anthropic/claude-haiku-4-5"),
+];
 
 struct Rig {
     gate: Gate,
@@ -31,14 +40,18 @@ struct Rig {
 }
 
 impl Rig {
-    /// One for each test: what a provider answers is set for all of them.
     fn start(name: &str, edit: fn(String) -> String) -> Self {
         let (mock, raw) = (Mock::start(&format!("{name}-mock")), RawProvider::start());
-        let config = CONFIG.replace("{raw}", &format!("127.0.0.1:{}", raw.port)).replace("{own}", &mock.address());
-        let options = crate::harness::Options { edit, ..Default::default() };
+        let models = RAW.map(|(group, model)| {
+            let params = format!("model: {model}, api_base: 'http://127.0.0.1:{}/{group}', api_key: sk-raw", raw.port);
+            format!("- {{model_name: {group}, litellm_params: {{{params}}}}}\n")
+        });
+        let config = CONFIG.replace("{raw}", &models.concat()).replace("{own}", &mock.address());
+        let options = Options { edit, ..Options::default() };
         Self { gate: Gate::start_with(name, &config, options), mock, raw }
     }
 
+    /// One Envoy for all tests that change nothing of it.
     fn shared() -> &'static Self {
         static RIG: OnceLock<Rig> = OnceLock::new();
         RIG.get_or_init(|| Self::start("held_bodies", lower_the_limit))
@@ -52,8 +65,8 @@ impl Rig {
     /// Envoy lives and every worker serves.
     #[track_caller]
     fn serves_on(&self) {
-        for n in 0..8 {
-            let answer = self.ask(["openai", "anthropic"][n % 2], false);
+        for _ in 0..8 {
+            let answer = self.ask("good", false);
             assert_eq!(answer.status, 200, "{}", answer.text());
         }
     }
@@ -85,8 +98,8 @@ fn an_answer_that_grows_beyond_the_limit_in_translation_arrives_whole() {
     let rig = Rig::shared();
     for length in [LIMIT / 2, LIMIT - 4096, LIMIT - 1, LIMIT] {
         let (bytes, text) = call_of_quotes(length);
-        rig.raw.answer("/messages", bytes);
-        let found = rig.ask("raw-anthropic", false).expect_ok();
+        rig.raw.answer("/translated/", bytes);
+        let found = rig.ask("translated", false).expect_ok();
         assert!(found.is_whole && (length < LIMIT - 1 || found.body.len() > LIMIT * 19 / 10), "{}", found.body.len());
         let arguments = found.at("/choices/0/message/tool_calls/0/function/arguments");
         let arguments: Value = serde_json::from_str(arguments.as_str().unwrap()).unwrap();
@@ -100,22 +113,22 @@ fn an_answer_that_grows_beyond_the_limit_in_translation_arrives_whole() {
     }
     // The buffer itself takes no more.
     for length in [LIMIT + 1, LIMIT + 20_000, 5 * LIMIT] {
-        rig.raw.answer("/messages", call_of_quotes(length).0);
-        rig.ask("raw-anthropic", false).expect_error(500, "api_error", "bad_upstream_response");
+        rig.raw.answer("/translated/", call_of_quotes(length).0);
+        rig.ask("translated", false).expect_error(500, "api_error", "bad_upstream_response");
         rig.serves_on();
     }
 }
 
 #[test]
 fn an_answer_that_passes_through_arrives_whole_at_and_beyond_the_limit() {
-    let rig = Rig::start("held_bodies-passing", lower_the_limit);
+    let rig = Rig::shared();
     for length in [LIMIT - 1, LIMIT, LIMIT + 1, 3 * LIMIT, 20 * LIMIT] {
         let frame = r#"{"choices":[{"message":{"content":""}}],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#;
         let body = frame.replace(":\"\"", &format!(":\"{}\"", "x".repeat(length - frame.len())));
         let announced = answer("200 OK", "application/json", body.as_bytes());
         for (bytes, may_hold) in [(announced, length < 1 << 20), (endless("application/json", body.as_bytes()), true)] {
-            rig.raw.answer("/chat/completions", bytes);
-            let found = rig.ask("raw-openai", false);
+            rig.raw.answer("/passing/", bytes);
+            let found = rig.ask("passing", false);
             // Answers that may be shorter than a mebibyte are held, for their usage.
             if may_hold && length > LIMIT {
                 found.expect_error(500, "api_error", "bad_upstream_response");
@@ -130,7 +143,7 @@ fn an_answer_that_passes_through_arrives_whole_at_and_beyond_the_limit() {
 
 #[test]
 fn a_stream_that_grows_in_translation_arrives_whole() {
-    let rig = Rig::start("held_bodies-streams", lower_the_limit);
+    let rig = Rig::shared();
     let mut events = "data: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"model\":\"c\"}}\n\n\
         data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n"
         .to_owned();
@@ -142,8 +155,8 @@ fn a_stream_that_grows_in_translation_arrives_whole() {
     }
     events.push_str("data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\ndata: {\"type\":\"message_stop\"}\n\n");
     let events = events.replace("delta\",\"delta\":{\"type", "delta\",\"index\":0,\"delta\":{\"type");
-    rig.raw.answer("/messages", endless("text/event-stream", events.as_bytes()));
-    let found = rig.ask("raw-anthropic", true).expect_ok();
+    rig.raw.answer("/streamed/", endless("text/event-stream", events.as_bytes()));
+    let found = rig.ask("streamed", true).expect_ok();
     assert!(found.is_whole && found.body.len() > events.len(), "{} {}", found.body.len(), events.len());
     assert_eq!(found.text().matches("\"content\":\"x\"").count(), count);
     assert!(found.text().ends_with("data: [DONE]\n\n"));
@@ -152,16 +165,16 @@ fn a_stream_that_grows_in_translation_arrives_whole() {
 
 #[test]
 fn an_error_of_any_length_arrives_in_openais_shape() {
-    let rig = Rig::start("held_bodies-errors", lower_the_limit);
+    let rig = Rig::shared();
     for length in [LIMIT - 100, LIMIT - 1, LIMIT, LIMIT + 1, 10 * LIMIT] {
         let frame = r#"{"error":{"message":"","type":"t","code":"c"}}"#;
         let message = "\\\"".repeat((length - frame.len()) / 2);
         let body = frame.replacen("\"\"", &format!("\"{message}\""), 1);
-        for part in ["/messages", "/chat/completions"] {
+        for part in ["/failed-openai/", "/failed-anthropic/"] {
             rig.raw.answer(part, answer("500 Oops", "application/json", body.as_bytes()));
         }
         for (model, stream) in
-            [("raw-openai", false), ("raw-openai", true), ("raw-anthropic", false), ("raw-anthropic", true)]
+            [("failed-openai", false), ("failed-openai", true), ("failed-anthropic", false), ("failed-anthropic", true)]
         {
             let found = rig.ask(model, stream);
             assert_eq!((found.status, found.is_whole), (500, true));
@@ -190,9 +203,8 @@ fn chat_of_short_messages(model: &str, length: usize) -> String {
 fn expect_growing_requests_to_arrive(rig: &Rig, models: &[&str]) {
     for &model in models {
         for length in [LIMIT - 1024, LIMIT - 1, LIMIT] {
-            let before = rig.mock.requests("").len();
             rig.gate.post("/v1/chat/completions", KEY, chat_of_short_messages(model, length)).expect_ok();
-            let received = rig.mock.requests("").split_off(before).pop().unwrap();
+            let received = rig.mock.requests(&format!("/grow-{model}/")).pop().unwrap();
             assert!(received.body.len() > length, "{model}: {} to {}", length, received.body.len());
             assert!(model == "openai" || received.body.len() > LIMIT * 5 / 4, "{}", received.body.len());
             let messages = received.json()["messages"].as_array().unwrap().len();
@@ -207,8 +219,7 @@ fn expect_growing_requests_to_arrive(rig: &Rig, models: &[&str]) {
 
 #[test]
 fn a_request_that_grows_beyond_the_limit_on_its_way_arrives_whole() {
-    let rig = Rig::start("held_bodies-requests", lower_the_limit);
-    expect_growing_requests_to_arrive(&rig, &["openai", "anthropic", "failing"]);
+    expect_growing_requests_to_arrive(Rig::shared(), &["openai", "anthropic", "failing"]);
 }
 
 /// Envoy copies a body only where it may have to send it once more.

@@ -140,7 +140,7 @@ fn pipelined_requests_are_answered_in_their_order() {
         bytes.extend(post(&[&authorization(), length.as_bytes()], body.as_bytes()));
     }
     let text = talk(rig.gate.port, &bytes);
-    let statuses: Vec<&str> = text.split("HTTP/1.1 ").skip(1).map(|answer| answer.get(..3).unwrap_or_default()).collect();
+    let statuses: Vec<&str> = text.split("HTTP/1.1 ").skip(1).filter_map(|answer| answer.split(' ').next()).collect();
     assert_eq!(statuses, ["200", "200", "404", "200", "200", "200", "200", "400"], "{text}");
     rig.serves_on("pipelined requests");
 }
