@@ -90,7 +90,7 @@ pub struct Deployment {
     pub address: Address,
     /// Share of the group's requests, relative to the others': `weight`, else `rpm`, else `tpm`, else 1.
     pub weight: u64,
-    /// The longest wait for an answer's first byte.
+    /// The longest wait for a whole answer, or for the first byte of a stream.
     pub timeout: Millis,
     /// What its tokens cost; `None` where nobody says.
     pub price: Option<Price>,

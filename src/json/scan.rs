@@ -87,7 +87,7 @@ impl Index {
     ///
     /// The first fault.
     pub fn parse(text: &[u8]) -> Result<Self, Fault> {
-        if let Err(error) = std::str::from_utf8(text) {
+        if let Err(error) = simdutf8::compat::from_utf8(text) {
             return Err(Fault { expected: "UTF-8", at: error.valid_up_to() });
         }
         let mut scan = Scan { text, at: 0 };

@@ -67,7 +67,8 @@ const NOT_TOLD_APART: &str = "use fallbacks: these errors are not told apart yet
 const PER_ENVOY: &str = "counted per Envoy, in memory: not shared between Envoys, gone with a restart";
 const PER_ENVOY_STATE: &str = "state is in each Envoy's shared memory; sharing it is not supported yet";
 const RETRIES: &str = "how often; on what, and after which wait, is decided by the plan and Envoy's retry policy";
-const FIRST_BYTE: &str = "bounds the wait for the answer's first byte; the client gets 504, not 408";
+const PER_ATTEMPT: &str = "bounds one attempt: its whole answer, or the first byte of its stream; all attempts of a request get the timeout of the \
+                           most patient deployment; the client gets 504, not 408";
 
 const DOCUMENT: &[Row] = &[
     exact("", &["environment_variables"]),
@@ -113,7 +114,7 @@ const LITELLM_PARAMS: &[Row] = &[
     exact("OPENAI_API_BASE and its like are not read", &["api_base"]),
     exact("", &["api_key"]),
     exact("a share of the group's requests, as in LiteLLM's simple-shuffle; not a limit", &["rpm", "tpm"]),
-    approximate(FIRST_BYTE, &["timeout"]),
+    approximate(PER_ATTEMPT, &["timeout"]),
     approximate("the group takes the largest of its deployments'", &["num_retries"]),
     PRICES,
     TIERED_PRICES,
@@ -178,7 +179,7 @@ const MODEL_INFO: &[Row] = &[
 const ROUTER_SETTINGS: &[Row] = &[
     exact("", &["routing_strategy", "fallbacks", "default_fallbacks"]),
     approximate(RETRIES, &["num_retries"]),
-    approximate(FIRST_BYTE, &["timeout"]),
+    approximate(PER_ATTEMPT, &["timeout"]),
     unsupported("the same timeout holds for streams", &["stream_timeout"]),
     unsupported("simple-shuffle has none", &["routing_strategy_args"]),
     unsupported(NOT_TOLD_APART, &["context_window_fallbacks", "content_policy_fallbacks"]),
@@ -210,7 +211,7 @@ const LITELLM_SETTINGS: &[Row] = &[
     exact("", &["drop_params", "fallbacks", "default_fallbacks"]),
     exact("429 unless set; LiteLLM's default is 422", &["budget_exceeded_status_code"]),
     approximate(RETRIES, &["num_retries"]),
-    approximate("600 s unless set, not 6000; bounds the wait for the answer's first byte", &["request_timeout"]),
+    approximate("600 s unless set, not 6000; bounds one attempt, as `timeout` does", &["request_timeout"]),
     unsupported(NOT_TOLD_APART, &["context_window_fallbacks", "content_policy_fallbacks"]),
     unsupported(
         ENVOY_LOG,
