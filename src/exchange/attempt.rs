@@ -100,10 +100,13 @@ impl Exchange {
             ("content-length", &len),
         ]);
         let ours = [("accept", accept), ("user-agent", USER_AGENT)].into_iter();
-        let own = ours.chain(own.iter().map(|(name, value)| (*name, value.as_str())));
-        let set_by_config = |name: &str| target.extra_headers.iter().any(|(found, _)| found == name);
-        all.extend(own.filter(|(name, _)| !set_by_config(name)));
-        all.extend(target.extra_headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let own: Vec<_> = ours.chain(own.iter().map(|(name, value)| (*name, value.as_str()))).collect();
+        // The config's value goes before ours, unless the provider has made it part of its own.
+        let extra = target.extra_headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let has_taken_in = |(name, value): (&str, &str)| own.iter().any(|(n, v)| *n == name && v.contains(value));
+        let extra: Vec<_> = extra.filter(|&header| !has_taken_in(header)).collect();
+        all.extend(own.iter().filter(|(name, _)| extra.iter().all(|(found, _)| found != name)));
+        all.extend(extra);
         let written = all.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let kept = self.originals.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
         Headers::encode(written.chain(kept))

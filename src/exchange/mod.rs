@@ -149,3 +149,6 @@ impl Exchange {
         self.answer.error()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! One request from its headers to its record, without an Envoy.
+
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use super::*;
+use crate::budget::Ledger;
+use crate::config::Env;
+use crate::error::Kind;
+use crate::telemetry::{Record, UsageSource};
+use crate::units::PicoUsd;
+
+const NOW: Millis = Millis(1_795_000_000_000);
+const ANSWER: &[u8] = br#"{"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":2,"total_tokens":12}}"#;
+
+fn config() -> Rc<Config> {
+    let deployment = |group: &str, params: Value| json!({"model_name": group, "litellm_params": params, "model_info": {"id": group, "cluster": format!("cluster-{group}")}});
+    let document = json!({
+        "model_list": [
+            deployment("first", json!({"model": "openai/gpt-4o-mini", "api_key": "sk-one", "input_cost_per_token": 0.001,
+                "output_cost_per_token": 0.01, "extra_headers": {"user-agent": "harbor", "x-team": "a"}})),
+            deployment("second", json!({"model": "anthropic/claude-haiku-4-5", "api_key": "sk-ant-oat-two",
+                "extra_headers": {"anthropic-beta": "one-2026"}})),
+        ],
+        "router_settings": {"num_retries": 0, "fallbacks": [{"first": ["second"]}]},
+        "tollgate": {"keys": [{"key_alias": "app", "key": "sk-app", "max_budget": 1},
+                              {"key_alias": "narrow", "key": "sk-narrow", "models": ["first"]}]},
+    });
+    Rc::new(Config::compile(&document, Env::Strict(&|_| None)).unwrap())
+}
+
+fn admit(config: &Rc<Config>, key: &str, more: &str) -> Exchange {
+    let authorization = format!("Bearer {key}");
+    let headers = Headers::of(&[
+        (":method", b"POST"),
+        (":path", b"/v1/chat/completions?key=x"),
+        ("authorization", authorization.as_bytes()),
+        ("cookie", b"c=1"),
+        ("traceparent", b"00-1-2-01"),
+    ]);
+    let Opening::Read(front) = Front::open(config, &headers, false, NOW) else { panic!("not read") };
+    let body = format!(r#"{{"model":"first","messages":[{{"role":"user","content":"Hi"}}],"max_tokens":2{more}}}"#);
+    let request = front.read(config, body.into_bytes()).unwrap();
+    Exchange::admit(config.clone(), front, request, &mut |_| 0).unwrap()
+}
+
+fn sent(start: &Start, name: &str) -> Option<String> {
+    Headers::decode(start.headers.clone()).text(name).map(str::to_owned)
+}
+
+fn answered(exchange: &mut Exchange, status: u16) -> Heading {
+    exchange.answered(&AnswerHead { status, ..AnswerHead::default() })
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_fallback_starts_from_nothing_that_the_first_attempt_wrote() {
+    let mut exchange = admit(&config(), "sk-app", "");
+    assert_eq!((exchange.max_retries(), exchange.first_cluster()), (1, "cluster-first"));
+    let first = exchange.begin(b"cluster-first").unwrap();
+    let headers =
+        ["authorization", ":path", "user-agent", "x-team", "traceparent", "cookie"].map(|name| sent(&first, name));
+    let expected =
+        [Some("Bearer sk-one"), Some("/v1/chat/completions"), Some("harbor"), Some("a"), Some("00-1-2-01"), None];
+    assert_eq!(headers.each_ref().map(Option::as_deref), expected);
+    assert_eq!(first.next_cluster.as_deref(), Some("cluster-second"));
+    assert_eq!(sent(&first, "content-length").unwrap(), exchange.take_body().unwrap().len().to_string());
+
+    assert_eq!(answered(&mut exchange, 503), Heading::Error);
+    let second = exchange.begin(b"cluster-second").unwrap();
+    let all = String::from_utf8_lossy(&second.headers);
+    assert!(["sk-one", "sk-app", "chat/completions", "harbor"].iter().all(|leak| !all.contains(leak)), "{all}");
+    assert_eq!(sent(&second, "authorization").as_deref(), Some("Bearer sk-ant-oat-two"));
+    assert!(sent(&second, "anthropic-beta").is_some_and(|beta| beta.contains("one-2026") && beta.contains("oauth")));
+    assert_eq!(sent(&second, "x-team"), None);
+    assert_eq!(exchange.begin(b"cluster-second").unwrap_err().kind, Kind::Internal, "the plan is at its end");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_credential_goes_to_no_cluster_but_its_own() {
+    let mut exchange = admit(&config(), "sk-app", "");
+    assert_eq!(exchange.begin(b"cluster-second").unwrap_err().kind, Kind::Internal);
+    assert_eq!(exchange.attempts(), []);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_plan_holds_what_the_key_may_use_and_the_provider_can_do() {
+    let config = config();
+    assert_eq!(admit(&config, "sk-narrow", "").max_retries(), 0);
+    assert_eq!(admit(&config, "sk-app", r#","logit_bias":{"1":2}"#).max_retries(), 0);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_was_set_aside_becomes_what_it_cost() {
+    let config = config();
+    let budget = config.keys[0].budget.clone().unwrap();
+    let (mut exchange, mut ledger) = (admit(&config, "sk-app", ""), Ledger::default());
+    exchange.reserve(&mut ledger).unwrap();
+    assert!(ledger.reserved(NOW) > PicoUsd::default());
+    exchange.begin(b"cluster-first").unwrap();
+    assert_eq!(answered(&mut exchange, 200), Heading::Hold);
+    assert_eq!(exchange.held(ANSWER), Held::Release);
+    let record = exchange.settle(NOW, 200);
+    exchange.charge(NOW, record.cost, &mut ledger);
+    assert_eq!((record.cost.to_string().as_str(), record.usage_source), ("0.03", Some(UsageSource::Provider)));
+    assert_eq!((ledger.spent(NOW, budget.window.as_ref()), ledger.reserved(NOW)), (record.cost, PicoUsd::default()));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn every_end_has_its_price() {
+    let record = |heading: u16, hold: Option<&[u8]>, status: u16| -> Record {
+        let mut exchange = admit(&config(), "sk-app", "");
+        exchange.begin(b"cluster-first").unwrap();
+        if heading > 0 {
+            answered(&mut exchange, heading);
+        }
+        let _ = hold.map(|body| exchange.held(body));
+        if status >= 400 {
+            let _ = exchange.respond(status);
+        }
+        exchange.settle(NOW, status)
+    };
+    assert_eq!(record(400, None, 400).usage_source, None, "the provider refused");
+    assert_eq!(record(0, None, 503).usage_source, None, "the provider was not there");
+    assert_eq!(record(200, Some(b"<html>"), 502).usage_source, None, "the answer made no sense");
+    assert_eq!(record(0, None, 0).usage_source, Some(UsageSource::Estimated), "the client did not wait");
+    assert_eq!(record(200, Some(br#"{"choices":[]}"#), 200).usage_source, Some(UsageSource::Estimated), "no usage");
+}
