@@ -7,6 +7,8 @@ SHELL := bash
 
 WASM := target/wasm32-unknown-unknown/release/tollgate.wasm
 WASM_FLAGS := --lib --target wasm32-unknown-unknown --features host
+# In one go and with the same features everywhere: else cargo builds the library anew each time.
+NATIVE := --features cli --bin tollgate --examples
 SETUP := sh tests/setup.sh
 
 help: ## Show what there is to make
@@ -15,8 +17,7 @@ help: ## Show what there is to make
 build: ## dist/: tollgate.wasm (the filter), tollgate (the command), mock-provider
 	@$(SETUP) wasm-target
 	cargo build --release $(WASM_FLAGS)
-	cargo build --release --features cli --bin tollgate
-	cargo build --release --example mock-provider
+	cargo build --release $(NATIVE)
 	@mkdir -p dist
 	@install -m 644 $(WASM) dist/tollgate.wasm
 	@install -m 755 target/release/tollgate target/release/examples/mock-provider dist/
@@ -53,7 +54,7 @@ lint: ## Formatting, clippy for both targets, docs
 
 bench: build ## What Tollgate costs, against plain Envoy; ARGS="--rounds 5"
 	@$(SETUP) envoy
-	ENVOY_BIN=$$($(SETUP) which-envoy) cargo run --release --example bench -- $(ARGS)
+	ENVOY_BIN=$$($(SETUP) which-envoy) cargo run --release --features cli --example bench -- $(ARGS)
 
 clean: ## Remove everything that was built or installed
 	rm -rf dist target
