@@ -65,13 +65,6 @@ pub struct Config {
     pub fail_closed: bool,
 }
 
-impl Config {
-    /// The position of the key with this digest.
-    pub fn key_of(&self, digest: &Digest) -> Option<usize> {
-        self.keys.iter().position(|key| key.digest == *digest)
-    }
-}
-
 /// SHA-256.
 pub type Digest = [u8; 32];
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::front::too_large;
 use super::reply::model_not_found;
 use super::{Answer, Exchange, Front};
-use crate::budget::{Ledger, Refusal, estimate};
+use crate::budget::{Ledger, Refusal, Reservation, estimate};
 use crate::config::{Budget, Config, Key};
 use crate::error::{Error, Kind};
 use crate::openai::Request;
@@ -93,19 +93,20 @@ impl Exchange {
         self.config.fail_closed
     }
 
-    /// Sets the worst cost of this request aside in the ledger of its key.
+    /// Sets `amount` aside in the ledger of this request's key; `None` where it counts against no budget.
     ///
     /// # Errors
     ///
     /// `BudgetExceeded`; the ledger must then stay as it was.
-    pub fn reserve(&mut self, ledger: &mut Ledger) -> Result<(), Error> {
-        let Some((key, budget)) = self.budget() else { return Ok(()) };
-        let reserved = ledger.reserve(self.started, budget, self.worst_cost());
-        match reserved {
-            Ok(reservation) => self.reservation = Some(reservation),
-            Err(refusal) => return Err(self.refuse(key, &refusal)),
-        }
-        Ok(())
+    pub fn reserve(&self, amount: PicoUsd, ledger: &mut Ledger) -> Result<Option<Reservation>, Error> {
+        let Some((key, budget)) = self.budget() else { return Ok(None) };
+        let reserved = ledger.reserve(self.started, budget, amount);
+        reserved.map(Some).map_err(|refusal| self.refuse(key, &refusal))
+    }
+
+    /// Takes what the stored ledger holds for this request: to be settled at its end.
+    pub fn keep(&mut self, reservation: Option<Reservation>) {
+        self.reservation = reservation;
     }
 
     fn refuse(&self, key: &Key, refusal: &Refusal) -> Error {
@@ -125,7 +126,7 @@ impl Exchange {
     }
 
     /// The most that any deployment of the plan could charge.
-    fn worst_cost(&self) -> PicoUsd {
+    pub fn worst_cost(&self) -> PicoUsd {
         let prompt = self.prompt_tokens();
         let cost = |step: &Step| {
             let deployment = self.config.deployments.get(step.deployment)?;

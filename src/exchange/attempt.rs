@@ -143,7 +143,7 @@ impl Exchange {
     }
 
     fn classify(&self, head: &AnswerHead) -> (Answer, Heading) {
-        let passes_through = self.deployment().is_none_or(|deployment| deployment.target.passes_through());
+        let passes_through = self.passes_through();
         let refuse = |message: &str| (Answer::Refused(Error::new(Kind::BadUpstream, message)), Heading::Refuse);
         match head.status {
             400.. => (Answer::Error { status: head.status, body: Vec::new() }, Heading::Error),
@@ -171,10 +171,14 @@ impl Exchange {
         stream
     }
 
+    /// Whether a success of the attempt under way goes to the client byte for byte.
+    fn passes_through(&self) -> bool {
+        self.deployment().is_none_or(|deployment| deployment.target.passes_through())
+    }
+
     /// Gives up holding an answer that passes through and is longer than [`HELD_BYTES_MAX`]; whether it did.
     pub fn release(&mut self, held_bytes: u64) -> bool {
-        let passes_through = self.deployment().is_none_or(|deployment| deployment.target.passes_through());
-        let release = held_bytes > HELD_BYTES_MAX && passes_through && matches!(self.answer, Answer::Held);
+        let release = held_bytes > HELD_BYTES_MAX && self.passes_through() && matches!(self.answer, Answer::Held);
         if release {
             self.answer = Answer::long();
         }

@@ -96,7 +96,8 @@ fn what_was_set_aside_becomes_what_it_cost() {
     let config = config();
     let budget = config.keys[0].budget.clone().unwrap();
     let (mut exchange, mut ledger) = (admit(&config, "sk-app", ""), Ledger::default());
-    exchange.reserve(&mut ledger).unwrap();
+    let reserved = exchange.reserve(exchange.worst_cost(), &mut ledger).unwrap();
+    exchange.keep(reserved);
     assert!(ledger.reserved(NOW) > PicoUsd::default());
     exchange.begin(b"cluster-first").unwrap();
     assert_eq!(answered(&mut exchange, 200), Heading::Hold);

@@ -41,8 +41,12 @@ pub(super) fn read(alias: &str) -> Option<Ledger> {
 /// The budget is spent, or cannot be read and the config says to refuse then.
 pub(super) fn reserve(mut exchange: Exchange) -> Result<Exchange, Error> {
     let Some(alias) = exchange.budget().map(|(key, _)| key.alias.clone()) else { return Ok(exchange) };
-    match update(&alias, |ledger| exchange.reserve(ledger)) {
-        Ok(reserved) => reserved.map(|()| exchange),
+    let amount = exchange.worst_cost();
+    match update(&alias, |ledger| exchange.reserve(amount, ledger)) {
+        Ok(reserved) => {
+            exchange.keep(reserved?);
+            Ok(exchange)
+        }
         Err(Unavailable) if exchange.fails_closed() => {
             Err(Error::new(Kind::Internal, "the spend of this key cannot be read"))
         }

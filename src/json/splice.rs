@@ -24,11 +24,6 @@ impl Splice {
         free
     }
 
-    /// Whether nothing changes.
-    pub fn is_empty(&self) -> bool {
-        self.edits.is_empty()
-    }
-
     /// The length of the result for a source of `len` bytes.
     pub fn len_of(&self, len: usize) -> usize {
         self.edits.iter().fold(len, |len, (range, with)| len.saturating_add(with.len()).saturating_sub(range.len()))
