@@ -60,6 +60,16 @@ pub enum Kind {
     Internal,
 }
 
+/// The shape in which a client expects errors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// `{"error":{"message","type","param","code"}}`
+    #[default]
+    OpenAi,
+    /// `{"type":"error","error":{"type","message"}}`
+    Anthropic,
+}
+
 /// An error that a client sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
@@ -106,6 +116,46 @@ impl Error {
     /// OpenAI's `code`.
     pub fn code(&self) -> Option<&str> {
         self.kind.row().2
+    }
+
+    /// The body in the shape that a client expects.
+    pub fn body_as(&self, shape: Shape) -> Vec<u8> {
+        match shape {
+            Shape::OpenAi => self.body(),
+            Shape::Anthropic => self.anthropic_body(),
+        }
+    }
+
+    /// The body in Anthropic's shape, `{"type":"error","error":{"type","message"}}`.
+    ///
+    /// Source: Anthropic, "Errors" <https://platform.claude.com/docs/en/api/errors>, read 2026-11-23.
+    fn anthropic_body(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Outer<'a> {
+            #[serde(rename = "type")]
+            type_: &'static str,
+            error: Inner<'a>,
+        }
+        #[derive(Serialize)]
+        struct Inner<'a> {
+            #[serde(rename = "type")]
+            type_: &'static str,
+            message: &'a str,
+        }
+        let type_ = match self.status() {
+            401 => "authentication_error",
+            402 => "billing_error",
+            403 => "permission_error",
+            404 => "not_found_error",
+            413 => "request_too_large",
+            429 => "rate_limit_error",
+            400..=499 => "invalid_request_error",
+            504 => "timeout_error",
+            529 => "overloaded_error",
+            _ => "api_error",
+        };
+        let outer = Outer { type_: "error", error: Inner { type_, message: &self.message } };
+        serde_json::to_vec(&outer).unwrap_or_default()
     }
 
     /// The body in OpenAI's shape, `{"error":{"message","type","param","code"}}`.

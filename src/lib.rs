@@ -15,7 +15,8 @@
 //! | [`json`] | a validating index over a JSON object, and splices that leave all other bytes alone |
 //! | [`sse`] | server-sent events, however they are cut |
 //! | [`openai`] | the front's wire shapes, our common language |
-//! | [`provider`] | one folder per vendor dialect: request, response, stream, error |
+//! | [`provider`] | one folder per vendor's language: request, response, stream, error |
+//! | [`bridge`] | endpoints that a vendor lacks, in terms of chat completions |
 //! | [`routing`] | the plan: which deployments are tried, in which order |
 //! | [`budget`] | prices, spend, reservations |
 //! | [`exchange`] | one request as a state machine, for both roles |
@@ -27,11 +28,12 @@
 //!
 //! 1. Only `host` names `proxy_wasm`; it decides nothing about providers, money or JSON.
 //! 2. The core has no clock, no randomness, no I/O and no global state: all of it comes in as arguments.
-//! 3. Providers know [`openai`], [`json`] and [`sse`], never each other, routing or budgets.
+//! 3. Providers know [`openai`], [`json`] and [`sse`], never each other, routing or budgets; bridges know no provider.
 //! 4. The same bytes in any chunking give the same bytes out.
 //! 5. Nothing panics: a trap answers 503 to everyone on that worker.
 //! 6. `attempt` never holds a request and `gateway` never grows what it holds: see [`exchange`] for why.
 
+pub mod bridge;
 pub mod budget;
 #[cfg(feature = "cli")]
 pub mod cli;

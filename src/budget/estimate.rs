@@ -15,7 +15,7 @@
 use memchr::{memchr, memmem};
 
 use super::Price;
-use crate::openai::{Endpoint, Request};
+use crate::openai::Request;
 use crate::units::PicoUsd;
 
 /// The tokens of a picture whose size is not known: what one large picture costs with most vendors.
@@ -45,17 +45,15 @@ pub fn prompt_tokens(request: &Request) -> u64 {
 ///
 /// A request that sets no bound of its own may take all of the model's, and one that asks for `n` answers `n` times that.
 pub fn output_tokens(request: &Request, model_max: Option<u64>) -> u64 {
-    match request.endpoint {
-        Endpoint::Embeddings => 0,
-        Endpoint::ChatCompletions | Endpoint::Completions => {
-            let one = match (request.max_output_tokens, model_max) {
-                (Some(asked), Some(max)) => asked.min(max),
-                (Some(only), None) | (None, Some(only)) => only,
-                (None, None) => DEFAULT_OUTPUT_TOKENS,
-            };
-            one.saturating_mul(answers(request))
-        }
+    if !request.endpoint.generates() {
+        return 0;
     }
+    let one = match (request.max_output_tokens, model_max) {
+        (Some(asked), Some(max)) => asked.min(max),
+        (Some(only), None) | (None, Some(only)) => only,
+        (None, None) => DEFAULT_OUTPUT_TOKENS,
+    };
+    one.saturating_mul(answers(request))
 }
 
 /// The most that a prompt and an answer of these lengths can cost: all tokens at the dearest rate of their side.
@@ -84,7 +82,8 @@ fn tokens_in(mut value: &[u8]) -> u64 {
 }
 
 /// The members that a model reads.
-const PROMPT: [&str; 6] = ["messages", "prompt", "suffix", "input", "tools", "functions"];
+const PROMPT: [&str; 10] =
+    ["messages", "prompt", "suffix", "input", "tools", "functions", "system", "instructions", "query", "documents"];
 const IMAGE_URL: &[u8] = b"\"data:image/";
 /// Pictures that are told from text in one member. No vendor takes more.
 const MOST_IMAGES: u64 = 1000;

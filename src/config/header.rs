@@ -1,7 +1,7 @@
 //! `extra_headers` and `organization`: headers that a deployment adds to every attempt.
 
 use super::read::Node;
-use crate::provider::Provider;
+use crate::provider::Vendor;
 
 /// Headers that belong to the connection, to the body's framing, or to Envoy and the gateway.
 const REFUSED: &[&str] = &[
@@ -24,7 +24,7 @@ const REFUSED: &[&str] = &[
 const RESERVED: &[&str] = &["x-envoy-", "x-tollgate-"];
 
 /// The headers of a deployment, lower-case names.
-pub(super) fn headers(params: &Node<'_>, language: Option<Provider>) -> Vec<(String, String)> {
+pub(super) fn headers(params: &Node<'_>, vendor: Option<&Vendor>) -> Vec<(String, String)> {
     let mut headers: Vec<(String, String)> = Vec::new();
     for (name, node) in params.section("extra_headers").members() {
         let name = name.to_ascii_lowercase();
@@ -36,7 +36,8 @@ pub(super) fn headers(params: &Node<'_>, language: Option<Provider>) -> Vec<(Str
             headers.push((name, value));
         }
     }
-    let organization = value(&params.at("organization")).filter(|_| language == Some(Provider::OpenAi));
+    let organization =
+        value(&params.at("organization")).filter(|_| vendor.is_some_and(|vendor| vendor.prefix.ends_with("openai")));
     if let Some(organization) = organization.filter(|_| !headers.iter().any(|(name, _)| name == "openai-organization"))
     {
         headers.push(("openai-organization".to_owned(), organization));

@@ -10,7 +10,7 @@
 //! | `read` | a walk over the document that collects every fault, with its path |
 //! | `env` | `os.environ/NAME` |
 //! | `compile` | the document as a whole |
-//! | `model`, `vendor`, `header` | `model_list`: deployments, what `provider/model` implies, extra headers |
+//! | `model`, `vendor`, `header`, `params` | `model_list`: deployments, what `provider/model` implies, extra headers, parameters |
 //! | `group` | shares of the traffic, retries, fallbacks |
 //! | `keys`, `time` | `tollgate`: keys, teams, users, and when a key expires |
 //! | `support` | every LiteLLM key, and how far it is supported |
@@ -23,6 +23,7 @@ mod group;
 mod header;
 mod keys;
 mod model;
+mod params;
 mod read;
 pub mod support;
 #[cfg(test)]

@@ -7,10 +7,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::env::reference;
 use super::read::{MAX_INTEGER, Node};
-use super::vendor::{self, Base, Vendor};
-use super::{Address, Deployment, header, hex};
+use super::{Address, Deployment, header, hex, params, vendor};
 use crate::budget::{self, Price};
-use crate::provider::Target;
+use crate::provider::params::Params;
+use crate::provider::{Target, Vendor};
 use crate::units::Millis;
 
 /// What a deployment takes from the rest of the config.
@@ -51,13 +51,12 @@ fn entry(node: &Node<'_>, defaults: &Defaults, ids: &mut Ids) -> Option<Entry> {
     let shares = ["weight", "rpm", "tpm"].map(|key| params.at(key).number());
     let num_retries = retries(&params);
     let timeout = params.at("timeout").seconds().unwrap_or(defaults.timeout);
-    let drop_params = params.at("drop_params").flag().unwrap_or(defaults.drop_params);
+    let own_params = params::params(&params, defaults.drop_params);
     let given_id = info.at("id").name();
     let cluster = cluster_name(&info.at("cluster"));
     let model = params.object().and_then(|_| vendor::model(&params));
     let facts = Facts::read(&params, &info, model.as_ref());
-    let base = model.as_ref().and_then(|(vendor, _)| vendor::base(&params, vendor));
-    let (target, address) = target(&params, model, base, drop_params, &facts)?;
+    let (target, address) = target(&params, &info, model, own_params, &facts)?;
     let model_group = model_group?;
     let id = ids.assign(&info, given_id, &identity(&params, &model_group, &target, &address))?;
     let cluster = cluster.unwrap_or_else(|| address.cluster());
@@ -70,29 +69,43 @@ fn entry(node: &Node<'_>, defaults: &Defaults, ids: &mut Ids) -> Option<Entry> {
 
 fn target(
     params: &Node<'_>,
+    info: &Node<'_>,
     model: Option<(&'static Vendor, String)>,
-    base: Option<Base>,
-    drop_params: bool,
+    own_params: Params,
     facts: &Facts,
 ) -> Option<(Target, Address)> {
     let vendor = model.as_ref().map(|(vendor, _)| *vendor);
-    let api_key = vendor.and_then(|vendor| vendor::credential(params, vendor, base.as_ref()));
-    let extra_headers = header::headers(params, vendor.map(|vendor| vendor.language));
+    let location = location(params);
+    let base = vendor.and_then(|vendor| vendor::base(params, vendor, location.as_deref()));
+    let credential = vendor.and_then(|vendor| vendor::credential(params, vendor, base.as_ref(), location.as_deref()));
+    let extra_headers = header::headers(params, vendor);
+    let api_version = params.at("api_version").name();
+    let project = params.at("vertex_project").name();
+    let base_model = info.at("base_model").name();
     let ((vendor, model), base) = (model?, base?);
     let target = Target {
-        provider: vendor.language,
-        provider_name: vendor.prefix.to_owned(),
+        vendor,
+        base_model: base_model.unwrap_or_else(|| model.clone()),
         model,
         authority: base.authority,
         base_path: base.path,
-        api_key,
+        credential: credential.unwrap_or_default(),
+        api_version,
+        project,
+        location,
         max_output_tokens: facts.max_output_tokens,
         supports_reasoning: facts.supports_reasoning,
         supports_response_schema: facts.supports_response_schema,
-        drop_params,
+        params: own_params,
         extra_headers,
     };
     Some((target, base.address))
+}
+
+/// Where a deployment's provider is to work, by whatever name the provider has for it.
+fn location(params: &Node<'_>) -> Option<String> {
+    let names = ["vertex_location", "vertex_ai_location", "aws_region_name", "region_name"];
+    names.into_iter().find_map(|name| params.at(name).name())
 }
 
 fn group_name(node: &Node<'_>) -> Option<String> {
@@ -206,7 +219,8 @@ impl Ids {
 /// What makes a deployment this one, without secrets: the name of its variable stands for a credential.
 fn identity(params: &Node<'_>, model_group: &str, target: &Target, address: &Address) -> String {
     let Address { tls, host, port } = address;
-    let Target { provider_name, model, base_path, .. } = target;
+    let Target { vendor, model, base_path, .. } = target;
+    let provider_name = vendor.prefix;
     let variable = reference(params.at("api_key").typed()).unwrap_or_default();
     format!("{model_group}\n{provider_name}\n{model}\n{tls} {host} {port}\n{base_path}\n{variable}\n")
 }

@@ -125,6 +125,18 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The value as it is, references in it resolved.
+    pub(super) fn resolved(&self) -> Value {
+        match self.value {
+            Value::String(_) => self.text().map(Value::String).unwrap_or_default(),
+            Value::Array(_) => self.items().iter().map(Self::resolved).collect(),
+            Value::Object(_) => {
+                self.members().into_iter().map(|(name, node)| (name.to_owned(), node.resolved())).collect()
+            }
+            other => other.clone(),
+        }
+    }
+
     /// A string or whole number without control characters that is not empty: a name for headers and records.
     pub(super) fn name(&self) -> Option<String> {
         let text = match self.value {

@@ -72,8 +72,8 @@ fn models_and_credentials_are_inferred() {
     for (params, provider, model, key) in rows {
         let config = compile(&group(std::slice::from_ref(&params)));
         let target = &config.deployments[0].target;
-        let found = target.api_key.as_ref().map_or("", |key| key.expose());
-        assert_eq!((target.provider_name.as_str(), target.model.as_str(), found), (provider, model, key), "{params}");
+        let found = target.credential.key().map_or("", |key| key.expose());
+        assert_eq!((target.vendor.prefix, target.model.as_str(), found), (provider, model, key), "{params}");
     }
 }
 

@@ -6,48 +6,9 @@ use super::Address;
 use super::fault::hint;
 use super::read::Node;
 use crate::budget;
-use crate::provider::Provider;
+use crate::provider::vendor::{self, VENDORS};
+use crate::provider::{Credential, Vendor, vendor::Base as VendorBase};
 use crate::secret::Secret;
-
-/// What a LiteLLM provider prefix stands for.
-///
-/// Source: LiteLLM 1.109.1, `litellm_core_utils/get_llm_provider_logic.py`, read 2026-11-23.
-#[derive(Debug)]
-pub(super) struct Vendor {
-    /// LiteLLM's prefix.
-    pub(super) prefix: &'static str,
-    /// The language it speaks.
-    pub(super) language: Provider,
-    /// The base URL where the config names none; without one, `api_base` is required.
-    base: Option<&'static str>,
-    /// The variable that holds the credential for that base URL where the config names none.
-    key_variable: &'static str,
-    /// What users add to the base URL although the endpoint's path has it.
-    surplus: &'static [&'static str],
-}
-
-const OPENAI_BASE: Option<&str> = Some("https://api.openai.com/v1");
-const ANTHROPIC_BASE: Option<&str> = Some("https://api.anthropic.com");
-
-const VENDORS: &[Vendor] = &[
-    speaks_openai("openai", OPENAI_BASE, "OPENAI_API_KEY"),
-    speaks_openai("text-completion-openai", OPENAI_BASE, "OPENAI_API_KEY"),
-    speaks_openai("custom_openai", None, "CUSTOM_OPENAI_API_KEY"),
-    speaks_openai("openai_like", None, "OPENAI_LIKE_API_KEY"),
-    speaks_openai("hosted_vllm", None, "HOSTED_VLLM_API_KEY"),
-    speaks_openai("litellm_proxy", None, "LITELLM_PROXY_API_KEY"),
-    Vendor {
-        prefix: "anthropic",
-        language: Provider::Anthropic,
-        base: ANTHROPIC_BASE,
-        key_variable: "ANTHROPIC_API_KEY",
-        surplus: &["/messages", "/v1"],
-    },
-];
-
-const fn speaks_openai(prefix: &'static str, base: Option<&'static str>, key_variable: &'static str) -> Vendor {
-    Vendor { prefix, language: Provider::OpenAi, base, key_variable, surplus: &["/chat/completions"] }
-}
 
 /// How a model without a prefix starts, and whose it is.
 const INFERRED: &[(&str, &str)] = &[
@@ -108,19 +69,25 @@ pub(super) fn model(params: &Node<'_>) -> Option<(&'static Vendor, String)> {
     Some((vendor, name.to_owned()))
 }
 
-/// The base URL of a deployment: `api_base`, by its other name `base_url`, or the provider's own.
-pub(super) fn base(params: &Node<'_>, vendor: &Vendor) -> Option<Base> {
+/// The base URL of a deployment: `api_base`, by its other name `base_url`, or the provider's own, at `location` where
+/// the provider has one for each.
+pub(super) fn base(params: &Node<'_>, vendor: &Vendor, location: Option<&str>) -> Option<Base> {
     let (api_base, base_url) = (params.at("api_base"), params.at("base_url"));
     let node = if api_base.is_absent() { base_url } else { api_base };
     if !node.is_absent() {
         let text = node.text()?;
         return parse(&text, vendor).or_else(|message| node.fault(message).ok_or(message)).ok();
     }
+    own_base(vendor, location).or_else(|| {
+        params.at("api_base").fault(format!("expected the base URL that `{}` needs, found nothing", vendor.prefix))
+    })
+}
+
+fn own_base(vendor: &Vendor, location: Option<&str>) -> Option<Base> {
     match vendor.base {
-        Some(text) => parse(text, vendor).ok(),
-        None => {
-            params.at("api_base").fault(format!("expected the base URL that `{}` needs, found nothing", vendor.prefix))
-        }
+        VendorBase::Given => None,
+        VendorBase::Fixed(text) => parse(text, vendor).ok(),
+        VendorBase::Located(base) => parse(&base(location?), vendor).ok(),
     }
 }
 
@@ -128,21 +95,25 @@ pub(super) fn base(params: &Node<'_>, vendor: &Vendor) -> Option<Base> {
 ///
 /// That variable belongs to the provider's own host. LiteLLM sends it to any `api_base`; here a deployment at another
 /// host goes without a credential unless the config gives it one.
-pub(super) fn credential(params: &Node<'_>, vendor: &Vendor, base: Option<&Base>) -> Option<Secret> {
+pub(super) fn credential(
+    params: &Node<'_>,
+    vendor: &Vendor,
+    base: Option<&Base>,
+    location: Option<&str>,
+) -> Option<Credential> {
     let node = params.at("api_key");
     if !node.is_absent() {
-        return node.secret();
+        return node.secret().map(Credential::Key);
     }
-    let name = vendor.key_variable;
     let variables = &node.reader.variables;
-    let Some(own) = vendor.base.and_then(|text| parse(text, vendor).ok()) else {
-        return variables.value(name).map(Secret::new);
+    let key = |value: String| Credential::Key(Secret::new(value));
+    let set = || vendor.key_variables.iter().find_map(|name| variables.value(name)).map(key);
+    let Some(own) = own_base(vendor, location) else { return Some(set().unwrap_or_default()) };
+    let (Some(name), true) = (vendor.key_variables.first(), base?.address == own.address) else {
+        return Some(Credential::None);
     };
-    if base?.address != own.address {
-        return None;
-    }
-    match variables.value(name).or_else(|| variables.placeholder(name)) {
-        Some(key) => Some(Secret::new(key)),
+    match set().or_else(|| variables.placeholder(name).map(key)) {
+        Some(key) => Some(key),
         None => {
             node.fault(format!("expected a credential here or in the environment variable `{name}`, found neither"))
         }
@@ -150,7 +121,7 @@ pub(super) fn credential(params: &Node<'_>, vendor: &Vendor, base: Option<&Base>
 }
 
 fn known(prefix: &str, node: &Node<'_>) -> Option<&'static Vendor> {
-    if let Some(vendor) = VENDORS.iter().find(|vendor| vendor.prefix == prefix) {
+    if let Some(vendor) = vendor::find(prefix) {
         return Some(vendor);
     }
     if LATER.contains(&prefix) {
@@ -201,22 +172,23 @@ fn parse(text: &str, vendor: &Vendor) -> Result<Base, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{VENDORS, parse};
+    use super::parse;
+    use crate::provider::vendor;
     use wasm_bindgen_test::wasm_bindgen_test;
 
     #[wasm_bindgen_test(unsupported = test)]
     fn base_urls_are_taken_apart() {
         let rows = [
-            (0, "https://api.openai.com/v1", (true, "api.openai.com", 443, "api.openai.com", "/v1")),
-            (0, "http://LocalHost:8000/", (false, "localhost", 8000, "localhost:8000", "")),
-            (0, "https://h/v1/chat/completions", (true, "h", 443, "h", "/v1")),
-            (0, "https://h:443/a/b//", (true, "h", 443, "h", "/a/b")),
-            (0, "http://[::1]:9/v1", (false, "::1", 9, "[::1]:9", "/v1")),
-            (6, "https://h/proxy/v1/messages", (true, "h", 443, "h", "/proxy")),
-            (6, "https://h/v1/", (true, "h", 443, "h", "")),
+            ("openai", "https://api.openai.com/v1", (true, "api.openai.com", 443, "api.openai.com", "/v1")),
+            ("openai", "http://LocalHost:8000/", (false, "localhost", 8000, "localhost:8000", "")),
+            ("openai", "https://h/v1/chat/completions", (true, "h", 443, "h", "/v1")),
+            ("openai", "https://h:443/a/b//", (true, "h", 443, "h", "/a/b")),
+            ("openai", "http://[::1]:9/v1", (false, "::1", 9, "[::1]:9", "/v1")),
+            ("anthropic", "https://h/proxy/v1/messages", (true, "h", 443, "h", "/proxy")),
+            ("anthropic", "https://h/v1/", (true, "h", 443, "h", "")),
         ];
         for (vendor, text, (tls, host, port, authority, path)) in rows {
-            let base = parse(text, &VENDORS[vendor]).unwrap();
+            let base = parse(text, vendor::find(vendor).unwrap()).unwrap();
             let address = (base.address.tls, base.address.host.as_str(), base.address.port);
             assert_eq!(address, (tls, host, port), "{text}");
             assert_eq!((base.authority.as_str(), base.path.as_str()), (authority, path), "{text}");
@@ -228,7 +200,7 @@ mod tests {
         for text in
             ["", "host/v1", "ftp://h", "unix:///tmp/s", "https://u:p@h", "https://h?x=1", "https://h#x", "https://"]
         {
-            assert!(parse(text, &VENDORS[0]).is_err(), "{text}");
+            assert!(parse(text, vendor::find("openai").unwrap()).is_err(), "{text}");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::front::too_large;
 use super::reply::model_not_found;
 use super::{Answer, Exchange, Front};
+use crate::bridge::Asked;
 use crate::budget::{Ledger, Refusal, Reservation, estimate};
 use crate::config::{Budget, Config, Key};
 use crate::error::{Error, Kind};
@@ -45,14 +46,17 @@ impl Exchange {
             return Err(error.with_param("model"));
         }
         let may_use = |group: &str| front.caller.may_use(&config, group);
-        let plan = able(&config, &request, routing::plan(&config, &request.model, may_use, random))?;
+        let asked = Asked::new(request);
+        let plan = able(&config, &asked, routing::plan(&config, &asked.client().model, may_use, random))?;
         let first = plan.first().and_then(|step| config.deployments.get(step.deployment));
-        let first = first.map(|deployment| deployment.target.request(&request)).transpose()?;
+        let first =
+            first.map(|deployment| asked.ask(&deployment.target, deployment.target.credential.key())).transpose()?;
         Ok(Self {
             caller: front.caller,
             originals: front.originals,
             started: front.started,
-            request,
+            asked,
+            ask: None,
             plan,
             first,
             config,
@@ -130,8 +134,8 @@ impl Exchange {
         let prompt = self.prompt_tokens();
         let cost = |step: &Step| {
             let deployment = self.config.deployments.get(step.deployment)?;
-            let output = match self.request.endpoint.generates() {
-                true => estimate::output_tokens(&self.request, deployment.target.max_output_tokens),
+            let output = match self.asked.client().endpoint.generates() {
+                true => estimate::output_tokens(self.asked.client(), deployment.target.max_output_tokens),
                 false => 0,
             };
             Some(estimate::worst_cost(deployment.price.as_ref()?, prompt, output))
@@ -140,7 +144,7 @@ impl Exchange {
     }
 
     pub(super) fn prompt_tokens(&self) -> u64 {
-        estimate::prompt_tokens(&self.request)
+        estimate::prompt_tokens(self.asked.client())
     }
 }
 
@@ -149,9 +153,9 @@ impl Exchange {
 /// # Errors
 ///
 /// The first step's, where none can.
-fn able(config: &Config, request: &Request, mut plan: Vec<Step>) -> Result<Vec<Step>, Error> {
+fn able(config: &Config, asked: &Asked, mut plan: Vec<Step>) -> Result<Vec<Step>, Error> {
     let mut first = None;
-    plan.retain(|step| match config.deployments.get(step.deployment).map(|d| d.target.check(request)) {
+    plan.retain(|step| match config.deployments.get(step.deployment).map(|d| asked.check(&d.target)) {
         Some(Err(error)) => {
             first.get_or_insert(error);
             false

@@ -8,6 +8,14 @@ use crate::provider::{self, Pass, Stream};
 /// The longest error body that is read; the rest is thrown away.
 const ERROR_BYTES_MAX: usize = 64 << 10;
 
+/// What streams call themselves: OpenAI's and most others', Ollama's, Bedrock's.
+const STREAMS: [&str; 3] = [EVENT_STREAM, "application/x-ndjson", "application/vnd.amazon.eventstream"];
+const EVENT_STREAM: &str = "text/event-stream";
+
+fn is_of_type(content_type: &[u8], expected: &str) -> bool {
+    content_type.get(..expected.len()).is_some_and(|ty| ty.eq_ignore_ascii_case(expected.as_bytes()))
+}
+
 /// How far the answer of the attempt under way has come.
 #[derive(Debug)]
 pub enum Answer {
@@ -22,7 +30,7 @@ pub enum Answer {
     /// It is too long to be held.
     Long(Tail),
     /// It is a stream of events.
-    Stream(Stream),
+    Stream(Box<dyn Stream>),
     /// It is an error of the provider, its body as far as it has come.
     Error {
         /// The provider's status.
@@ -41,8 +49,8 @@ pub enum Answer {
 pub struct AnswerHead {
     /// The HTTP status.
     pub status: u16,
-    /// Whether the body is a stream of events.
-    pub is_event_stream: bool,
+    /// Whether the body is a stream of events, in any vendor's framing.
+    pub is_stream: bool,
     /// Whether the body has a content encoding.
     pub is_compressed: bool,
     /// The announced length of the body.
@@ -58,7 +66,7 @@ impl AnswerHead {
         let content_type = headers.get("content-type").unwrap_or_default();
         Self {
             status: headers.number(":status").and_then(|status| status.try_into().ok()).unwrap_or(0),
-            is_event_stream: content_type.get(..17).is_some_and(|ty| ty.eq_ignore_ascii_case(b"text/event-stream")),
+            is_stream: STREAMS.iter().any(|ty| is_of_type(content_type, ty)),
             is_compressed: !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity"),
             content_length: headers.number("content-length"),
             is_empty: end_of_stream,
@@ -129,7 +137,7 @@ impl Exchange {
         [
             ("x-tollgate-model-group", self.model_group().to_owned()),
             ("x-tollgate-deployment", deployment.map(|d| d.id.clone()).unwrap_or_default()),
-            ("x-tollgate-provider", deployment.map(|d| d.target.provider_name.clone()).unwrap_or_default()),
+            ("x-tollgate-provider", deployment.map(|d| d.target.vendor.prefix.to_owned()).unwrap_or_default()),
             ("x-tollgate-attempts", self.attempts().len().to_string()),
             ("x-tollgate-fallbacks", self.fallbacks().to_string()),
             ("x-tollgate-response-cost", self.known_cost().map(|cost| cost.to_string()).unwrap_or_default()),
@@ -150,21 +158,31 @@ impl Exchange {
             Answer::Stream(_) => Some(String::new()),
             _ => None,
         };
+        let content_type = match &self.answer {
+            Answer::Whole(answer) if answer.body.is_some() => "application/json",
+            Answer::Stream(_) if !self.passes_through() => EVENT_STREAM,
+            _ => "",
+        };
         let report = self.report();
-        let own = [("content-length", len.clone().unwrap_or_default())];
+        let own = [("content-length", len.clone().unwrap_or_default()), ("content-type", content_type.to_owned())];
         let own = own.iter().chain(&report).filter(|(_, value)| !value.is_empty());
         let own = own.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        let kept =
-            headers.iter().filter(|(name, _)| !is_private(name) && (len.is_none() || *name != b"content-length"));
+        let is_ours = |name: &[u8]| match name {
+            b"content-length" => len.is_some(),
+            b"content-type" => !content_type.is_empty(),
+            _ => false,
+        };
+        let kept = headers.iter().filter(|(name, _)| !is_private(name) && !is_ours(name));
         Headers::encode(kept.chain(own))
     }
 
     /// Looks at the headers that the client is about to get; `status` may be Envoy's own word. What becomes of the body.
     pub fn respond(&mut self, status: u16) -> Rewrite {
+        let shape = self.errors();
         match &mut self.answer {
             Answer::Error { status: provider, .. } if *provider == status => return Rewrite::Swallow,
             Answer::Refused(error) if status == error.status() => {
-                let body = error.body();
+                let body = error.body_as(shape);
                 return Rewrite::Replace(body);
             }
             Answer::Whole(answer) if status < 400 => {
@@ -174,7 +192,7 @@ impl Exchange {
             _ => {}
         }
         let error = local_error(status);
-        let body = error.body();
+        let body = error.body_as(shape);
         self.answer = Answer::Failed(error);
         Rewrite::Replace(body)
     }
@@ -197,7 +215,7 @@ impl Exchange {
             Answer::Refused(error) | Answer::Failed(error) => error.clone(),
             _ => local_error(502),
         };
-        let reply = Reply::from(&error);
+        let reply = Reply::error(&error, self.errors());
         self.answer = Answer::Failed(error);
         reply
     }

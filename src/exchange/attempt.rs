@@ -4,6 +4,7 @@ use super::{Answer, AnswerHead, Attempt, Exchange, Headers, Reply};
 use crate::budget::estimate;
 use crate::config::Deployment;
 use crate::error::{Error, Kind};
+use crate::openai::Endpoint;
 use crate::provider::{Body, Estimate, Pass, Stream, Upstream};
 use crate::routing::Step;
 use crate::units::Millis;
@@ -70,10 +71,12 @@ impl Exchange {
             // A credential is never sent to a cluster that it does not belong to.
             return Err(Error::new(Kind::Internal, "the route led to another cluster than the plan"));
         }
-        let Upstream { path, headers, body } = match self.first.take() {
-            Some(upstream) => upstream,
-            None => deployment.target.request(&self.request)?,
+        let target = &deployment.target;
+        let (ask, Upstream { path, headers, body }) = match self.first.take() {
+            Some(first) => first,
+            None => self.asked.ask(target, target.credential.key())?,
         };
+        self.ask = Some(ask);
         let body = self.edited(body)?;
         let start = Start {
             headers: self.headers(deployment, &path, &headers, body.len()),
@@ -90,7 +93,7 @@ impl Exchange {
     fn headers(&self, deployment: &Deployment, path: &str, own: &[(&str, String)], body_len: usize) -> Vec<u8> {
         let len = body_len.to_string();
         let target = &deployment.target;
-        let accept = if self.request.stream { "text/event-stream" } else { "application/json" };
+        let accept = if self.asked.client().stream { "text/event-stream" } else { "application/json" };
         let mut all: Vec<(&str, &str)> = Vec::with_capacity(16);
         all.extend([
             (":method", "POST"),
@@ -116,13 +119,8 @@ impl Exchange {
         match body {
             Body::Whole(body) => Ok(body),
             Body::Splice(splice) => {
-                let source = &self.request.body;
-                let rest = source.get(splice.end()..);
-                let head = splice.head(source).zip(rest).map(|(mut head, rest)| {
-                    head.extend_from_slice(rest);
-                    head
-                });
-                head.ok_or_else(|| Error::new(Kind::Internal, "the request cannot be spliced"))
+                let body = splice.apply(&self.asked.client().body);
+                body.ok_or_else(|| Error::new(Kind::Internal, "the request cannot be spliced"))
             }
         }
     }
@@ -150,10 +148,13 @@ impl Exchange {
             200..300 if head.is_empty => refuse("the provider's answer is empty"),
             200..300 if head.is_compressed && passes_through => (Answer::Unread, Heading::Pass),
             200..300 if head.is_compressed => refuse("the provider compressed its answer although it was not asked to"),
-            200..300 if head.is_event_stream => match self.deployment() {
-                Some(deployment) => (Answer::Stream(self.stream(deployment)), Heading::Read),
+            200..300 if head.is_stream => match self.stream() {
+                Some(stream) => (Answer::Stream(stream), Heading::Read),
                 None => (Answer::Unread, Heading::Pass),
             },
+            200..300 if passes_through && self.asked.client().endpoint == Endpoint::AudioSpeech => {
+                (Answer::Unread, Heading::Pass)
+            }
             200..300 if passes_through && head.content_length.is_some_and(|len| len > HELD_BYTES_MAX) => {
                 (Answer::long(), Heading::Read)
             }
@@ -162,18 +163,20 @@ impl Exchange {
         }
     }
 
-    fn stream(&self, deployment: &Deployment) -> Stream {
-        let mut stream = deployment.target.stream(&self.request, self.started.0 / 1000);
-        if self.request.include_usage {
+    fn stream(&self) -> Option<Box<dyn Stream>> {
+        let (ask, deployment) = (self.ask.as_ref()?, self.deployment()?);
+        let mut stream = ask.stream(&self.asked, &deployment.target, self.started.0 / 1000);
+        if ask.request(&self.asked).include_usage {
             let tokens_in_bytes = estimate::tokens_in_bytes;
             stream.estimate(Estimate { input_tokens: self.prompt_tokens(), tokens_in_bytes });
         }
-        stream
+        Some(stream)
     }
 
     /// Whether a success of the attempt under way goes to the client byte for byte.
-    fn passes_through(&self) -> bool {
-        self.deployment().is_none_or(|deployment| deployment.target.passes_through())
+    pub(super) fn passes_through(&self) -> bool {
+        let attempt = self.ask.as_ref().zip(self.deployment());
+        attempt.is_none_or(|(ask, deployment)| ask.passes_through(&self.asked, &deployment.target))
     }
 
     /// Gives up holding an answer that passes through and is longer than [`HELD_BYTES_MAX`]; whether it did.
@@ -198,8 +201,9 @@ impl Exchange {
     /// Takes the whole of a held answer. It goes on as it came, or gives way to a reply: see "Who holds what" in
     /// [`super`].
     pub fn held(&mut self, body: &[u8]) -> Held {
-        let read =
-            self.deployment().map(|deployment| deployment.target.response(&self.request, body, self.started.0 / 1000));
+        let attempt = self.ask.as_ref().zip(self.deployment());
+        let now_secs = self.started.0 / 1000;
+        let read = attempt.map(|(ask, deployment)| ask.response(&self.asked, &deployment.target, body, now_secs));
         match read {
             Some(Ok(answer)) => self.answer = Answer::Whole(answer),
             Some(Err(error)) => {

@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Caller, Headers, Reply};
 use crate::config::{Config, Digest};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Shape};
 use crate::openai::Endpoint;
 use crate::units::Millis;
 
@@ -58,12 +58,16 @@ impl Front {
             Ok(route) => route,
             Err(error) => return Opening::Answer(None, Reply::from(&error)),
         };
+        let errors = match route {
+            Route::Post(endpoint) => endpoint.errors(),
+            _ => Shape::OpenAi,
+        };
         let caller = match authenticate(config, headers, now) {
             Ok(caller) => caller,
-            Err(error) => return Opening::Answer(None, Reply::from(&error)),
+            Err(error) => return Opening::Answer(None, Reply::error(&error, errors)),
         };
         let answer = |answer: Result<Reply, Error>| {
-            Opening::Answer(Some(caller), answer.unwrap_or_else(|error| Reply::from(&error)))
+            Opening::Answer(Some(caller), answer.unwrap_or_else(|error| Reply::error(&error, errors)))
         };
         match route {
             Route::Models => answer(Ok(Reply::models(config, caller))),
@@ -82,14 +86,14 @@ fn route<'a>(method: &[u8], path: &'a str) -> Result<Route<'a>, Error> {
     let path = path.split('?').next().unwrap_or_default();
     let bare = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path);
     let route = match bare {
-        "/chat/completions" => Some((b"POST".as_slice(), Route::Post(Endpoint::ChatCompletions))),
-        "/completions" => Some((b"POST".as_slice(), Route::Post(Endpoint::Completions))),
-        "/embeddings" => Some((b"POST".as_slice(), Route::Post(Endpoint::Embeddings))),
         "/models" => Some((b"GET".as_slice(), Route::Models)),
         "/key/info" => Some((b"GET".as_slice(), Route::KeyInfo)),
         "/health/liveliness" | "/health/liveness" => Some((b"GET".as_slice(), Route::Alive)),
         "/health/readiness" => Some((b"GET".as_slice(), Route::Ready)),
-        _ => bare.strip_prefix("/models/").map(|name| (b"GET".as_slice(), Route::Model(name))),
+        _ => match Endpoint::ALL.into_iter().find(|endpoint| is_posted(*endpoint) && endpoint.path() == bare) {
+            Some(endpoint) => Some((b"POST".as_slice(), Route::Post(endpoint))),
+            None => bare.strip_prefix("/models/").map(|name| (b"GET".as_slice(), Route::Model(name))),
+        },
     };
     match route {
         Some((expected, route)) if expected == method => Ok(route),
@@ -99,6 +103,11 @@ fn route<'a>(method: &[u8], path: &'a str) -> Result<Route<'a>, Error> {
         }
         None => Err(Error::new(Kind::UnknownEndpoint, "no such endpoint")),
     }
+}
+
+/// Whether the endpoint takes JSON by POST.
+fn is_posted(endpoint: Endpoint) -> bool {
+    !endpoint.is_form() && endpoint != Endpoint::Realtime
 }
 
 fn authenticate(config: &Config, headers: &Headers, now: Millis) -> Result<Caller, Error> {

@@ -37,10 +37,10 @@ mod settle;
 
 use std::rc::Rc;
 
+use crate::bridge::{Ask, Asked};
 use crate::budget::Reservation;
 use crate::config::{Config, Deployment, Key};
-use crate::error::Error;
-use crate::openai::Request;
+use crate::error::{Error, Shape};
 use crate::provider::Upstream;
 use crate::routing::Step;
 use crate::units::Millis;
@@ -101,12 +101,14 @@ pub struct Attempt {
 pub struct Exchange {
     config: Rc<Config>,
     caller: Caller,
-    request: Request,
+    asked: Asked,
+    /// What the target of the attempt under way is asked.
+    ask: Option<Ask>,
     /// The client's headers that go upstream.
     originals: Vec<(&'static str, Vec<u8>)>,
     plan: Vec<Step>,
     /// The first attempt, made at admission because its faults are the client's.
-    first: Option<Upstream>,
+    first: Option<(Ask, Upstream)>,
     /// The body of the attempt under way, until it is sent.
     body: Option<Vec<u8>>,
     attempts: Vec<Attempt>,
@@ -131,7 +133,12 @@ impl Exchange {
 
     /// The model group that the client asked for.
     pub fn model_group(&self) -> &str {
-        &self.request.model
+        &self.asked.client().model
+    }
+
+    /// The shape in which the client expects errors.
+    pub fn errors(&self) -> Shape {
+        self.asked.client().endpoint.errors()
     }
 
     /// How many groups were given up.

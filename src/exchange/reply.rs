@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::Caller;
 use crate::budget::Ledger;
 use crate::config::{Config, Group};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Shape};
 use crate::telemetry::ErrorCode;
 use crate::units::{Millis, PicoUsd};
 
@@ -27,10 +27,17 @@ pub struct Reply {
 
 impl From<&Error> for Reply {
     fn from(error: &Error) -> Self {
+        Self::error(error, Shape::OpenAi)
+    }
+}
+
+impl Reply {
+    /// `error` in the shape that the client expects.
+    pub fn error(error: &Error, shape: Shape) -> Self {
         Self {
             status: error.status(),
             retry_after_secs: error.retry_after.map(crate::units::Millis::secs_ceil),
-            body: error.body(),
+            body: error.body_as(shape),
             error: Some(ErrorCode::of(error)),
         }
     }
@@ -138,7 +145,7 @@ impl<'a> Model<'a> {
             id,
             object: "model",
             created: CREATED,
-            owned_by: first.map_or("", |deployment| &deployment.target.provider_name),
+            owned_by: first.map_or("", |deployment| deployment.target.vendor.prefix),
             mode: first.map_or("", |deployment| &deployment.mode),
             max_input_tokens: first.and_then(|deployment| deployment.max_input_tokens),
             max_output_tokens: first.and_then(|deployment| deployment.target.max_output_tokens),

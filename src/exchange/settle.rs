@@ -27,7 +27,7 @@ impl Exchange {
         };
         if let Some(deployment) = self.deployment() {
             record.model.clone_from(&deployment.target.model);
-            record.provider.clone_from(&deployment.target.provider_name);
+            record.provider = deployment.target.vendor.prefix.to_owned();
             record.deployment.clone_from(&deployment.id);
             record.cluster.clone_from(&deployment.cluster);
             record.cost = deployment.price.as_ref().map(|price| price.cost(&record.usage)).unwrap_or_default();
@@ -92,7 +92,7 @@ impl Exchange {
             let labels = Labels {
                 model_group: self.model_group(),
                 deployment: &deployment.id,
-                provider: &deployment.target.provider_name,
+                provider: deployment.target.vendor.prefix,
                 key_alias: self.caller.alias(&self.config),
                 status: attempt.status.unwrap_or(0),
             };

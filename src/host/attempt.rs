@@ -107,7 +107,8 @@ impl HttpContext for AttemptFilter {
             Ok(()) => Action::Continue,
             Err(error) => {
                 log::error!("{error}");
-                call::send(&Reply::from(&error));
+                let errors = self.exchange.as_ref().map(|exchange| exchange.borrow().errors()).unwrap_or_default();
+                call::send(&Reply::error(&error, errors));
                 Action::Pause
             }
         }

@@ -58,9 +58,10 @@ impl Gateway {
     fn admit(&mut self) -> Action {
         let Phase::Reading(front) = std::mem::replace(&mut self.phase, Phase::Start) else { return Action::Continue };
         let mut record = self.record_of(Some(front.caller));
+        let errors = front.endpoint.errors();
         let request = match front.read(&self.config, call::buffer(Buffer::Request)) {
             Ok(request) => request,
-            Err(error) => return self.answer(record, &Reply::from(&error)),
+            Err(error) => return self.answer(record, &Reply::error(&error, errors)),
         };
         record.model_group.clone_from(&request.model);
         match Exchange::admit(self.config.clone(), front, request, &mut draw).and_then(store::reserve) {
@@ -68,7 +69,7 @@ impl Gateway {
                 self.route(exchange);
                 Action::Continue
             }
-            Err(error) => self.answer(record, &Reply::from(&error)),
+            Err(error) => self.answer(record, &Reply::error(&error, errors)),
         }
     }
 
@@ -246,9 +247,10 @@ impl Gateway {
     fn respond_locally(&mut self, end_of_stream: bool) -> Action {
         if let Phase::Reading(front) = &self.phase {
             let error = local_error(self.status);
+            let body = error.body_as(front.endpoint.errors());
             let record = self.record_of(Some(front.caller));
             self.phase = Phase::Answered(Record { error: Some(ErrorCode::of(&error)), ..record });
-            self.replace(error.body(), end_of_stream);
+            self.replace(body, end_of_stream);
         }
         Action::Continue
     }

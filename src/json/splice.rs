@@ -46,4 +46,11 @@ impl Splice {
         source.get(..at)?;
         Some(out)
     }
+
+    /// The whole edited text. `None` when an edit lies outside `source`.
+    pub fn apply(&self, source: &[u8]) -> Option<Vec<u8>> {
+        let mut out = self.head(source)?;
+        out.extend_from_slice(source.get(self.end()..)?);
+        Some(out)
+    }
 }

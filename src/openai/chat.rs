@@ -190,8 +190,8 @@ pub struct Completion<'a> {
     pub created: u64,
     /// The model that answered.
     pub model: &'a str,
-    /// The answers: one, where the provider gives no more.
-    pub choices: [Choice<'a>; 1],
+    /// The answers.
+    pub choices: Vec<Choice<'a>>,
     /// What was counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
@@ -204,14 +204,14 @@ pub struct Choice<'a> {
     pub index: u32,
     /// The assistant's message.
     pub message: Reply<'a>,
-    /// Always null here: no translated provider has them.
-    pub logprobs: Option<()>,
+    /// The probabilities of its tokens, where the provider has them.
+    pub logprobs: Option<Box<RawValue>>,
     /// Why it ended.
     pub finish_reason: &'static str,
 }
 
 /// What the assistant said.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Reply<'a> {
     /// `assistant`
     pub role: &'static str,
@@ -228,6 +228,34 @@ pub struct Reply<'a> {
     /// The calls.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<Call<'a>>,
+    /// Images that the model made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<Image<'a>>,
+    /// What the text rests on, OpenAI's annotations: an array.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<Cow<'a, RawValue>>,
+    /// What OpenAI's shape has no place for: an object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider_specific_fields: Option<Box<RawValue>>,
+}
+
+/// `{"type":"image_url","image_url":{"url":"data:…"},"index":0}`, LiteLLM's place for an image in an answer.
+#[derive(Debug, Serialize)]
+pub struct Image<'a> {
+    /// `image_url`
+    #[serde(rename = "type")]
+    pub type_: &'static str,
+    /// Where it is.
+    pub image_url: MadeImage<'a>,
+    /// Its number.
+    pub index: u32,
+}
+
+/// The URL of an image that the model made.
+#[derive(Debug, Serialize)]
+pub struct MadeImage<'a> {
+    /// `data:image/png;base64,…`
+    pub url: Cow<'a, str>,
 }
 
 /// One call of a tool.
@@ -273,6 +301,9 @@ pub struct Delta<'a> {
     /// More of a call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_calls: Option<[CallDelta<'a>; 1]>,
+    /// What OpenAI's shape has no place for: an object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider_specific_fields: Raw<'a>,
 }
 
 /// A piece of a block of reasoning.

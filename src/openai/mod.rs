@@ -1,8 +1,10 @@
 //! OpenAI's wire shapes: what clients speak to us, and the language every provider is translated from and to.
 
 pub mod chat;
+mod endpoint;
 pub mod request;
 pub mod usage;
 
-pub use request::{Endpoint, Request};
+pub use endpoint::Endpoint;
+pub use request::Request;
 pub use usage::Usage;

@@ -1,10 +1,24 @@
 //! The vendors: one folder each, the same file names in every folder.
 //!
-//! A vendor is pure functions (`request`, `response`, `error`) and one small machine for streams. An OpenAI dialect is
-//! a row of differences, never a copy.
+//! A vendor's language is pure functions (`request`, `response`, `error`) and one small machine for streams, behind
+//! [`Language`]. An OpenAI dialect is a row of differences in [`vendor`], never a copy.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`vendor`] | every vendor once: prefix, language, base URL, credential, differences |
+//! | [`target`] | where an attempt goes, as far as a language cares |
+//! | [`params`] | which parameters a target takes; what the config drops, adds and lets pass |
+//! | [`chunks`] | what every translated stream is written as |
+//! | the folders | one language each |
 
 pub mod anthropic;
+pub mod chunks;
+#[cfg(test)]
+pub(crate) mod hostile;
 pub mod openai;
+pub mod params;
+pub mod target;
+pub mod vendor;
 
 use std::fmt;
 
@@ -13,40 +27,57 @@ use crate::json::Splice;
 use crate::openai::{Endpoint, Request, Usage};
 use crate::secret::Secret;
 
-/// The language that an upstream speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Provider {
-    /// OpenAI's own, and every server that speaks it.
-    OpenAi,
-    /// Anthropic's Messages API.
-    Anthropic,
+pub use target::{Credential, Target};
+pub use vendor::Vendor;
+
+/// What an upstream speaks, and how our common language becomes it and comes back.
+///
+/// Requests are in OpenAI's shape, checked by [`params`]; answers come out in that shape.
+pub trait Language: fmt::Debug + Sync {
+    /// Whether `target` has an endpoint like this.
+    fn serves(&self, endpoint: Endpoint, target: &Target) -> bool;
+
+    /// Whether `target` lacks the OpenAI parameter `name`, one of [`params::known`], at `endpoint`.
+    fn lacks(&self, name: &str, endpoint: Endpoint, target: &Target) -> bool;
+
+    /// The path, headers and body of an attempt at `target`, of an endpoint that it serves. `key` is its credential at
+    /// this moment.
+    ///
+    /// # Errors
+    ///
+    /// The client's: a request that this provider cannot be asked.
+    fn request(&self, request: &Request, target: &Target, key: Option<&Secret>) -> Result<Upstream, Error>;
+
+    /// Whether a successful answer to `request` goes to the client byte for byte.
+    fn passes_through(&self, request: &Request, target: &Target) -> bool;
+
+    /// Reads a whole successful answer; `now_secs` is Unix time for the `created` field.
+    ///
+    /// # Errors
+    ///
+    /// `BadUpstream`: the answer makes no sense.
+    fn response(&self, request: &Request, target: &Target, body: &[u8], now_secs: u64) -> Result<Answer, Error>;
+
+    /// Reads an error answer; `status` is 400..=599.
+    fn error(&self, status: u16, body: &[u8]) -> Error;
+
+    /// The stream of an answer to `request`; `now_secs` is Unix time for the `created` field.
+    fn stream(&self, request: &Request, target: &Target, now_secs: u64) -> Box<dyn Stream>;
 }
 
-/// Where an attempt goes, as far as a provider cares.
-#[derive(Clone)]
-pub struct Target {
-    /// The language.
-    pub provider: Provider,
-    /// LiteLLM's provider prefix: `openai`, `hosted_vllm`, `anthropic`, ...
-    pub provider_name: String,
-    /// The provider's own name of the model.
-    pub model: String,
-    /// `host` or `host:port`, for `:authority`.
-    pub authority: String,
-    /// The path of the base URL without a slash at its end: `/v1`, or empty.
-    pub base_path: String,
-    /// The credential.
-    pub api_key: Option<Secret>,
-    /// The model's own bound on an answer, in tokens.
-    pub max_output_tokens: Option<u64>,
-    /// Whether the model reasons.
-    pub supports_reasoning: bool,
-    /// Whether the model keeps to a JSON schema by itself.
-    pub supports_response_schema: bool,
-    /// Whether parameters that the provider lacks are dropped instead of refused.
-    pub drop_params: bool,
-    /// Headers from the config, lower-case names.
-    pub extra_headers: Vec<(String, String)>,
+/// A stream of a provider on its way to OpenAI's shape. The same bytes in any chunking give the same bytes out.
+pub trait Stream: fmt::Debug {
+    /// Tells the client an estimate of the usage if the provider says none. For a client that asked for usage.
+    fn estimate(&mut self, estimate: Estimate);
+
+    /// Takes the next bytes of the provider; appends what the client gets to `out` where that differs from `bytes`.
+    fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Pass;
+
+    /// Takes the end of the provider's bytes; appends what the client still gets to `out`.
+    fn finish(&mut self, out: &mut Vec<u8>);
+
+    /// What it has come to so far.
+    fn tally(&self) -> &Tally;
 }
 
 /// What one attempt sends, beyond what all providers share.
@@ -119,138 +150,4 @@ pub enum Pass {
     Unchanged,
     /// The client gets `out` in their place.
     Replaced,
-}
-
-/// A stream of a provider on its way to OpenAI's shape.
-#[derive(Debug)]
-pub enum Stream {
-    /// Passed on, usage taken out.
-    OpenAi(Box<openai::Stream>),
-    /// Translated.
-    Anthropic(Box<anthropic::Stream>),
-}
-
-impl fmt::Debug for Target {
-    /// Without the values of `extra_headers`, which may be credentials.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let headers: Vec<&str> = self.extra_headers.iter().map(|(name, _)| name.as_str()).collect();
-        f.debug_struct("Target")
-            .field("provider_name", &self.provider_name)
-            .field("model", &self.model)
-            .field("authority", &self.authority)
-            .field("base_path", &self.base_path)
-            .field("api_key", &self.api_key)
-            .field("max_output_tokens", &self.max_output_tokens)
-            .field("supports_reasoning", &self.supports_reasoning)
-            .field("supports_response_schema", &self.supports_response_schema)
-            .field("drop_params", &self.drop_params)
-            .field("extra_headers", &headers)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Target {
-    /// Whether this provider has `request`'s endpoint and every parameter of it (or may drop it).
-    ///
-    /// # Errors
-    ///
-    /// `UnsupportedEndpoint`, `UnsupportedParameter`.
-    pub fn check(&self, request: &Request) -> Result<(), Error> {
-        match self.provider {
-            Provider::OpenAi => Ok(()),
-            Provider::Anthropic => anthropic::check(request, self),
-        }
-    }
-
-    /// The path, headers and body of an attempt at this target.
-    ///
-    /// # Errors
-    ///
-    /// The client's: a request that this provider cannot be asked.
-    pub fn request(&self, request: &Request) -> Result<Upstream, Error> {
-        match self.provider {
-            Provider::OpenAi => openai::request(request, self),
-            Provider::Anthropic => anthropic::request(request, self),
-        }
-    }
-
-    /// Reads a whole successful answer of this target; `now_secs` is Unix time for the `created` field.
-    ///
-    /// # Errors
-    ///
-    /// `BadUpstream`: the answer makes no sense.
-    pub fn response(&self, request: &Request, body: &[u8], now_secs: u64) -> Result<Answer, Error> {
-        match self.provider {
-            Provider::OpenAi => openai::response(body),
-            Provider::Anthropic => anthropic::response(request, self, body, now_secs),
-        }
-    }
-
-    /// Whether a successful answer goes to the client byte for byte.
-    pub fn passes_through(&self) -> bool {
-        match self.provider {
-            Provider::OpenAi => true,
-            Provider::Anthropic => false,
-        }
-    }
-
-    /// Reads an error answer of this target; `status` is 400..=599.
-    pub fn error(&self, status: u16, body: &[u8]) -> Error {
-        match self.provider {
-            Provider::OpenAi => openai::error(status, body),
-            Provider::Anthropic => anthropic::error(status, body),
-        }
-    }
-
-    /// The stream of an answer to `request`; `now_secs` is Unix time for the `created` field.
-    pub fn stream(&self, request: &Request, now_secs: u64) -> Stream {
-        match self.provider {
-            Provider::OpenAi => Stream::OpenAi(Box::new(openai::Stream::new(request))),
-            Provider::Anthropic => Stream::Anthropic(Box::new(anthropic::Stream::new(request, self, now_secs))),
-        }
-    }
-}
-
-impl Stream {
-    /// Tells the client an estimate of the usage if the provider says none. For a client that asked for usage.
-    pub fn estimate(&mut self, estimate: Estimate) {
-        match self {
-            Self::OpenAi(stream) => stream.estimate(estimate),
-            Self::Anthropic(stream) => stream.estimate(estimate),
-        }
-    }
-
-    /// Takes the next bytes of the provider; appends what the client gets to `out` where that differs from `bytes`.
-    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Pass {
-        match self {
-            Self::OpenAi(stream) => stream.push(bytes, out),
-            Self::Anthropic(stream) => {
-                stream.push(bytes, out);
-                Pass::Replaced
-            }
-        }
-    }
-
-    /// Takes the end of the provider's bytes; appends what the client still gets to `out`.
-    pub fn finish(&mut self, out: &mut Vec<u8>) {
-        match self {
-            Self::OpenAi(stream) => stream.finish(out),
-            Self::Anthropic(stream) => stream.finish(out),
-        }
-    }
-
-    /// What it has come to so far.
-    pub fn tally(&self) -> &Tally {
-        match self {
-            Self::OpenAi(stream) => stream.tally(),
-            Self::Anthropic(stream) => stream.tally(),
-        }
-    }
-}
-
-impl Endpoint {
-    /// The whole path of this endpoint at `target`.
-    pub(crate) fn path_at(self, target: &Target) -> String {
-        format!("{}{}", target.base_path, self.path())
-    }
 }

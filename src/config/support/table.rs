@@ -5,6 +5,7 @@
 
 use super::Grade::{Approximate, Exact, Unsupported};
 use super::{Row, Section};
+use crate::config::params::DEFAULTS;
 
 /// The sections that hold other sections, or lists of them.
 pub(super) const NESTED: &[(Section, &str, Section)] = &[
@@ -119,17 +120,9 @@ const LITELLM_PARAMS: &[Row] = &[
     PRICES,
     TIERED_PRICES,
     OTHER_PRICES,
-    unsupported(
-        "defaults for OpenAI parameters are not supported yet: the client sends them",
-        &[
-            "temperature", "max_tokens", "max_completion_tokens", "top_p", "n", "stop", "seed", "user", "stream",
-            "stream_options", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs",
-            "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "response_format",
-            "reasoning_effort", "thinking", "modalities", "audio", "prediction", "service_tier", "store",
-            "metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "verbosity",
-            "web_search_options", "top_k", "dimensions", "encoding_format", "extra_body",
-        ],
-    ),
+    exact("fills what the client left out", DEFAULTS),
+    exact("", &["extra_body", "additional_drop_params", "allowed_openai_params"]),
+    unsupported("the client says whether it wants a stream", &["stream", "stream_options"]),
     unsupported("the same timeout holds for streams", &["stream_timeout"]),
     unsupported("shares only: no limit of a deployment is enforced yet", &["itpm", "otpm", "rpd", "tpd"]),
     unsupported("give the deployment its own api_key", &["litellm_credential_name"]),
@@ -138,7 +131,7 @@ const LITELLM_PARAMS: &[Row] = &[
         LATER,
         &[
             "max_parallel_requests", "order", "ttft_timeout", "stream_idle_timeout", "keepalive_seconds",
-            "cooldown_time", "tags", "tag_regex", "additional_drop_params", "allowed_openai_params",
+            "cooldown_time", "tags", "tag_regex",
             "modify_params", "max_budget", "budget_duration", "configurable_clientside_auth_params",
             "mock_response", "mock_timeout", "merge_reasoning_content_in_choices", "cache_control_injection_points",
             "use_in_pass_through", "use_litellm_proxy", "auto_router_*", "litellm_system_prompt", "prompt_id",

@@ -125,8 +125,13 @@ pub(super) fn output_config<'a>(
 }
 
 /// What passes on: none of it twice, where ours has the same name.
-pub(super) fn rest<'a>(params: &Params<'a>, system: &[Block<'a>], stop_sequences: &[Literal<'a>]) -> Rest<'a> {
-    let mut rest = params.passing();
+pub(super) fn rest<'a>(
+    params: &Params<'a>,
+    target: &Target,
+    system: &[Block<'a>],
+    stop_sequences: &[Literal<'a>],
+) -> Rest<'a> {
+    let mut rest = params.passing(target);
     rest.retain(|name, _| match *name {
         "system" => system.is_empty(),
         "stop_sequences" => stop_sequences.is_empty(),
@@ -155,7 +160,7 @@ pub(super) fn sampling<'a>(params: &Params<'a>, target: &Target, is_thinking: bo
         top_p: number(params, "top_p")?,
         top_k: number(params, "top_k")?,
     };
-    let refused = target.drop_params && Generation::of(&target.model).refuses_sampling();
+    let refused = target.params.drop && Generation::of(&target.model).refuses_sampling();
     Ok(if is_thinking || refused { Sampling::default() } else { asked })
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Body<'a> {
 }
 
 /// Reads an error answer; a body that is not Anthropic's is not shown to the client.
-pub fn error(status: u16, body: &[u8]) -> Error {
+pub(super) fn error(status: u16, body: &[u8]) -> Error {
     match serde_json::from_slice::<Wire<'_>>(body) {
         Ok(wire) if !wire.error.message.is_empty() => translate(status, &wire.error),
         Ok(_) | Err(_) => translate(status, &Body { message: generic(status).into(), ..Body::default() }),

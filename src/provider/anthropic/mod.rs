@@ -44,11 +44,44 @@ mod thinking;
 mod tools;
 mod usage;
 
-pub use error::error;
-pub use params::check;
-pub use request::request;
-pub use response::response;
-pub use stream::Stream;
+use super::{Answer, Language, Target, Upstream};
+use crate::error::Error;
+use crate::openai::{Endpoint, Request};
+use crate::secret::Secret;
+
+/// The Messages API.
+#[derive(Debug)]
+pub struct Anthropic;
+
+impl Language for Anthropic {
+    fn serves(&self, endpoint: Endpoint, _target: &Target) -> bool {
+        endpoint == Endpoint::ChatCompletions
+    }
+
+    fn lacks(&self, name: &str, endpoint: Endpoint, target: &Target) -> bool {
+        endpoint == Endpoint::ChatCompletions && params::lacks(name, target)
+    }
+
+    fn request(&self, request: &Request, target: &Target, key: Option<&Secret>) -> Result<Upstream, Error> {
+        request::request(request, target, key)
+    }
+
+    fn passes_through(&self, _request: &Request, _target: &Target) -> bool {
+        false
+    }
+
+    fn response(&self, request: &Request, target: &Target, body: &[u8], now_secs: u64) -> Result<Answer, Error> {
+        response::response(request, target, body, now_secs)
+    }
+
+    fn error(&self, status: u16, body: &[u8]) -> Error {
+        error::error(status, body)
+    }
+
+    fn stream(&self, request: &Request, target: &Target, now_secs: u64) -> Box<dyn super::Stream> {
+        Box::new(stream::Stream::new(request, target, now_secs))
+    }
+}
 
 /// OpenAI's reason for Anthropic's, as LiteLLM maps it. An answer with calls ends with them, one whose only call is the
 /// JSON tool has none.

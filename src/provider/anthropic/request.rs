@@ -5,15 +5,16 @@
 use super::blocks::Block;
 use super::body::{self, Message};
 use super::messages::{self, Conversation};
-use super::params::{self, Params};
+use super::params::Params;
 use super::schema::{self, Format};
 use super::search;
 use super::thinking::{self, ThinkingParam};
 use super::tools::{self, Choice, Declared, Names};
 use crate::error::{Error, Kind};
+use crate::openai::Request;
 use crate::openai::chat::Fault;
-use crate::openai::{Endpoint, Request};
 use crate::provider::{Body, Target, Upstream};
+use crate::secret::Secret;
 
 /// The version of the API that this folder speaks.
 const VERSION: &str = "2023-06-01";
@@ -27,17 +28,14 @@ const FILES_BETA: &str = "files-api-2025-04-14";
 /// # Errors
 ///
 /// The client's: a value that Anthropic cannot be given, with its path. `UnsupportedEndpoint`.
-pub fn request(request: &Request, target: &Target) -> Result<Upstream, Error> {
-    if request.endpoint != Endpoint::ChatCompletions {
-        params::check(request, target)?;
-    }
+pub(super) fn request(request: &Request, target: &Target, key: Option<&Secret>) -> Result<Upstream, Error> {
     let params = Params::of(request);
     let names = Names::read(params.text("tools"));
     let message = translate(request, target, &params, &names)?;
     let mut body = Vec::with_capacity(request.body.len() + 1024);
     serde_json::to_writer(&mut body, &message).map_err(|_| Error::new(Kind::Internal, "cannot write the request"))?;
     let has_uploads = message.has_uploads;
-    Ok(Upstream { path: path(target), headers: headers(target, has_uploads), body: Body::Whole(body) })
+    Ok(Upstream { path: path(target), headers: headers(target, key, has_uploads), body: Body::Whole(body) })
 }
 
 fn path(target: &Target) -> String {
@@ -45,9 +43,9 @@ fn path(target: &Target) -> String {
     format!("{base}/v1/messages")
 }
 
-fn headers(target: &Target, has_uploads: bool) -> Vec<(&'static str, String)> {
+fn headers(target: &Target, key: Option<&Secret>, has_uploads: bool) -> Vec<(&'static str, String)> {
     let mut headers = vec![("content-type", "application/json".to_owned()), ("anthropic-version", VERSION.to_owned())];
-    let key = target.api_key.as_ref().map(|key| key.expose());
+    let key = key.map(Secret::expose);
     let is_oauth = key.is_some_and(|key| key.starts_with(OAUTH_PREFIX));
     match key {
         Some(key) if is_oauth => headers.push(("authorization", format!("Bearer {key}"))),
@@ -85,7 +83,7 @@ fn translate<'a>(
     let stop_sequences = body::stop(params)?;
     let derived = matches!(plan.thinking, Some(ThinkingParam::Derived(_)));
     let sampling = body::sampling(params, target, derived || thinking::is_asked(params))?;
-    let rest = body::rest(params, &conversation.system, &stop_sequences);
+    let rest = body::rest(params, target, &conversation.system, &stop_sequences);
     Ok(Message {
         model: &target.model,
         max_tokens: plan.max_tokens,

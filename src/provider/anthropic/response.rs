@@ -15,10 +15,8 @@ use crate::error::{Error, Kind};
 use crate::json::{Literal, Text};
 use crate::openai::Request;
 use crate::openai::chat::{Call, Called, Choice, Completion, Raw, Reply};
+use crate::provider::chunks::ID_PREFIX;
 use crate::provider::{Answer, Target};
-
-/// What an answer's id begins with; Anthropic's own follows.
-pub(super) const ID_PREFIX: &str = "chatcmpl-";
 
 #[derive(Deserialize)]
 struct Message<'a> {
@@ -61,7 +59,7 @@ pub(super) struct Block<'a> {
 /// # Errors
 ///
 /// `BadUpstream`: it is no message.
-pub fn response(request: &Request, target: &Target, body: &[u8], now_secs: u64) -> Result<Answer, Error> {
+pub(super) fn response(request: &Request, target: &Target, body: &[u8], now_secs: u64) -> Result<Answer, Error> {
     let bad = || Error::new(Kind::BadUpstream, "the provider's answer is not a message");
     let message: Message<'_> = serde_json::from_slice(body).map_err(|_| bad())?;
     let form = Form::of(request, target);
@@ -78,7 +76,7 @@ pub fn response(request: &Request, target: &Target, body: &[u8], now_secs: u64) 
         object: "chat.completion",
         created: now_secs,
         model: &message.model,
-        choices: [Choice { index: 0, message: parts.reply(message.stop_details), logprobs: None, finish_reason }],
+        choices: vec![Choice { index: 0, message: parts.reply(message.stop_details), logprobs: None, finish_reason }],
         usage: usage.as_ref().map(Into::into),
     };
     let body = serde_json::to_vec(&completion).map_err(|_| bad())?;
@@ -190,6 +188,7 @@ impl<'a> Parts<'a> {
             reasoning_content: (!self.thinking.is_empty()).then(|| joined(self.thinking)),
             thinking_blocks: self.thinking_blocks,
             tool_calls: self.calls,
+            ..Reply::default()
         }
     }
 }

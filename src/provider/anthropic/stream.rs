@@ -11,54 +11,52 @@
 //! Of events that make no sense nothing is passed on. Blocks beyond 64 at the same time are ignored.
 //! Where the answer comes as a tool call, other text is held until the end: up to [`MAX_EVENT_BYTES`](crate::sse::MAX_EVENT_BYTES) of it.
 
-mod chunk;
 mod event;
 mod machine;
 
 use self::machine::Machine;
 use crate::error::{Error, Kind};
 use crate::openai::Request;
-use crate::provider::{Estimate, Tally, Target};
+use crate::provider::{Estimate, Pass, Tally, Target};
 use crate::sse::Decoder;
 
 /// A stream on its way to OpenAI's shape.
 #[derive(Debug)]
-pub struct Stream {
+pub(super) struct Stream {
     decoder: Decoder,
     machine: Machine,
 }
 
 impl Stream {
     /// The stream of an answer to `request`; `now_secs` is Unix time for the `created` field.
-    pub fn new(request: &Request, target: &Target, now_secs: u64) -> Self {
+    pub(super) fn new(request: &Request, target: &Target, now_secs: u64) -> Self {
         Self { decoder: Decoder::default(), machine: Machine::new(request, target, now_secs) }
     }
+}
 
-    /// See [`crate::provider::Stream::estimate`].
-    pub fn estimate(&mut self, estimate: Estimate) {
+impl crate::provider::Stream for Stream {
+    fn estimate(&mut self, estimate: Estimate) {
         self.machine.estimate(estimate);
     }
 
-    /// Takes the next bytes of the provider; appends what the client gets to `out`.
-    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+    fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Pass {
         let Self { decoder, machine } = self;
         if machine.has_ended() {
-            return;
+            return Pass::Replaced;
         }
         if decoder.push(bytes, |event| machine.event(event, out)).is_err() {
             machine.fail(Error::new(Kind::BadUpstream, "the provider sent an event over the limit"), out);
         }
+        Pass::Replaced
     }
 
-    /// Takes the end of the provider's bytes; appends what the client still gets to `out`.
-    pub fn finish(&mut self, out: &mut Vec<u8>) {
+    fn finish(&mut self, out: &mut Vec<u8>) {
         let Self { decoder, machine } = self;
         decoder.finish(|event| machine.event(event, out));
         machine.fail(Error::new(Kind::BadUpstream, "the provider's stream ended before the answer did"), out);
     }
 
-    /// What it has come to so far.
-    pub fn tally(&self) -> &Tally {
+    fn tally(&self) -> &Tally {
         self.machine.tally()
     }
 }

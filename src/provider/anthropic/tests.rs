@@ -2,11 +2,15 @@
 
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use super::{Stream, check, error, request, response};
+use super::error::error;
+use super::request::request;
+use super::response::response;
+use super::stream::Stream;
 use crate::error::Error;
 use crate::openai::{Endpoint, Request};
-use crate::provider::{Body, Provider, Tally, Target};
-use crate::secret::Secret;
+use crate::provider::hostile::Hostile;
+use crate::provider::params::{Params, check};
+use crate::provider::{Body, Stream as _, Tally, Target};
 
 macro_rules! golden {
     ($($case:literal),* $(,)?) => {
@@ -37,19 +41,12 @@ const ASK_SCHEMA: &[u8] =
     br#"{"model":"m","messages":[],"response_format":{"type":"json_schema","json_schema":{"schema":{}}}}"#;
 
 fn target() -> Target {
-    Target {
-        provider: Provider::Anthropic,
-        provider_name: "anthropic".into(),
-        model: "claude-sonnet-4-5".into(),
-        authority: "api.anthropic.com".into(),
-        base_path: String::new(),
-        api_key: Some(Secret::new("sk-ant-api03-test")),
-        max_output_tokens: None,
-        supports_reasoning: true,
-        supports_response_schema: false,
-        drop_params: false,
-        extra_headers: Vec::new(),
-    }
+    Target { max_output_tokens: None, supports_reasoning: true, ..Target::of("anthropic", "claude-sonnet-4-5") }
+}
+
+fn dropping() -> Target {
+    let target = target();
+    Target { params: Params { drop: true, ..target.params.clone() }, ..target }
 }
 
 fn chat(body: impl Into<Vec<u8>>) -> Request {
@@ -57,7 +54,7 @@ fn chat(body: impl Into<Vec<u8>>) -> Request {
 }
 
 fn translated(body: &str) -> Result<serde_json::Value, Error> {
-    request(&chat(body), &target()).map(|upstream| match upstream.body {
+    request(&chat(body), &target(), None).map(|upstream| match upstream.body {
         Body::Whole(body) => serde_json::from_slice(&body).unwrap(),
         Body::Splice(_) => panic!("not a whole body"),
     })
@@ -65,7 +62,9 @@ fn translated(body: &str) -> Result<serde_json::Value, Error> {
 
 fn streamed(asked: &Request, chunks: &[&[u8]]) -> (Vec<u8>, Tally) {
     let (mut stream, mut out) = (Stream::new(asked, &target(), 1), Vec::new());
-    chunks.iter().for_each(|chunk| stream.push(chunk, &mut out));
+    chunks.iter().for_each(|chunk| {
+        stream.push(chunk, &mut out);
+    });
     stream.finish(&mut out);
     (out, stream.tally().clone())
 }
@@ -130,43 +129,6 @@ fn an_event_without_end_is_an_error() {
     assert_eq!(out.len(), len);
 }
 
-/// xorshift64: the same hostile bytes on every run.
-struct Hostile(u64);
-
-impl Hostile {
-    fn next(&mut self) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 as usize
-    }
-
-    fn mutate(&mut self, input: &[u8]) -> Vec<u8> {
-        const TOKENS: [&[u8]; 12] =
-            [b"null", b"[]", b"{}", b"\"\"", b"-1e999", b"\"\\ud800\"", b"\n\n", b"\xff", b"true", b"\\", b"\"", b":"];
-        let mut out = input.to_vec();
-        for _ in 0..=self.next() % 3 {
-            let (at, len) = (self.next() % out.len().max(1), self.next() % 12);
-            let end = out.len().min(at + len);
-            let token = TOKENS[self.next() % TOKENS.len()];
-            out.splice(at.min(end)..end, token.iter().copied());
-        }
-        out
-    }
-
-    /// Puts another value in place of one of the values of a JSON text.
-    fn replace_value(&mut self, input: &[u8]) -> Vec<u8> {
-        const VALUES: [&[u8]; 8] =
-            [b"null", b"[1]", b"{\"type\":1}", b"\"\"", b"0", b"[{}]", b"\"x\\ny\"", b"\"data:;base64,\""];
-        let starts: Vec<usize> = (1..input.len()).filter(|i| input[..*i].ends_with(b"\": ")).collect();
-        let start = starts[self.next() % starts.len()];
-        let mut values = serde_json::Deserializer::from_slice(&input[start..]).into_iter::<serde::de::IgnoredAny>();
-        let _first = values.next();
-        let end = start + values.byte_offset();
-        [&input[..start], VALUES[self.next() % VALUES.len()], &input[end..]].concat()
-    }
-}
-
 #[wasm_bindgen_test(unsupported = test)]
 fn hostile_bytes_never_panic() {
     let (mut hostile, target, asked) = (Hostile(0x9e37_79b9_7f4a_7c15), target(), [chat(ASK), chat(ASK_SCHEMA)]);
@@ -175,7 +137,7 @@ fn hostile_bytes_never_panic() {
             for body in [hostile.mutate(input), hostile.replace_value(input)] {
                 let Ok(parsed) = Request::parse(Endpoint::ChatCompletions, body) else { continue };
                 let _checked = check(&parsed, &target);
-                if let Ok(upstream) = request(&parsed, &target) {
+                if let Ok(upstream) = request(&parsed, &target, None) {
                     let Body::Whole(body) = upstream.body else { panic!("not a whole body") };
                     crate::json::Index::parse(&body).expect("valid JSON");
                 }
@@ -211,7 +173,7 @@ fn a_parameter_that_anthropic_lacks_is_named() {
         let found = check(&parse(rest), &target()).err();
         assert_eq!(found.as_ref().and_then(|e| e.param.as_deref()), param, "{rest}");
         assert!(found.is_none_or(|e| e.code() == Some("unsupported_parameter")));
-        assert_eq!(check(&parse(rest), &Target { drop_params: true, ..target() }), Ok(()));
+        assert_eq!(check(&parse(rest), &dropping()), Ok(()));
     }
     let dull = Target { supports_reasoning: false, ..target() };
     assert!(check(&parse(r#""reasoning_effort":"low""#), &dull).is_err());
@@ -221,10 +183,9 @@ fn a_parameter_that_anthropic_lacks_is_named() {
 #[wasm_bindgen_test(unsupported = test)]
 fn other_endpoints_are_refused() {
     let asked = Request::parse(Endpoint::Embeddings, br#"{"model":"m","input":"i"}"#.to_vec()).unwrap();
-    let error = check(&asked, &Target { drop_params: true, ..target() }).unwrap_err();
+    let error = check(&asked, &dropping()).unwrap_err();
     assert_eq!(error.code(), Some("unsupported_endpoint"));
-    assert_eq!(error.message, "anthropic has no endpoint /embeddings");
-    assert!(request(&asked, &target()).is_err());
+    assert_eq!(error.message, "the provider 'anthropic' has no endpoint /embeddings");
 }
 
 #[wasm_bindgen_test(unsupported = test)]

@@ -3,8 +3,9 @@
 use crate::error::{Error, Kind};
 use crate::json::scan::members_of;
 use crate::json::{Shape, Splice};
-use crate::openai::Request;
+use crate::openai::{Endpoint, Request};
 use crate::provider::{Body, Target, Upstream};
+use crate::secret::Secret;
 
 const INCLUDE_USAGE: &str = r#"{"include_usage":true}"#;
 
@@ -13,17 +14,22 @@ const INCLUDE_USAGE: &str = r#"{"include_usage":true}"#;
 /// # Errors
 ///
 /// None that a parsed request can cause; `Internal` where its index does not fit its body.
-pub fn request(request: &Request, target: &Target) -> Result<Upstream, Error> {
+pub(super) fn request(request: &Request, target: &Target, key: Option<&Secret>) -> Result<Upstream, Error> {
     let splice =
         splice(request, &target.model).ok_or_else(|| Error::new(Kind::Internal, "the request cannot be spliced"))?;
-    let authorization = target.api_key.as_ref().map(|key| ("authorization", format!("Bearer {}", key.expose())));
+    let authorization = key.map(|key| ("authorization", format!("Bearer {}", key.expose())));
     let headers = authorization.into_iter().chain([("content-type", "application/json".to_owned())]).collect();
-    Ok(Upstream { path: request.endpoint.path_at(target), headers, body: Body::Splice(splice) })
+    let path = format!("{}{}", target.base_path, request.endpoint.path());
+    Ok(Upstream { path, headers, body: Body::Splice(splice) })
 }
 
 fn splice(request: &Request, model: &str) -> Option<Splice> {
     let mut splice = Splice::default();
     let model = serde_json::to_vec(model).ok()?;
+    if request.index.get("model").is_none() {
+        let comma: &[u8] = if request.index.members().is_empty() { b"" } else { b"," };
+        splice.replace(request.index.start()..request.index.start(), [b"\"model\":", model.as_slice(), comma].concat());
+    }
     // A repeated name means the last one to us and perhaps the first one to the provider: replace them all.
     for member in request.index.members().iter().filter(|member| member.key == "model") {
         splice.replace(member.value.clone(), model.clone()).then_some(())?;
@@ -36,7 +42,8 @@ fn splice(request: &Request, model: &str) -> Option<Splice> {
 
 /// Embeddings say their usage unasked, and so does an answer that is no stream.
 fn asks_for_usage(request: &Request) -> bool {
-    request.endpoint.generates() && request.stream && !request.include_usage
+    let is_chat = matches!(request.endpoint, Endpoint::ChatCompletions | Endpoint::Completions);
+    is_chat && request.stream && !request.include_usage
 }
 
 fn include_usage(request: &Request, splice: &mut Splice) -> Option<()> {
@@ -53,7 +60,7 @@ fn include_usage(request: &Request, splice: &mut Splice) -> Option<()> {
         }
         Some(options) => splice.replace(options.value.clone(), INCLUDE_USAGE),
         None => {
-            let at = request.index.get("model")?.value.end;
+            let at = request.index.get("stream")?.value.end;
             splice.replace(at..at, format!(",\"stream_options\":{INCLUDE_USAGE}"))
         }
     };
@@ -63,7 +70,6 @@ fn include_usage(request: &Request, splice: &mut Splice) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::openai::Endpoint;
     use wasm_bindgen_test::wasm_bindgen_test;
 
     fn spliced(endpoint: Endpoint, body: &str, model: &str) -> String {
@@ -95,7 +101,7 @@ mod tests {
         let cases = [
             (
                 r#"{"model":"a","messages":[],"stream":true}"#,
-                r#"{"model":"m","stream_options":{"include_usage":true},"messages":[],"stream":true}"#,
+                r#"{"model":"m","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#,
             ),
             (
                 r#"{"stream_options":{},"model":"a","messages":[],"stream":true}"#,

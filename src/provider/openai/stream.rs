@@ -50,14 +50,14 @@ impl Stream {
         };
         Self { decoder: Decoder::default(), reader, blind: false }
     }
+}
 
-    /// See [`crate::provider::Stream::estimate`].
-    pub fn estimate(&mut self, estimate: Estimate) {
+impl crate::provider::Stream for Stream {
+    fn estimate(&mut self, estimate: Estimate) {
         self.reader.estimate = Some(estimate);
     }
 
-    /// See [`crate::provider::Stream::push`].
-    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Pass {
+    fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Pass {
         if self.blind {
             return Pass::Unchanged;
         }
@@ -80,8 +80,7 @@ impl Stream {
         kept.pass(bytes, out)
     }
 
-    /// See [`crate::provider::Stream::finish`].
-    pub fn finish(&mut self, out: &mut Vec<u8>) {
+    fn finish(&mut self, out: &mut Vec<u8>) {
         let reader = &mut self.reader;
         self.decoder.finish(|event| {
             out.extend(reader.untold_usage(event).unwrap_or_default());
@@ -100,8 +99,7 @@ impl Stream {
         }
     }
 
-    /// What it has come to so far.
-    pub fn tally(&self) -> &Tally {
+    fn tally(&self) -> &Tally {
         &self.reader.tally
     }
 }

@@ -4,31 +4,20 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::chunk;
 use super::event::{Event, EventDelta, Start};
 use crate::error::Error;
 use crate::json::{Literal, Text};
 use crate::openai::Request;
 use crate::openai::chat::{CallDelta, Called, Delta, Raw};
-use crate::openai::usage::Wire as ClientUsage;
 use crate::provider::anthropic::response::{self, Block, Form};
 use crate::provider::anthropic::usage::Wire as WireUsage;
 use crate::provider::anthropic::{error, finish_reason};
+use crate::provider::chunks::{self, Chunks};
 use crate::provider::{Estimate, Tally, Target};
 use crate::sse;
 
 /// The most blocks that are open at once; Anthropic opens one after the other.
 const MAX_OPEN_BLOCKS: usize = 64;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// The answer is being written.
-    Open,
-    /// Its finish reason is known.
-    Finished,
-    /// Nothing more goes to the client.
-    Ended,
-}
 
 /// A block that has begun and not ended.
 #[derive(Debug)]
@@ -56,13 +45,7 @@ enum BlockKind {
 #[derive(Debug)]
 pub(super) struct Machine {
     form: Form,
-    include_usage: bool,
-    estimate: Option<Estimate>,
-    created: u64,
-    model: String,
-    /// All of a chunk that stands before its choices; empty until the first chunk.
-    head: Vec<u8>,
-    has_role: bool,
+    chunks: Chunks,
     blocks: Vec<OpenBlock>,
     /// How many calls have begun.
     calls: u32,
@@ -70,47 +53,38 @@ pub(super) struct Machine {
     held: Vec<u8>,
     /// Whether the JSON tool was called.
     has_answer: bool,
-    phase: Phase,
     usage: WireUsage,
-    tally: Tally,
 }
 
 impl Machine {
     pub(super) fn new(request: &Request, target: &Target, now_secs: u64) -> Self {
         Self {
             form: Form::of(request, target),
-            include_usage: request.include_usage,
-            estimate: None,
-            created: now_secs,
-            model: target.model.clone(),
-            head: Vec::new(),
-            has_role: false,
+            chunks: Chunks::new(request, &target.model, now_secs),
             blocks: Vec::new(),
             calls: 0,
             held: Vec::new(),
             has_answer: false,
-            phase: Phase::Open,
             usage: WireUsage::default(),
-            tally: Tally::default(),
         }
     }
 
     pub(super) fn estimate(&mut self, estimate: Estimate) {
-        self.estimate = Some(estimate);
+        self.chunks.estimate(estimate);
     }
 
     /// Whether nothing more goes to the client.
     pub(super) fn has_ended(&self) -> bool {
-        self.phase == Phase::Ended
+        self.chunks.has_ended()
     }
 
     pub(super) fn tally(&self) -> &Tally {
-        &self.tally
+        &self.chunks.tally
     }
 
     /// Takes the next event; appends what the client gets to `out`.
     pub(super) fn event(&mut self, event: sse::Event<'_>, out: &mut Vec<u8>) {
-        if self.phase == Phase::Ended {
+        if self.has_ended() {
             return;
         }
         let Some(data) = event.data() else { return };
@@ -132,17 +106,14 @@ impl Machine {
 
     fn message_start(&mut self, message: Raw<'_>) {
         let Some(start) = message.and_then(|raw| serde_json::from_str::<Start<'_>>(raw.get()).ok()) else { return };
-        if self.head.is_empty() {
-            self.head =
-                chunk::head(&start.id, self.created, if start.model.is_empty() { &self.model } else { &start.model });
-        }
+        self.chunks.name(&start.id, &start.model);
         self.count(start.usage);
     }
 
     fn count(&mut self, usage: Raw<'_>) -> bool {
         let Some(usage) = WireUsage::read(usage) else { return false };
         self.usage.update(usage);
-        self.tally.usage = Some(self.usage.usage());
+        self.chunks.tally.usage = Some(self.usage.usage());
         true
     }
 
@@ -157,7 +128,7 @@ impl Machine {
             "thinking" => BlockKind::Thinking,
             "redacted_thinking" => {
                 let data = block.data.and_then(Literal::new);
-                return data.into_iter().for_each(|data| self.write(chunk::redacted(Text::Literal(data)), out));
+                return data.into_iter().for_each(|data| self.write(chunks::redacted(Text::Literal(data)), out));
             }
             "tool_use" => self.call(&block, out),
             _ => return,
@@ -186,7 +157,7 @@ impl Machine {
             type_: Some("function"),
             function: Called { name, arguments: Text::Plain("".into()) },
         };
-        self.write(chunk::call(delta), out);
+        self.write(chunks::call(delta), out);
         BlockKind::Call { number, untold }
     }
 
@@ -203,15 +174,15 @@ impl Machine {
         match &mut block.kind {
             BlockKind::Text => self.text(text, out),
             BlockKind::Thinking if &*delta.type_ == "signature_delta" => {
-                let piece = chunk::piece(Text::Plain("".into()), Some(Text::Literal(text)));
-                self.write(chunk::thought(piece), out);
+                let piece = chunks::piece(Text::Plain("".into()), Some(Text::Literal(text)));
+                self.write(chunks::thought(piece), out);
             }
             BlockKind::Thinking => self.thinking(text, out),
             BlockKind::Call { number, untold } => {
                 *untold = None;
                 let number = *number;
-                self.tally.content_bytes += text.decoded_len();
-                self.write(chunk::arguments(number, Text::Literal(text)), out);
+                self.chunks.tally.content_bytes += text.decoded_len();
+                self.write(chunks::arguments(number, Text::Literal(text)), out);
             }
             BlockKind::Answer { untold } => {
                 *untold = None;
@@ -231,12 +202,12 @@ impl Machine {
     fn close(&mut self, block: OpenBlock, out: &mut Vec<u8>) {
         match block.kind {
             BlockKind::Call { number, untold: Some(arguments) } => {
-                self.tally.content_bytes += arguments.len() as u64;
-                self.write(chunk::arguments(number, Text::Plain(Cow::Borrowed(&arguments))), out);
+                self.chunks.tally.content_bytes += arguments.len() as u64;
+                self.write(chunks::arguments(number, Text::Plain(Cow::Borrowed(&arguments))), out);
             }
             BlockKind::Answer { untold: Some(arguments) } => {
-                self.tally.content_bytes += arguments.len() as u64;
-                self.write(chunk::content(Text::Plain(Cow::Borrowed(&arguments))), out);
+                self.chunks.tally.content_bytes += arguments.len() as u64;
+                self.write(chunks::content(Text::Plain(Cow::Borrowed(&arguments))), out);
             }
             BlockKind::Text | BlockKind::Thinking | BlockKind::Call { .. } | BlockKind::Answer { .. } => (),
         }
@@ -247,7 +218,7 @@ impl Machine {
         if !self.form.is_json_tool {
             return self.content(text, out);
         }
-        self.tally.content_bytes += text.decoded_len();
+        self.chunks.tally.content_bytes += text.decoded_len();
         if self.held.len() + text.inner().len() <= sse::MAX_EVENT_BYTES {
             self.held.extend_from_slice(text.inner().as_bytes());
         }
@@ -262,29 +233,29 @@ impl Machine {
         held.insert(0, b'"');
         held.push(b'"');
         if let Ok(text) = serde_json::from_slice::<Literal<'_>>(&held) {
-            self.write(chunk::content(Text::Literal(text)), out);
+            self.write(chunks::content(Text::Literal(text)), out);
         }
     }
 
     fn content(&mut self, text: Literal<'_>, out: &mut Vec<u8>) {
-        self.tally.content_bytes += text.decoded_len();
-        self.write(chunk::content(Text::Literal(text)), out);
+        self.chunks.tally.content_bytes += text.decoded_len();
+        self.write(chunks::content(Text::Literal(text)), out);
     }
 
     fn thinking(&mut self, text: Literal<'_>, out: &mut Vec<u8>) {
-        self.tally.content_bytes += text.decoded_len();
-        let delta = chunk::thought(chunk::piece(Text::Literal(text), None));
+        self.chunks.tally.content_bytes += text.decoded_len();
+        let delta = chunks::thought(chunks::piece(Text::Literal(text), None));
         self.write(Delta { reasoning_content: Some(Text::Literal(text)), ..delta }, out);
     }
 
     fn message_delta(&mut self, delta: EventDelta<'_>, usage: Raw<'_>, out: &mut Vec<u8>) {
-        self.tally.is_final |= self.count(usage);
-        let Some(stop_reason) = delta.stop_reason.filter(|_| self.phase == Phase::Open) else { return };
+        self.chunks.tally.is_final |= self.count(usage);
+        let Some(stop_reason) = delta.stop_reason.filter(|_| !self.chunks.is_finished(0)) else { return };
         self.settle(out);
         if let Some(refusal) = response::refusal(delta.stop_details) {
             self.write(Delta { refusal: Some(refusal), ..Delta::default() }, out);
         }
-        self.end_choice(finish_reason(&stop_reason, self.calls > 0), out);
+        self.chunks.finish(0, finish_reason(&stop_reason, self.calls > 0), out);
     }
 
     /// Ends all blocks: nothing more will come for them.
@@ -295,64 +266,21 @@ impl Machine {
         self.release(out);
     }
 
-    /// Writes the chunk with the finish reason.
-    fn end_choice(&mut self, reason: &str, out: &mut Vec<u8>) {
-        if !self.has_role {
-            self.write(chunk::content(Text::Plain("".into())), out);
-        }
-        self.begin(out);
-        out.extend_from_slice(b"\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"");
-        out.extend_from_slice(reason.as_bytes());
-        out.extend_from_slice(b"\"}]}\n\n");
-        self.phase = Phase::Finished;
-    }
-
     fn message_stop(&mut self, out: &mut Vec<u8>) {
-        if self.phase == Phase::Open {
+        if !self.chunks.is_finished(0) {
             self.settle(out);
-            self.end_choice(finish_reason("", self.calls > 0), out);
+            self.chunks.finish(0, finish_reason("", self.calls > 0), out);
         }
-        let estimate = || self.estimate.map(|estimate| estimate.usage(self.tally.content_bytes));
-        if let Some(usage) = self.tally.usage.or_else(estimate).filter(|_| self.include_usage) {
-            self.begin(out);
-            out.extend_from_slice(b"\"choices\":[],\"usage\":");
-            chunk::write(&ClientUsage::from(&usage), out);
-            out.extend_from_slice(b"}\n\n");
-        }
-        out.extend_from_slice(b"data: [DONE]\n\n");
-        self.phase = Phase::Ended;
-        self.tally.is_complete = true;
+        self.chunks.done(out);
     }
 
     /// Ends the stream with an error, unless it has ended.
     pub(super) fn fail(&mut self, error: Error, out: &mut Vec<u8>) {
-        if self.phase == Phase::Ended {
-            return;
-        }
-        out.extend_from_slice(b"event: error\ndata: ");
-        out.append(&mut error.body());
-        out.extend_from_slice(b"\n\n");
-        self.phase = Phase::Ended;
-        self.tally.error = Some(error);
+        self.chunks.fail(error, out);
     }
 
-    /// Writes a chunk with `delta`; the first one has the role.
-    fn write(&mut self, mut delta: Delta<'_>, out: &mut Vec<u8>) {
-        if !self.has_role {
-            delta.role = Some("assistant");
-            self.has_role = true;
-        }
-        self.begin(out);
-        out.extend_from_slice(b"\"choices\":[{\"index\":0,\"delta\":");
-        chunk::write(&delta, out);
-        out.extend_from_slice(b",\"finish_reason\":null}]}\n\n");
-    }
-
-    fn begin(&mut self, out: &mut Vec<u8>) {
-        if self.head.is_empty() {
-            self.head = chunk::head("", self.created, &self.model);
-        }
-        out.extend_from_slice(&self.head);
+    fn write(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) {
+        self.chunks.delta(0, delta, out);
     }
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::openai::Endpoint;
+use crate::provider::Stream as _;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 const USAGE: &str = "data: {\"id\":\"1\",\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2,\"total_tokens\":7}}\n\n";

@@ -1,0 +1,138 @@
+//! Where an attempt goes, as far as a language cares.
+
+use std::fmt;
+
+use crate::error::Error;
+use crate::openai::{Endpoint, Request};
+use crate::provider::params::Params;
+use crate::provider::{Answer, Body, Stream, Upstream, Vendor};
+use crate::secret::Secret;
+
+/// A deployment as its provider sees it.
+#[derive(Clone)]
+pub struct Target {
+    /// Whose it is.
+    pub vendor: &'static Vendor,
+    /// The provider's own name of the model.
+    pub model: String,
+    /// `host` or `host:port`, for `:authority`.
+    pub authority: String,
+    /// The path of the base URL without a slash at its end: `/v1`, or empty.
+    pub base_path: String,
+    /// The credential.
+    pub credential: Credential,
+    /// `api_version`: of Azure's API.
+    pub api_version: Option<String>,
+    /// `vertex_project`.
+    pub project: Option<String>,
+    /// `vertex_location`, `aws_region_name`, `region_name`.
+    pub location: Option<String>,
+    /// The name by which the model's abilities are known: `model_info.base_model`, else `model`.
+    pub base_model: String,
+    /// The model's own bound on an answer, in tokens.
+    pub max_output_tokens: Option<u64>,
+    /// Whether the model reasons.
+    pub supports_reasoning: bool,
+    /// Whether the model keeps to a JSON schema by itself.
+    pub supports_response_schema: bool,
+    /// What the config makes of a request's parameters.
+    pub params: Params,
+    /// Headers from the config, lower-case names.
+    pub extra_headers: Vec<(String, String)>,
+}
+
+/// What opens a provider's door.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Credential {
+    /// Nothing is sent.
+    #[default]
+    None,
+    /// A key that does not change.
+    Key(Secret),
+}
+
+impl Credential {
+    /// The key that does not change.
+    pub fn key(&self) -> Option<&Secret> {
+        match self {
+            Self::Key(key) => Some(key),
+            Self::None => None,
+        }
+    }
+}
+
+impl fmt::Debug for Target {
+    /// Without the values of `extra_headers`, which may be credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<&str> = self.extra_headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Target")
+            .field("vendor", &self.vendor.prefix)
+            .field("model", &self.model)
+            .field("authority", &self.authority)
+            .field("base_path", &self.base_path)
+            .field("credential", &self.credential)
+            .field("params", &self.params)
+            .field("extra_headers", &headers)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+impl Target {
+    /// A target of the vendor `prefix` at its own base URL, with a key.
+    pub(crate) fn of(prefix: &str, model: &str) -> Self {
+        let params = serde_json::json!({"model": format!("{prefix}/{model}"), "api_key": "test-key",
+            "api_base": "https://provider.example", "vertex_project": "p", "region_name": "here"});
+        let document = serde_json::json!({
+            "model_list": [{"model_name": "m", "litellm_params": params}],
+            "tollgate": {"allow_anonymous": true},
+        });
+        let config = crate::config::Config::compile(&document, crate::config::Env::Strict(&|_| None));
+        config.unwrap().deployments.remove(0).target
+    }
+}
+
+impl Target {
+    /// Whether the provider has an endpoint like this.
+    pub fn serves(&self, endpoint: Endpoint) -> bool {
+        self.vendor.language.serves(endpoint, self)
+    }
+
+    /// The path, headers and body of an attempt; see [`super::Language::request`]. What the config adds to the
+    /// provider's own body is in it.
+    ///
+    /// # Errors
+    ///
+    /// The client's.
+    pub fn request(&self, request: &Request, key: Option<&Secret>) -> Result<Upstream, Error> {
+        let mut upstream = self.vendor.language.request(request, self, key)?;
+        if let Body::Whole(body) = &mut upstream.body {
+            self.params.extend(body);
+        }
+        Ok(upstream)
+    }
+
+    /// See [`super::Language::response`].
+    ///
+    /// # Errors
+    ///
+    /// `BadUpstream`.
+    pub fn response(&self, request: &Request, body: &[u8], now_secs: u64) -> Result<Answer, Error> {
+        self.vendor.language.response(request, self, body, now_secs)
+    }
+
+    /// See [`super::Language::passes_through`].
+    pub fn passes_through(&self, request: &Request) -> bool {
+        self.vendor.language.passes_through(request, self)
+    }
+
+    /// See [`super::Language::error`].
+    pub fn error(&self, status: u16, body: &[u8]) -> Error {
+        self.vendor.language.error(status, body)
+    }
+
+    /// See [`super::Language::stream`].
+    pub fn stream(&self, request: &Request, now_secs: u64) -> Box<dyn Stream> {
+        self.vendor.language.stream(request, self, now_secs)
+    }
+}
