@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build run test unit-test wasm-test e2e golden lint bench clean
+.PHONY: help build run test unit-test wasm-test e2e golden lint bench fuzz clean
 
 WASM := target/wasm32-unknown-unknown/release/tollgate.wasm
 WASM_FLAGS := --lib --target wasm32-unknown-unknown --features host
@@ -56,8 +56,18 @@ bench: build ## What Tollgate costs, against plain Envoy; ARGS="--rounds 5"
 	@$(SETUP) envoy
 	ENVOY_BIN=$$($(SETUP) which-envoy) cargo run --release --features cli --example bench -- $(ARGS)
 
+fuzz: ## Fuzz every parser, FUZZ_SECONDS=60 each; needs a nightly compiler
+	@$(SETUP) cargo-fuzz
+	for name in $(FUZZ_TARGETS); do mkdir -p tests/fuzz/corpus/$$name; \
+	    RUSTUP_TOOLCHAIN=nightly target/tools/bin/cargo-fuzz fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz $$name tests/fuzz/corpus/$$name \
+	        -- -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -verbosity=0; \
+	done
+
 clean: ## Remove everything that was built or installed
 	rm -rf dist target
+
+FUZZ_SECONDS := 60
+FUZZ_TARGETS := $(patsubst tests/fuzz/targets/%.rs,%,$(wildcard tests/fuzz/targets/*.rs))
 
 # tests/e2e* need a gateway that serves, the others do not.
 UNIT_TESTS := $(patsubst tests/%.rs,--test %,$(filter-out tests/e2e%,$(wildcard tests/*.rs)))

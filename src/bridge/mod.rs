@@ -74,3 +74,6 @@ pub fn of(endpoint: Endpoint) -> Option<&'static dyn Bridge> {
         | Endpoint::Realtime => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

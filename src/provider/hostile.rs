@@ -4,7 +4,7 @@
 pub(crate) struct Hostile(pub(crate) u64);
 
 impl Hostile {
-    fn next(&mut self) -> usize {
+    pub(crate) fn next(&mut self) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
