@@ -191,15 +191,19 @@ impl Json {
     }
 
     fn object(&mut self, depth: usize) -> String {
-        let members: Vec<_> =
-            (0..self.0.next() % 6).map(|_| format!("\"{}\":{}", self.pick(NAMES), self.value(depth))).collect();
-        format!("{{{}}}", members.join(","))
+        format!("{{{}}}", self.members(depth))
+    }
+
+    fn members(&mut self, depth: usize) -> String {
+        let count = self.0.next() % 6;
+        let each = |_| format!("\"{}\":{}", self.pick(NAMES), self.value(depth));
+        (0..count).map(each).collect::<Vec<_>>().join(",")
     }
 
     /// A request that is well-formed as far as `Request::parse` looks.
     fn request(&mut self) -> Vec<u8> {
-        let (messages, rest) = (self.value(4), self.object(3));
-        let more = if rest == "{}" { String::new() } else { format!(",{}", &rest[1..rest.len() - 1]) };
+        let (messages, rest) = (self.value(4), self.members(3));
+        let more = if rest.is_empty() { String::new() } else { format!(",{rest}") };
         let list = if messages.starts_with('[') { messages } else { format!("[{messages}]") };
         let tools = self.value(4);
         format!(

@@ -112,13 +112,16 @@ fn drain_events(bytes: &[u8], from: usize, each: &mut impl FnMut(Event<'_>)) -> 
     let mut start = 0;
     for newline in memchr_iter(b'\n', bytes.get(from..).unwrap_or_default()) {
         let newline = from + newline;
+        if newline < start {
+            // It ended the event before: a run of blank lines ends one event only.
+            continue;
+        }
         let blank = match bytes.get(newline + 1..) {
             Some([b'\n', ..]) => 1,
             Some([b'\r', b'\n', ..]) => 2,
             _ => continue,
         };
         let end = newline + 1 + blank;
-        // A run of blank lines ends one event only.
         if let Some(raw) = bytes.get(start..end) {
             each(Event { raw });
             start = end;
@@ -175,6 +178,19 @@ mod tests {
             assert_eq!(decode(&[&STREAM[..cut], &STREAM[cut..]]), whole, "cut at {cut}");
         }
         assert_eq!(decode(&STREAM.chunks(1).collect::<Vec<_>>()), whole);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn blank_lines_without_end_belong_to_the_next_event() {
+        let raws = |size: usize| {
+            let (mut decoder, mut raws) = (Decoder::default(), Vec::new());
+            for chunk in b"a\n\n\nb\n\r\n\nc".chunks(size) {
+                decoder.push(chunk, |event| raws.push(event.raw.to_vec())).unwrap();
+            }
+            raws
+        };
+        assert_eq!(raws(99), [b"a\n\n".as_slice(), b"\nb\n\r\n"]);
+        assert_eq!(raws(1), raws(99));
     }
 
     #[wasm_bindgen_test(unsupported = test)]
