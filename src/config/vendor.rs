@@ -28,7 +28,7 @@ const LATER: &[&str] = &[
     "ai21", "aiml", "aleph_alpha", "anyscale", "azure", "azure_ai", "azure_text", "baseten", "bedrock",
     "bedrock_converse", "cerebras", "clarifai", "cloudflare", "codestral", "cohere", "cohere_chat", "cometapi",
     "dashscope", "databricks", "deepgram", "deepinfra", "deepseek", "docker_model_runner", "elevenlabs", "empower",
-    "featherless_ai", "fireworks_ai", "friendliai", "galadriel", "gemini", "gigachat", "github", "github_copilot",
+    "featherless_ai", "fireworks_ai", "friendliai", "galadriel", "gigachat", "github", "github_copilot",
     "gradient_ai", "groq", "heroku", "huggingface", "hyperbolic", "infinity", "jina_ai", "lambda_ai", "lemonade",
     "llamafile", "lm_studio", "maritalk", "meta_llama", "minimax", "mistral", "moonshot", "morph", "nebius",
     "nlp_cloud", "novita", "nscale", "nvidia_nim", "oci", "ollama", "ollama_chat", "oobabooga", "openrouter",

@@ -13,6 +13,7 @@
 
 pub mod anthropic;
 pub mod chunks;
+pub mod gemini;
 #[cfg(test)]
 pub(crate) mod hostile;
 pub mod openai;

@@ -1,7 +1,7 @@
 //! Every vendor, once: what LiteLLM's prefix stands for, and how an OpenAI dialect differs from OpenAI.
 
 use super::openai::Dialect;
-use super::{Language, anthropic, openai};
+use super::{Language, anthropic, gemini, openai};
 
 /// What a LiteLLM provider prefix stands for.
 ///
@@ -48,6 +48,14 @@ pub const VENDORS: &[Vendor] = &[
         base: Base::Fixed("https://api.anthropic.com"),
         key_variables: &["ANTHROPIC_API_KEY"],
         surplus: &["/messages", "/v1"],
+    },
+    Vendor {
+        prefix: "gemini",
+        language: &gemini::Gemini(gemini::Home::Studio),
+        dialect: Dialect::OPENAI,
+        base: Base::Fixed("https://generativelanguage.googleapis.com"),
+        key_variables: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+        surplus: &[],
     },
 ];
 
