@@ -20,6 +20,7 @@ const INFERRED: &[(&str, &str)] = &[
     ("o4", "openai"),
     ("text-embedding-", "openai"),
     ("claude-", "anthropic"),
+    ("gemini-", "vertex_ai"),
 ];
 
 /// LiteLLM's other providers.
@@ -33,7 +34,7 @@ const LATER: &[&str] = &[
     "llamafile", "lm_studio", "maritalk", "meta_llama", "minimax", "mistral", "moonshot", "morph", "nebius",
     "nlp_cloud", "novita", "nscale", "nvidia_nim", "oci", "ollama", "ollama_chat", "oobabooga", "openrouter",
     "ovhcloud", "perplexity", "petals", "predibase", "replicate", "sagemaker", "sagemaker_chat", "sambanova",
-    "snowflake", "together_ai", "topaz", "triton", "v0", "vercel_ai_gateway", "vertex_ai", "vertex_ai_beta", "vllm",
+    "snowflake", "together_ai", "topaz", "triton", "v0", "vercel_ai_gateway", "vllm",
     "volcengine", "voyage", "wandb", "watsonx", "watsonx_text", "xai", "xinference", "zai",
 ];
 

@@ -20,6 +20,7 @@ pub mod openai;
 pub mod params;
 pub mod target;
 pub mod vendor;
+pub mod vertex;
 
 use std::fmt;
 
