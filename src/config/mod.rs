@@ -30,6 +30,7 @@ pub mod support;
 mod tests;
 mod time;
 mod vendor;
+mod vertex;
 
 pub use compile::environment;
 pub use env::Env;

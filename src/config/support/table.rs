@@ -138,6 +138,10 @@ const LITELLM_PARAMS: &[Row] = &[
             "prompt_variables", "guardrails", "model_info", "use_chat_completions_api", "budget_limits",
         ],
     ),
+    exact(
+        "us-central1 unless set; the project is not needed with an api_key (express mode)",
+        &["vertex_project", "vertex_location", "vertex_ai_project", "vertex_ai_location"],
+    ),
     unsupported(
         NO_PROVIDER,
         &[
