@@ -1,7 +1,7 @@
 //! Every vendor, once: what LiteLLM's prefix stands for, and how an OpenAI dialect differs from OpenAI.
 
 use super::openai::Dialect;
-use super::{Language, anthropic, openai};
+use super::{Language, anthropic, ollama, openai};
 
 /// What a LiteLLM provider prefix stands for.
 ///
@@ -29,6 +29,8 @@ pub enum Base {
     Given,
     /// One for all.
     Fixed(&'static str),
+    /// One on the same machine, which needs no credential; the vendor has no host of its own.
+    Local(&'static str),
     /// One for each place: made from the deployment's location.
     Located(fn(location: &str) -> String),
 }
@@ -49,6 +51,8 @@ pub const VENDORS: &[Vendor] = &[
         key_variables: &["ANTHROPIC_API_KEY"],
         surplus: &["/messages", "/v1"],
     },
+    speaks_ollama("ollama"),
+    speaks_ollama("ollama_chat"),
 ];
 
 const OPENAI: &str = "https://api.openai.com/v1";
@@ -61,6 +65,17 @@ const fn speaks_openai(prefix: &'static str, base: Base, key_variables: &'static
         base,
         key_variables,
         surplus: &["/chat/completions"],
+    }
+}
+
+const fn speaks_ollama(prefix: &'static str) -> Vendor {
+    Vendor {
+        prefix,
+        language: &ollama::Ollama,
+        dialect: Dialect::OPENAI,
+        base: Base::Local("http://localhost:11434"),
+        key_variables: &["OLLAMA_API_KEY"],
+        surplus: &["/chat", "/generate", "/embed", "/embeddings", "/api"],
     }
 }
 
