@@ -73,8 +73,7 @@ pub fn list(model: &str, vectors: Vec<Vector<'_>>, usage: Option<&Usage>) -> Vec
     }
     let entry = |(index, embedding)| Entry { object: "embedding", index, embedding };
     let data = vectors.into_iter().enumerate().map(entry).collect();
-    let usage =
-        usage.map(|usage| Counted { prompt_tokens: usage.input_tokens, total_tokens: usage.total_tokens() });
+    let usage = usage.map(|usage| Counted { prompt_tokens: usage.input_tokens, total_tokens: usage.total_tokens() });
     // Writing to memory cannot fail, and none of these types refuses to be written.
     serde_json::to_vec(&List { object: "list", data, model, usage }).unwrap_or_default()
 }
@@ -100,9 +99,12 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn base64_is_that_of_little_endian_floats() {
-        for (numbers, text) in
-            [(vec![], ""), (vec![1.0], "AACAPw=="), (vec![0.1, 0.2], "zczMPc3MTD4="), (vec![1.0, -1.0, 0.5], "AACAPwAAgL8AAAA/")]
-        {
+        for (numbers, text) in [
+            (vec![], ""),
+            (vec![1.0], "AACAPw=="),
+            (vec![0.1, 0.2], "zczMPc3MTD4="),
+            (vec![1.0, -1.0, 0.5], "AACAPwAAgL8AAAA/"),
+        ] {
             assert_eq!(base64(&numbers), text);
         }
     }

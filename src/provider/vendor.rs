@@ -1,7 +1,7 @@
 //! Every vendor, once: what LiteLLM's prefix stands for, and how an OpenAI dialect differs from OpenAI.
 
 use super::openai::Dialect;
-use super::{Language, anthropic, ollama, openai};
+use super::{Language, anthropic, cohere, ollama, openai};
 
 /// What a LiteLLM provider prefix stands for.
 ///
@@ -51,6 +51,8 @@ pub const VENDORS: &[Vendor] = &[
         key_variables: &["ANTHROPIC_API_KEY"],
         surplus: &["/messages", "/v1"],
     },
+    speaks_cohere("cohere"),
+    speaks_cohere("cohere_chat"),
     speaks_ollama("ollama"),
     speaks_ollama("ollama_chat"),
 ];
@@ -65,6 +67,18 @@ const fn speaks_openai(prefix: &'static str, base: Base, key_variables: &'static
         base,
         key_variables,
         surplus: &["/chat/completions"],
+    }
+}
+
+/// What stands behind the host says which version an endpoint is asked in: nothing of it is surplus.
+const fn speaks_cohere(prefix: &'static str) -> Vendor {
+    Vendor {
+        prefix,
+        language: &cohere::Cohere,
+        dialect: Dialect::OPENAI,
+        base: Base::Fixed("https://api.cohere.com"),
+        key_variables: &["COHERE_API_KEY", "CO_API_KEY"],
+        surplus: &[],
     }
 }
 

@@ -61,7 +61,12 @@ mod tests {
     fn every_status_has_its_type() {
         for (status, message, type_, code) in [
             (400, "json: cannot unmarshal", "invalid_request_error", None),
-            (400, "the input length exceeds the context length", "invalid_request_error", Some("context_length_exceeded")),
+            (
+                400,
+                "the input length exceeds the context length",
+                "invalid_request_error",
+                Some("context_length_exceeded"),
+            ),
             (401, "unauthorized", "authentication_error", None),
             (404, "model 'x' not found", "invalid_request_error", Some("model_not_found")),
             (429, "too many requests", "rate_limit_error", Some("rate_limit_exceeded")),

@@ -88,7 +88,8 @@ impl<'a> Line<'a> {
     /// What the answer is called by: the digits of the time at which it began, else `now_secs`.
     pub(super) fn stamp(&self, now_secs: u64) -> String {
         let created_at = self.created_at.and_then(Literal::new).map_or("", Literal::inner);
-        let digits: String = created_at.chars().take_while(|c| *c != 'Z').filter(char::is_ascii_digit).take(32).collect();
+        let digits: String =
+            created_at.chars().take_while(|c| *c != 'Z').filter(char::is_ascii_digit).take(32).collect();
         if digits.is_empty() { now_secs.to_string() } else { digits }
     }
 }

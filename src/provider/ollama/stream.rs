@@ -68,9 +68,7 @@ impl crate::provider::Stream for Stream {
     fn finish(&mut self, out: &mut Vec<u8>) {
         let Self { decoder, machine } = self;
         decoder.finish(|line| machine.line(line, out));
-        machine
-            .chunks
-            .fail(Error::new(Kind::BadUpstream, "the provider's stream ended before the answer did"), out);
+        machine.chunks.fail(Error::new(Kind::BadUpstream, "the provider's stream ended before the answer did"), out);
     }
 
     fn tally(&self) -> &Tally {
