@@ -12,10 +12,10 @@ use serde_json::value::RawValue;
 use super::request::{path, upstream};
 use super::usage::Wire as WireUsage;
 use crate::error::{Error, Kind};
-use crate::json::{Literal, Text};
+use crate::json::Literal;
 use crate::openai::Request;
 use crate::openai::chat::{Fault, Raw};
-use crate::openai::embeddings::{self, Encoding, Vector};
+use crate::openai::embeddings;
 use crate::provider::given::Given;
 use crate::provider::{Answer, Target, Upstream};
 use crate::secret::Secret;
@@ -62,8 +62,8 @@ struct Embedded<'a> {
 /// The client's: an input of tokens, which Cohere does not take.
 pub(super) fn request(request: &Request, target: &Target, key: Option<&Secret>) -> Result<Upstream, Error> {
     let given = Given::of(request);
-    let input = given.strings("input")?.unwrap_or_default();
-    let is_images = !input.is_empty() && input.iter().all(|text| text.inner().starts_with("data:"));
+    let input = embeddings::texts(request)?;
+    let is_images = input.iter().all(|text| text.inner().starts_with("data:"));
     let others = given.others(BUILT, target, |_| false);
     let input_type = if is_images { "image" } else { "search_document" };
     let (texts, images) = if is_images { (None, Some(input)) } else { (Some(input), None) };
@@ -98,15 +98,9 @@ pub(super) fn response(request: &Request, target: &Target, body: &[u8]) -> Resul
     let embedded: Embedded<'_> = serde_json::from_slice(body).map_err(|_| bad())?;
     let chosen = chosen(request, embedded.embeddings).ok_or_else(bad)?;
     let all: Vec<&RawValue> = serde_json::from_str(chosen.get()).map_err(|_| bad())?;
-    let encoding = Encoding::of(request);
-    let vector = |raw| match Literal::new(raw) {
-        Some(text) => Some(Vector::Text(Text::Literal(text))),
-        None => encoding.vector(raw),
-    };
-    let vectors: Option<Vec<_>> = all.into_iter().map(vector).collect();
     let usage = WireUsage::read(embedded.meta).and_then(|wire| wire.usage());
-    let body = embeddings::list(&target.model, vectors.ok_or_else(bad)?, usage.as_ref());
-    Ok(Answer { body: Some(body), usage, content_bytes: 0 })
+    let body = embeddings::answer(request, &target.model, &all, usage.unwrap_or_default());
+    Ok(Answer { body: Some(body.ok_or_else(bad)?), usage, content_bytes: 0 })
 }
 
 /// The embeddings of the type that was asked for, else of the first that there is.

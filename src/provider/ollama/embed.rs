@@ -13,7 +13,7 @@ use super::request::upstream;
 use crate::error::{Error, Kind};
 use crate::json::Literal;
 use crate::openai::chat::{self, Fault};
-use crate::openai::embeddings::{self, Encoding};
+use crate::openai::embeddings;
 use crate::openai::{Request, Usage};
 use crate::provider::given::Given;
 use crate::provider::{Answer, Target, Upstream};
@@ -64,7 +64,7 @@ pub(super) fn request(request: &Request, target: &Target, key: Option<&Secret>) 
         }
         stays
     });
-    let input = given.strings("input")?.unwrap_or_default();
+    let input = embeddings::texts(request)?;
     let dimensions = given.number("dimensions")?;
     let body = Embed { model: &target.model, input, dimensions, options, beside };
     upstream("/api/embed", &body, target, key)
@@ -78,10 +78,8 @@ pub(super) fn request(request: &Request, target: &Target, key: Option<&Secret>) 
 pub(super) fn response(request: &Request, target: &Target, body: &[u8]) -> Result<Answer, Error> {
     let bad = || Error::new(Kind::BadUpstream, "the provider's answer is no list of embeddings");
     let embedded: Embedded<'_> = serde_json::from_slice(body).map_err(|_| bad())?;
-    let encoding = Encoding::of(request);
-    let vectors: Option<Vec<_>> = embedded.embeddings.iter().map(|numbers| encoding.vector(numbers)).collect();
     let usage = embedded.prompt_eval_count.map(|input_tokens| Usage { input_tokens, ..Usage::default() });
     let model = if embedded.model.is_empty() { &target.model } else { &*embedded.model };
-    let body = embeddings::list(model, vectors.ok_or_else(bad)?, usage.as_ref());
-    Ok(Answer { body: Some(body), usage, content_bytes: 0 })
+    let body = embeddings::answer(request, model, &embedded.embeddings, usage.unwrap_or_default());
+    Ok(Answer { body: Some(body.ok_or_else(bad)?), usage, content_bytes: 0 })
 }

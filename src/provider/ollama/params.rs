@@ -123,10 +123,11 @@ pub(super) enum Format<'a> {
 /// The client's.
 pub(super) fn format<'a>(given: &Given<'a>) -> Result<Option<Format<'a>>, Fault> {
     const WHERE: &str = "response_format";
-    let Some(text) = given.text(WHERE) else { return Ok(given.raw("format").map(Format::AsGiven)) };
+    let own = || given.raw("format").map(Format::AsGiven);
+    let Some(text) = given.text(WHERE) else { return Ok(own()) };
     let asked: ResponseFormat<'a> = chat::object(text).map_err(|fault| fault.at(WHERE))?;
     match &*chat::required(asked.type_, "type").map_err(|fault| fault.at(WHERE))? {
-        "text" => Ok(None),
+        "text" => Ok(own()),
         "json_object" => Ok(Some(Format::Json("json"))),
         "json_schema" => {
             let within = |fault: Fault| fault.at("json_schema").at(WHERE);
@@ -160,7 +161,7 @@ pub(super) fn think(given: &Given<'_>, target: &Target) -> Result<Option<Think>,
         type_: Raw<'a>,
     }
     if let Some(effort) = given.string("reasoning_effort")? {
-        let has_levels = target.model.rsplit('/').next().is_some_and(|name| name.starts_with("gpt-oss"));
+        let has_levels = target.base_model.rsplit('/').next().is_some_and(|name| name.starts_with("gpt-oss"));
         return of_effort(&effort, has_levels).map(Some);
     }
     let Some(text) = given.text("thinking") else { return Ok(None) };
