@@ -27,12 +27,12 @@ const INFERRED: &[(&str, &str)] = &[
 #[rustfmt::skip]
 const LATER: &[&str] = &[
     "ai21", "aiml", "aleph_alpha", "anyscale", "azure", "azure_ai", "azure_text", "baseten", "bedrock",
-    "bedrock_converse", "cerebras", "clarifai", "cloudflare", "codestral", "cohere", "cohere_chat", "cometapi",
+    "bedrock_converse", "cerebras", "clarifai", "cloudflare", "codestral", "cometapi",
     "dashscope", "databricks", "deepgram", "deepinfra", "deepseek", "docker_model_runner", "elevenlabs", "empower",
     "featherless_ai", "fireworks_ai", "friendliai", "galadriel", "gigachat", "github", "github_copilot",
     "gradient_ai", "groq", "heroku", "huggingface", "hyperbolic", "infinity", "jina_ai", "lambda_ai", "lemonade",
     "llamafile", "lm_studio", "maritalk", "meta_llama", "minimax", "mistral", "moonshot", "morph", "nebius",
-    "nlp_cloud", "novita", "nscale", "nvidia_nim", "oci", "ollama", "ollama_chat", "oobabooga", "openrouter",
+    "nlp_cloud", "novita", "nscale", "nvidia_nim", "oci", "oobabooga", "openrouter",
     "ovhcloud", "perplexity", "petals", "predibase", "replicate", "sagemaker", "sagemaker_chat", "sambanova",
     "snowflake", "together_ai", "topaz", "triton", "v0", "vercel_ai_gateway", "vllm",
     "volcengine", "voyage", "wandb", "watsonx", "watsonx_text", "xai", "xinference", "zai",
@@ -87,7 +87,7 @@ pub(super) fn base(params: &Node<'_>, vendor: &Vendor, location: Option<&str>) -
 fn own_base(vendor: &Vendor, location: Option<&str>) -> Option<Base> {
     match vendor.base {
         VendorBase::Given => None,
-        VendorBase::Fixed(text) => parse(text, vendor).ok(),
+        VendorBase::Fixed(text) | VendorBase::Local(text) => parse(text, vendor).ok(),
         VendorBase::Located(base) => parse(&base(location?), vendor).ok(),
     }
 }
@@ -109,7 +109,8 @@ pub(super) fn credential(
     let variables = &node.reader.variables;
     let key = |value: String| Credential::Key(Secret::new(value));
     let set = || vendor.key_variables.iter().find_map(|name| variables.value(name)).map(key);
-    let Some(own) = own_base(vendor, location) else { return Some(set().unwrap_or_default()) };
+    let is_anyones = matches!(vendor.base, VendorBase::Local(_));
+    let Some(own) = own_base(vendor, location).filter(|_| !is_anyones) else { return Some(set().unwrap_or_default()) };
     let (Some(name), true) = (vendor.key_variables.first(), base?.address == own.address) else {
         return Some(Credential::None);
     };

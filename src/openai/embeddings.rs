@@ -43,10 +43,11 @@ fn member<'a>(request: &'a Request, name: &str) -> Option<&'a RawValue> {
 }
 
 /// `{"object":"list","data":[{"object":"embedding","index":…,"embedding":…}],"model":…,"usage":…}` that answers
-/// `request`, each of `vectors` an array of numbers; `None` where one of them is none.
+/// `request`, each of `vectors` an array of numbers, or base64 already; `None` where one of them is neither.
 pub fn answer(request: &Request, model: &str, vectors: &[&RawValue], usage: Usage) -> Option<Vec<u8>> {
     let is_base64 = wants_base64(request);
     let vector = |raw: &&RawValue| match is_base64 {
+        _ if raw.get().starts_with('"') => Some((**raw).to_owned()),
         true => base64(raw.get()).and_then(|text| serde_json::value::to_raw_value(&text).ok()),
         false => raw.get().starts_with('[').then(|| (**raw).to_owned()),
     };
@@ -127,6 +128,8 @@ mod tests {
             r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[1.0, -0.5]}],"model":"m","usage":{"prompt_tokens":3,"total_tokens":3}}"#
         );
         assert!(text(r#""input":"a","encoding_format":"base64""#).contains(r#""embedding":"AACAPwAAAL8=""#));
+        let written: &RawValue = serde_json::from_str(r#""AACAPw==""#).unwrap();
+        assert!(answer(&asked(r#""input":"a""#), "m", &[written], usage).is_some());
         let wrong: &RawValue = serde_json::from_str("{}").unwrap();
         assert_eq!(answer(&asked(r#""input":"a""#), "m", &[wrong], usage), None);
     }

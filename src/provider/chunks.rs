@@ -101,7 +101,7 @@ impl Chunks {
         write(&delta, out);
         if let Some(logprobs) = logprobs {
             out.extend_from_slice(b",\"logprobs\":");
-            out.extend_from_slice(logprobs.get().as_bytes());
+            write(&logprobs, out);
         }
         out.extend_from_slice(b",\"finish_reason\":null}]}\n\n");
     }
@@ -193,9 +193,13 @@ fn head(id: &str, created: u64, model: &str) -> Vec<u8> {
     head
 }
 
-/// Writing to memory cannot fail, and none of our types refuses to be written.
+/// Writing to memory cannot fail, and none of our types refuses to be written. A line end in a vendor's own JSON, where
+/// it is but white space, must not end a line of the event.
 fn write(value: &impl Serialize, out: &mut Vec<u8>) {
-    let _written = serde_json::to_writer(out, value);
+    let start = out.len();
+    let _written = serde_json::to_writer(&mut *out, value);
+    let written = out.get_mut(start..).unwrap_or_default();
+    written.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
 }
 
 /// More text.

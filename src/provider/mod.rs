@@ -8,14 +8,18 @@
 //! | [`vendor`] | every vendor once: prefix, language, base URL, credential, differences |
 //! | [`target`] | where an attempt goes, as far as a language cares |
 //! | [`params`] | which parameters a target takes; what the config drops, adds and lets pass |
+//! | [`given`] | what a client gave, member by member |
 //! | [`chunks`] | what every translated stream is written as |
 //! | the folders | one language each |
 
 pub mod anthropic;
 pub mod chunks;
+pub mod cohere;
 pub mod gemini;
+pub mod given;
 #[cfg(test)]
 pub(crate) mod hostile;
+pub mod ollama;
 pub mod openai;
 pub mod params;
 pub mod target;

@@ -1,7 +1,7 @@
 //! Every vendor, once: what LiteLLM's prefix stands for, and how an OpenAI dialect differs from OpenAI.
 
 use super::openai::Dialect;
-use super::{Language, anthropic, gemini, openai, vertex};
+use super::{Language, anthropic, cohere, gemini, ollama, openai, vertex};
 
 /// What a LiteLLM provider prefix stands for.
 ///
@@ -29,6 +29,8 @@ pub enum Base {
     Given,
     /// One for all.
     Fixed(&'static str),
+    /// One on the same machine, which needs no credential; the vendor has no host of its own.
+    Local(&'static str),
     /// One for each place: made from the deployment's location.
     Located(fn(location: &str) -> String),
 }
@@ -59,6 +61,10 @@ pub const VENDORS: &[Vendor] = &[
     },
     on_vertex("vertex_ai"),
     on_vertex("vertex_ai_beta"),
+    speaks_cohere("cohere"),
+    speaks_cohere("cohere_chat"),
+    speaks_ollama("ollama"),
+    speaks_ollama("ollama_chat"),
 ];
 
 const OPENAI: &str = "https://api.openai.com/v1";
@@ -82,6 +88,29 @@ const fn on_vertex(prefix: &'static str) -> Vendor {
         base: Base::Located(vertex::base),
         key_variables: &[],
         surplus: &[],
+    }
+}
+
+/// What stands behind the host says which version an endpoint is asked in: nothing of it is surplus.
+const fn speaks_cohere(prefix: &'static str) -> Vendor {
+    Vendor {
+        prefix,
+        language: &cohere::Cohere,
+        dialect: Dialect::OPENAI,
+        base: Base::Fixed("https://api.cohere.com"),
+        key_variables: &["COHERE_API_KEY", "CO_API_KEY"],
+        surplus: &[],
+    }
+}
+
+const fn speaks_ollama(prefix: &'static str) -> Vendor {
+    Vendor {
+        prefix,
+        language: &ollama::Ollama,
+        dialect: Dialect::OPENAI,
+        base: Base::Local("http://localhost:11434"),
+        key_variables: &["OLLAMA_API_KEY"],
+        surplus: &["/chat", "/generate", "/embed", "/embeddings", "/api"],
     }
 }
 
