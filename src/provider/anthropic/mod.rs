@@ -9,6 +9,8 @@
 //! | `request`, `body`, `messages`, `blocks`, `tools`, `search`, `schema`, `thinking` | the request |
 //! | `response`, `stream`, `usage` | the answer, whole or in events |
 //! | `error` | an error answer |
+//! | `native` | requests and answers that are in Anthropic's shape already |
+//! | `headers` | the path and the headers, of both |
 //!
 //! A source that is dated was looked up on that day in a stored copy of the page, in excerpts; one "not re-read" was
 //! written down from knowledge of it.
@@ -33,7 +35,9 @@
 mod blocks;
 mod body;
 mod error;
+mod headers;
 mod messages;
+mod native;
 mod params;
 mod request;
 mod response;
@@ -55,7 +59,7 @@ pub struct Anthropic;
 
 impl Language for Anthropic {
     fn serves(&self, endpoint: Endpoint, _target: &Target) -> bool {
-        endpoint == Endpoint::ChatCompletions
+        endpoint == Endpoint::ChatCompletions || native::serves(endpoint)
     }
 
     fn lacks(&self, name: &str, endpoint: Endpoint, target: &Target) -> bool {
@@ -63,15 +67,21 @@ impl Language for Anthropic {
     }
 
     fn request(&self, request: &Request, target: &Target, key: Option<&Secret>) -> Result<Upstream, Error> {
-        request::request(request, target, key)
+        match native::serves(request.endpoint) {
+            true => native::request(request, target, key),
+            false => request::request(request, target, key),
+        }
     }
 
-    fn passes_through(&self, _request: &Request, _target: &Target) -> bool {
-        false
+    fn passes_through(&self, request: &Request, _target: &Target) -> bool {
+        native::serves(request.endpoint)
     }
 
     fn response(&self, request: &Request, target: &Target, body: &[u8], now_secs: u64) -> Result<Answer, Error> {
-        response::response(request, target, body, now_secs)
+        match native::serves(request.endpoint) {
+            true => native::response(request, body),
+            false => response::response(request, target, body, now_secs),
+        }
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Error {
@@ -79,7 +89,10 @@ impl Language for Anthropic {
     }
 
     fn stream(&self, request: &Request, target: &Target, now_secs: u64) -> Box<dyn super::Stream> {
-        Box::new(stream::Stream::new(request, target, now_secs))
+        match native::serves(request.endpoint) {
+            true => Box::new(native::Stream::default()),
+            false => Box::new(stream::Stream::new(request, target, now_secs)),
+        }
     }
 }
 
