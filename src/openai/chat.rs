@@ -301,6 +301,9 @@ pub struct Delta<'a> {
     /// More of a call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_calls: Option<[CallDelta<'a>; 1]>,
+    /// What the text rests on, OpenAI's annotations: an array.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub annotations: Raw<'a>,
     /// What OpenAI's shape has no place for: an object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_specific_fields: Raw<'a>,

@@ -7,10 +7,10 @@
 //! | --- | --- |
 //! | `params` | which parameters exist there, which pass on, which stay here |
 //! | `request`, `body`, `messages`, `blocks`, `tools`, `search`, `schema`, `thinking` | the request |
-//! | `response`, `stream`, `usage` | the answer, whole or in events |
+//! | `response`, `stream`, `extra`, `usage` | the answer, whole or in events |
 //! | `error` | an error answer |
 //! | `native` | requests and answers that are in Anthropic's shape already |
-//! | `headers` | the path and the headers, of both |
+//! | `headers`, `betas` | the path and the headers, of both |
 //!
 //! A source that is dated was looked up on that day in a stored copy of the page, in excerpts; one "not re-read" was
 //! written down from knowledge of it.
@@ -28,13 +28,15 @@
 //! # Limits
 //!
 //! - `strict` of a tool is dropped; constraints of a `response_format` schema that Anthropic refuses are too.
-//! - Citations and the blocks of server tools have no place in a chat completion and are left out of the answer.
+//! - Of the blocks of tools that ran at Anthropic nothing goes back there with the history.
 //! - Two tool call ids that differ only in characters that Anthropic refuses become one.
 //! - A client's tool named `json_tool_call` collides with ours where a schema has to be forced; Anthropic then says so.
 
+mod betas;
 mod blocks;
 mod body;
 mod error;
+mod extra;
 mod headers;
 mod messages;
 mod native;

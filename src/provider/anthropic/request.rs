@@ -2,6 +2,7 @@
 //!
 //! Source: Anthropic, "Create a message" <https://platform.claude.com/docs/en/api/messages/create>, not re-read for this.
 
+use super::betas;
 use super::blocks::Block;
 use super::body::{self, Message};
 use super::headers::{headers, path};
@@ -17,8 +18,6 @@ use crate::openai::chat::Fault;
 use crate::provider::{Body, Target, Upstream};
 use crate::secret::Secret;
 
-const FILES_BETA: &str = "files-api-2025-04-14";
-
 /// The path, headers and body of `request` at `target`.
 ///
 /// # Errors
@@ -30,8 +29,7 @@ pub(super) fn request(request: &Request, target: &Target, key: Option<&Secret>) 
     let message = translate(request, target, &params, &names)?;
     let mut body = Vec::with_capacity(request.body.len() + 1024);
     serde_json::to_writer(&mut body, &message).map_err(|_| Error::new(Kind::Internal, "cannot write the request"))?;
-    let betas: &[&str] = if message.has_uploads { &[FILES_BETA] } else { &[] };
-    let headers = headers(request, target, key, betas);
+    let headers = headers(request, target, key, &betas::of_chat(&params, target, message.has_uploads));
     Ok(Upstream { path: path(target, "/messages"), headers, body: Body::Whole(body) })
 }
 

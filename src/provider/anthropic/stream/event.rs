@@ -23,6 +23,8 @@ pub(in crate::provider::anthropic) struct Event<'a> {
     pub(in crate::provider::anthropic) usage: Raw<'a>,
     #[serde(borrow)]
     pub(in crate::provider::anthropic) error: Raw<'a>,
+    #[serde(borrow)]
+    pub(in crate::provider::anthropic) context_management: Raw<'a>,
 }
 
 /// What a `content_block_delta` or a `message_delta` brings.
@@ -39,6 +41,12 @@ pub(in crate::provider::anthropic) struct EventDelta<'a> {
     pub(in crate::provider::anthropic) thinking: Raw<'a>,
     #[serde(borrow)]
     pub(in crate::provider::anthropic) signature: Raw<'a>,
+    #[serde(borrow)]
+    pub(in crate::provider::anthropic) citation: Raw<'a>,
+    #[serde(borrow)]
+    pub(in crate::provider::anthropic) content: Raw<'a>,
+    #[serde(borrow)]
+    pub(in crate::provider::anthropic) container: Raw<'a>,
     #[serde(borrow)]
     pub(in crate::provider::anthropic) stop_reason: Option<Cow<'a, str>>,
     #[serde(borrow)]
