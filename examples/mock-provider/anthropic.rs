@@ -1,4 +1,4 @@
-//! Anthropic's messages and errors; the events are in [`crate::anthropic_stream`].
+//! Anthropic's messages, token counts and errors; the events are in [`crate::anthropic_stream`].
 //!
 //! Written from knowledge of Anthropic's "Messages" <https://docs.anthropic.com/en/api/messages> and "Errors"
 //! <https://docs.anthropic.com/en/api/errors>; the pages themselves were not read for it.
@@ -64,6 +64,14 @@ pub(crate) fn messages(call: &Call<'_>) -> Result<Reply, Fault> {
     }
     let content: Vec<Object> = turn.blocks.iter().map(Block::whole).collect();
     Ok(Reply::json(StatusCode::OK, &turn.message(&content, Some(&turn.stop_reason), turn.usage)))
+}
+
+/// Answers `/messages/count_tokens`: a token for every four bytes, like the usage of an answer.
+pub(crate) fn count_tokens(call: &Call<'_>) -> Result<Reply, Fault> {
+    authenticate(call)?;
+    let _question: Value = vendor::parse(call.body)?;
+    let usage = usage::count(call.script, call.body.len(), "");
+    Ok(Reply::json(StatusCode::OK, &object! {"input_tokens": usage.prompt}))
 }
 
 /// An error body: `{"type":"error","error":{"type","message"}}`.

@@ -17,6 +17,7 @@ pub(crate) enum Endpoint {
     Embeddings,
     Models,
     Messages,
+    CountTokens,
 }
 
 /// One request to an endpoint.
@@ -45,6 +46,7 @@ impl Endpoint {
             ("/embeddings", Endpoint::Embeddings),
             ("/models", Endpoint::Models),
             ("/messages", Endpoint::Messages),
+            ("/messages/count_tokens", Endpoint::CountTokens),
         ];
         SUFFIXES.iter().find(|(suffix, _)| path.ends_with(suffix)).map(|(_, endpoint)| *endpoint)
     }
@@ -64,13 +66,14 @@ impl Fault {
 
 /// Answers a call: the scripted error first, then credentials, then the endpoint.
 pub(crate) fn answer(call: &Call<'_>) -> Reply {
-    let anthropic = call.endpoint == Endpoint::Messages;
+    let anthropic = matches!(call.endpoint, Endpoint::Messages | Endpoint::CountTokens);
     let result = scripted(call.script).and_then(|()| match call.endpoint {
         Endpoint::ChatCompletions => openai::chat(call),
         Endpoint::Completions => openai::completions(call),
         Endpoint::Embeddings => embeddings::embeddings(call),
         Endpoint::Models => openai::models(call),
         Endpoint::Messages => anthropic::messages(call),
+        Endpoint::CountTokens => anthropic::count_tokens(call),
     });
     let mut reply = result.unwrap_or_else(|fault| {
         let body = if anthropic { anthropic::error(&fault) } else { openai::error(&fault) };

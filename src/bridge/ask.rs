@@ -18,7 +18,7 @@ pub struct Asked {
 /// What one target is asked.
 #[derive(Debug)]
 pub struct Ask {
-    /// The request in the form that the target gets, where the config's parameters make it another one.
+    /// The request in the form that the target gets, where its model or the config's parameters make it another one.
     adapted: Option<Request>,
     is_bridged: bool,
 }
@@ -40,7 +40,8 @@ impl Asked {
     ///
     /// `UnsupportedEndpoint`, `UnsupportedParameter`, or what the bridge objects to.
     pub fn check(&self, target: &Target) -> Result<(), Error> {
-        params::check(self.put_to(target)?, target)
+        let (request, fitted) = self.put_to(target)?;
+        params::check(fitted.as_ref().unwrap_or(request), target)
     }
 
     /// Asks `target`, whose credential is `key` at this moment.
@@ -49,9 +50,9 @@ impl Asked {
     ///
     /// The client's: a request that this target cannot be asked.
     pub fn ask(&self, target: &Target, key: Option<&Secret>) -> Result<(Ask, Upstream), Error> {
-        let request = self.put_to(target)?;
+        let (request, fitted) = self.put_to(target)?;
         let is_bridged = !std::ptr::eq(request, &raw const self.client);
-        let adapted = params::adapt(request, target);
+        let adapted = params::adapt(fitted.as_ref().unwrap_or(request), target).or(fitted);
         let request = adapted.as_ref().unwrap_or(request);
         let mut upstream = target.request(request, key)?;
         if (adapted.is_some() || is_bridged)
@@ -64,13 +65,17 @@ impl Asked {
         Ok((Ask { adapted, is_bridged }, upstream))
     }
 
-    /// The request as `target` takes it: the client's own, or the chat completion that stands for it.
-    fn put_to(&self, target: &Target) -> Result<&Request, Error> {
-        match super::of(self.client.endpoint) {
-            Some(bridge) if !target.serves(self.client.endpoint) && target.serves(Endpoint::ChatCompletions) => {
-                self.bridged.get_or_init(|| bridge.request(&self.client)).as_ref().map_err(Clone::clone)
+    /// The request as `target` takes it: the client's own, or the chat completion that stands for it, with what the
+    /// target's model makes of that.
+    fn put_to(&self, target: &Target) -> Result<(&Request, Option<Request>), Error> {
+        let (endpoint, chat) = (self.client.endpoint, Endpoint::ChatCompletions);
+        match super::of(endpoint).filter(|_| !target.serves(endpoint) && target.serves(chat)) {
+            Some(bridge) => {
+                let bridged = self.bridged.get_or_init(|| bridge.request(&self.client));
+                let request = bridged.as_ref().map_err(Clone::clone)?;
+                Ok((request, bridge.fit(&self.client, request, target)))
             }
-            _ => Ok(&self.client),
+            None => Ok((&self.client, None)),
         }
     }
 }

@@ -14,12 +14,15 @@
 //! | the others | one bridged endpoint each |
 
 pub mod ask;
+mod completions;
+mod messages;
 mod stream;
 
 use std::fmt;
 
 use crate::error::Error;
 use crate::openai::{Endpoint, Request};
+use crate::provider::Target;
 
 pub use ask::{Ask, Asked};
 
@@ -31,6 +34,11 @@ pub trait Bridge: fmt::Debug + Sync {
     ///
     /// The client's: what cannot be said in a chat completion, with its path.
     fn request(&self, client: &Request) -> Result<Request, Error>;
+
+    /// `chat`, made of `client`, as the model of `target` takes it where models differ; `None` where it is the same.
+    fn fit(&self, _client: &Request, _chat: &Request, _target: &Target) -> Option<Request> {
+        None
+    }
 
     /// `chat`, a whole chat completion, in the client's shape; `now_secs` is Unix time.
     ///
@@ -58,8 +66,9 @@ pub trait Events: fmt::Debug {
 /// The bridge of `endpoint`.
 pub fn of(endpoint: Endpoint) -> Option<&'static dyn Bridge> {
     match endpoint {
+        Endpoint::Completions => Some(&completions::Completions),
+        Endpoint::Messages => Some(&messages::Messages),
         Endpoint::ChatCompletions
-        | Endpoint::Completions
         | Endpoint::Embeddings
         | Endpoint::ImageGenerations
         | Endpoint::ImageEdits
@@ -69,7 +78,6 @@ pub fn of(endpoint: Endpoint) -> Option<&'static dyn Bridge> {
         | Endpoint::Moderations
         | Endpoint::Rerank
         | Endpoint::Responses
-        | Endpoint::Messages
         | Endpoint::CountTokens
         | Endpoint::Realtime => None,
     }

@@ -4,12 +4,12 @@ use std::rc::Rc;
 
 use super::front::too_large;
 use super::reply::model_not_found;
-use super::{Answer, Exchange, Front};
+use super::{Answer, Exchange, Front, Reply};
 use crate::bridge::Asked;
 use crate::budget::{Ledger, Refusal, Reservation, estimate};
 use crate::config::{Budget, Config, Key};
 use crate::error::{Error, Kind};
-use crate::openai::Request;
+use crate::openai::{Endpoint, Request};
 use crate::routing::{self, Step};
 use crate::units::{Millis, PicoUsd};
 
@@ -23,8 +23,20 @@ impl Front {
         if body.len() as u64 > config.max_request_bytes {
             return Err(too_large(config));
         }
-        let request = Request::parse(self.endpoint, body)?;
+        let request = Request { headers: self.language_headers.clone(), ..Request::parse(self.endpoint, body)? };
         if config.groups.contains_key(&request.model) { Ok(request) } else { Err(model_not_found()) }
+    }
+
+    /// The answer to a count of tokens that no deployment of the model's group can give: our own estimate, which costs
+    /// nothing. `None` where one can, and for all other requests.
+    pub fn count_tokens(&self, config: &Config, request: &Request) -> Option<Reply> {
+        let group = config.groups.get(&request.model).filter(|_| request.endpoint == Endpoint::CountTokens)?;
+        let mut deployments = group.deployments.iter().filter_map(|&i| config.deployments.get(i));
+        let is_served = deployments.any(|deployment| deployment.target.serves(Endpoint::CountTokens));
+        if is_served || !self.caller.may_use(config, &request.model) {
+            return None;
+        }
+        Some(Reply::json(200, format!(r#"{{"input_tokens":{}}}"#, estimate::prompt_tokens(request))))
     }
 }
 

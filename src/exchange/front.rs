@@ -18,6 +18,8 @@ pub struct Front {
     /// When.
     pub started: Millis,
     pub(super) originals: Vec<(&'static str, Vec<u8>)>,
+    /// See [`Request::headers`](crate::openai::Request::headers).
+    pub(super) language_headers: Vec<(&'static str, String)>,
 }
 
 /// What to do with a request after its headers.
@@ -42,6 +44,9 @@ enum Route<'a> {
 
 /// The client's headers that a provider gets; all others stay here.
 const FORWARDED: [&str; 3] = ["traceparent", "tracestate", "x-request-id"];
+
+/// The client's headers that a provider's language reads; none goes upstream but as the language says.
+const LANGUAGE_HEADERS: [&str; 2] = ["anthropic-beta", "anthropic-version"];
 
 /// Where a key may stand, first found wins.
 ///
@@ -75,7 +80,10 @@ impl Front {
             Route::KeyInfo => Opening::KeyInfo(caller),
             Route::Post(endpoint) => match readable(config, headers, end_of_stream) {
                 Err(error) => answer(Err(error)),
-                Ok(()) => Opening::Read(Self { endpoint, caller, started: now, originals: originals(headers) }),
+                Ok(()) => {
+                    let (originals, language_headers) = (originals(headers), language_headers(headers));
+                    Opening::Read(Self { endpoint, caller, started: now, originals, language_headers })
+                }
             },
             Route::Alive | Route::Ready => answer(Err(Error::new(Kind::Internal, "no such route"))),
         }
@@ -163,6 +171,16 @@ fn readable(config: &Config, headers: &Headers, end_of_stream: bool) -> Result<(
 /// The error of a body over the limit.
 pub(super) fn too_large(config: &Config) -> Error {
     Error::new(Kind::RequestTooLarge, format!("the body is longer than {} bytes", config.max_request_bytes))
+}
+
+/// A header that came in several lines is one list.
+fn language_headers(headers: &Headers) -> Vec<(&'static str, String)> {
+    let value = |name: &str| -> String {
+        let lines = headers.iter().filter(|(found, _)| *found == name.as_bytes());
+        let texts = lines.filter_map(|(_, value)| std::str::from_utf8(value).ok());
+        texts.map(str::trim).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(",")
+    };
+    LANGUAGE_HEADERS.iter().map(|&name| (name, value(name))).filter(|(_, value)| !value.is_empty()).collect()
 }
 
 fn originals(headers: &Headers) -> Vec<(&'static str, Vec<u8>)> {

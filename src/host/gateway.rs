@@ -64,6 +64,9 @@ impl Gateway {
             Err(error) => return self.answer(record, &Reply::error(&error, errors)),
         };
         record.model_group.clone_from(&request.model);
+        if let Some(reply) = front.count_tokens(&self.config, &request) {
+            return self.answer(record, &reply);
+        }
         match Exchange::admit(self.config.clone(), front, request, &mut draw).and_then(store::reserve) {
             Ok(exchange) => {
                 self.route(exchange);

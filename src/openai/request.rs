@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::Endpoint;
 use crate::error::{Error, Kind};
-use crate::json::{Index, Shape};
+use crate::json::{Index, Shape, Splice};
 
 /// A checked request of a client.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct Request {
     pub include_usage: bool,
     /// The most tokens that the client lets the answer have.
     pub max_output_tokens: Option<u64>,
+    /// Those headers of the client that some provider's language reads, lower-case names.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 #[derive(Deserialize)]
@@ -75,6 +77,7 @@ impl Request {
             stream,
             include_usage: options.and_then(|o| o.include_usage).unwrap_or(false),
             max_output_tokens: limits.into_iter().flatten().next(),
+            headers: Vec::new(),
             index,
             body,
         })
@@ -82,6 +85,28 @@ impl Request {
 
     /// The same request with another body; `None` where that makes no sense.
     pub fn with_body(&self, body: Vec<u8>) -> Option<Self> {
-        Self::parse_for(self.endpoint, Some(self.model.clone()), body).ok()
+        let request = Self::parse_for(self.endpoint, Some(self.model.clone()), body).ok()?;
+        Some(Self { headers: self.headers.clone(), ..request })
+    }
+
+    /// The value of the client's header `name`.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(found, _)| *found == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The edits that put `model` in the place of the client's name for it; all other bytes stay.
+    pub fn renamed(&self, model: &str) -> Option<Splice> {
+        let mut splice = Splice::default();
+        let model = serde_json::to_vec(model).ok()?;
+        if self.index.get("model").is_none() {
+            let comma: &[u8] = if self.index.members().is_empty() { b"" } else { b"," };
+            let at = self.index.start();
+            splice.replace(at..at, [b"\"model\":", model.as_slice(), comma].concat());
+        }
+        // A repeated name means the last one to us and perhaps the first one to the provider: replace them all.
+        for member in self.index.members().iter().filter(|member| member.key == "model") {
+            splice.replace(member.value.clone(), model.clone()).then_some(())?;
+        }
+        Some(splice)
     }
 }

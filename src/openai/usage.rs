@@ -48,6 +48,12 @@ pub struct Wire {
     /// Parts of `completion_tokens`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_tokens_details: Option<CompletionDetails>,
+    /// LiteLLM's place for what was written to a cache.
+    #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub cache_creation_input_tokens: Option<u64>,
+    /// LiteLLM's place for what was read from a cache.
+    #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub cache_read_input_tokens: Option<u64>,
 }
 
 /// Parts of the prompt's tokens. LiteLLM adds `cache_creation_tokens` for what Anthropic wrote to its cache.
@@ -91,6 +97,7 @@ impl From<&Usage> for Wire {
             cached_tokens: Some(usage.cached_tokens),
             cache_creation_tokens: (written > 0).then_some(written),
         };
+        let has_cache = written > 0 || usage.cached_tokens > 0;
         let completion = CompletionDetails { reasoning_tokens: Some(usage.reasoning_tokens) };
         Self {
             prompt_tokens: usage.input_tokens,
@@ -98,6 +105,8 @@ impl From<&Usage> for Wire {
             total_tokens: usage.total_tokens(),
             prompt_tokens_details: Some(prompt),
             completion_tokens_details: (usage.reasoning_tokens > 0).then_some(completion),
+            cache_creation_input_tokens: has_cache.then_some(written),
+            cache_read_input_tokens: has_cache.then_some(usage.cached_tokens),
         }
     }
 }

@@ -84,6 +84,9 @@ const CHAT: &[&str] = &[
 ];
 const EMBEDDINGS: &[&str] = &["dimensions", "encoding_format", "user"];
 
+/// The config's defaults that Anthropic's Messages have in the same meaning.
+const MESSAGES_DEFAULTS: &[&str] = &["max_tokens", "temperature", "thinking", "top_k", "top_p"];
+
 /// Never refused: where they cannot be sent they are not.
 const UNREFUSED: &[&str] = &["stream", "stream_options", "user"];
 
@@ -200,7 +203,8 @@ pub fn adapt(request: &Request, target: &Target) -> Option<Request> {
         "max_tokens" | "max_completion_tokens" => request.max_output_tokens.is_none(),
         _ => request.index.get(name).is_none(),
     };
-    let added: Vec<_> = target.params.defaults.0.iter().filter(|(name, _)| is_absent(name)).collect();
+    let is_added = |name: &str| is_absent(name) && takes_default(request.endpoint, name);
+    let added: Vec<_> = target.params.defaults.0.iter().filter(|(name, _)| is_added(name)).collect();
     let drops: Vec<&str> =
         target.params.additional_drop.iter().chain(&own.additional_drop).map(String::as_str).collect();
     let goes = |member: &Member| {
@@ -217,6 +221,28 @@ pub fn adapt(request: &Request, target: &Target) -> Option<Request> {
         write_member(&member.key, &pruned(value, &paths), &mut body);
     }
     added.iter().for_each(|(name, value)| write_member(name, value.get().as_bytes(), &mut body));
+    body.push(b'}');
+    request.with_body(body)
+}
+
+/// Whether the config's default for the parameter `name` has a meaning at `endpoint`: its names are OpenAI's.
+fn takes_default(endpoint: Endpoint, name: &str) -> bool {
+    match endpoint {
+        Endpoint::Messages => MESSAGES_DEFAULTS.contains(&name),
+        Endpoint::CountTokens => false,
+        _ => true,
+    }
+}
+
+/// `request` without what `paths` lead to, and with one member more; `None` where that makes no sense.
+pub fn edited(request: &Request, paths: &[&str], added: Option<(&str, String)>) -> Option<Request> {
+    let mut body = b"{".to_vec();
+    for member in request.index.members().iter().filter(|member| !paths.contains(&member.key.as_str())) {
+        let value = request.body.get(member.value.clone()).unwrap_or_default();
+        let below: Vec<&str> = paths.iter().filter_map(|path| inside(path, &member.key)).collect();
+        write_member(&member.key, &pruned(value, &below), &mut body);
+    }
+    added.iter().for_each(|(name, value)| write_member(name, value.as_bytes(), &mut body));
     body.push(b'}');
     request.with_body(body)
 }

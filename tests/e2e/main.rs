@@ -22,6 +22,7 @@ mod fallback;
 mod harness;
 mod held_bodies;
 mod isolation;
+mod messages;
 mod no_dead_worker;
 mod passthrough;
 mod raw;

@@ -67,12 +67,21 @@ fn translate(status: u16, body: &Body<'_>) -> Error {
         429 => ("rate_limit_error", Some("rate_limit_exceeded")),
         504 => ("timeout_error", Some("timeout")),
         529 => ("overloaded_error", None),
+        // What Anthropic's word says beyond the status is kept.
+        _ if TELLING.contains(&&*body.type_) => return upstream(status, body.type_.clone().into_owned(), None, body),
         400..500 => ("invalid_request_error", code(&body.message)),
         _ => ("api_error", None),
     };
+    upstream(status, type_, code, body)
+}
+
+fn upstream(status: u16, type_: impl Into<Cow<'static, str>>, code: Option<&'static str>, body: &Body<'_>) -> Error {
     let kind = Kind::Upstream { status, type_: type_.into(), code: code.map(Cow::Borrowed) };
     Error::new(kind, body.message.as_ref())
 }
+
+/// Types that say more than any status they come with.
+const TELLING: [&str; 4] = ["billing_error", "conflict_error", "overloaded_error", "timeout_error"];
 
 /// What Anthropic says in prose only. Source: LITELLM.md 1.15.
 fn code(message: &str) -> Option<&'static str> {

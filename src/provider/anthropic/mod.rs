@@ -7,8 +7,10 @@
 //! | --- | --- |
 //! | `params` | which parameters exist there, which pass on, which stay here |
 //! | `request`, `body`, `messages`, `blocks`, `tools`, `search`, `schema`, `thinking` | the request |
-//! | `response`, `stream`, `usage` | the answer, whole or in events |
+//! | `response`, `stream`, `extra`, `usage` | the answer, whole or in events |
 //! | `error` | an error answer |
+//! | `native` | requests and answers that are in Anthropic's shape already |
+//! | `headers`, `betas` | the path and the headers, of both |
 //!
 //! A source that is dated was looked up on that day in a stored copy of the page, in excerpts; one "not re-read" was
 //! written down from knowledge of it.
@@ -26,14 +28,18 @@
 //! # Limits
 //!
 //! - `strict` of a tool is dropped; constraints of a `response_format` schema that Anthropic refuses are too.
-//! - Citations and the blocks of server tools have no place in a chat completion and are left out of the answer.
+//! - Of the blocks of tools that ran at Anthropic nothing goes back there with the history.
 //! - Two tool call ids that differ only in characters that Anthropic refuses become one.
 //! - A client's tool named `json_tool_call` collides with ours where a schema has to be forced; Anthropic then says so.
 
+mod betas;
 mod blocks;
 mod body;
 mod error;
+mod extra;
+mod headers;
 mod messages;
+mod native;
 mod params;
 mod request;
 mod response;
@@ -55,7 +61,7 @@ pub struct Anthropic;
 
 impl Language for Anthropic {
     fn serves(&self, endpoint: Endpoint, _target: &Target) -> bool {
-        endpoint == Endpoint::ChatCompletions
+        endpoint == Endpoint::ChatCompletions || native::serves(endpoint)
     }
 
     fn lacks(&self, name: &str, endpoint: Endpoint, target: &Target) -> bool {
@@ -63,15 +69,21 @@ impl Language for Anthropic {
     }
 
     fn request(&self, request: &Request, target: &Target, key: Option<&Secret>) -> Result<Upstream, Error> {
-        request::request(request, target, key)
+        match native::serves(request.endpoint) {
+            true => native::request(request, target, key),
+            false => request::request(request, target, key),
+        }
     }
 
-    fn passes_through(&self, _request: &Request, _target: &Target) -> bool {
-        false
+    fn passes_through(&self, request: &Request, _target: &Target) -> bool {
+        native::serves(request.endpoint)
     }
 
     fn response(&self, request: &Request, target: &Target, body: &[u8], now_secs: u64) -> Result<Answer, Error> {
-        response::response(request, target, body, now_secs)
+        match native::serves(request.endpoint) {
+            true => native::response(request, body),
+            false => response::response(request, target, body, now_secs),
+        }
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Error {
@@ -79,7 +91,10 @@ impl Language for Anthropic {
     }
 
     fn stream(&self, request: &Request, target: &Target, now_secs: u64) -> Box<dyn super::Stream> {
-        Box::new(stream::Stream::new(request, target, now_secs))
+        match native::serves(request.endpoint) {
+            true => Box::new(native::Stream::default()),
+            false => Box::new(stream::Stream::new(request, target, now_secs)),
+        }
     }
 }
 

@@ -2,8 +2,10 @@
 //!
 //! Source: Anthropic, "Create a message" <https://platform.claude.com/docs/en/api/messages/create>, not re-read for this.
 
+use super::betas;
 use super::blocks::Block;
 use super::body::{self, Message};
+use super::headers::{headers, path};
 use super::messages::{self, Conversation};
 use super::params::Params;
 use super::schema::{self, Format};
@@ -16,13 +18,6 @@ use crate::openai::chat::Fault;
 use crate::provider::{Body, Target, Upstream};
 use crate::secret::Secret;
 
-/// The version of the API that this folder speaks.
-const VERSION: &str = "2023-06-01";
-/// What a key of an Anthropic subscription begins with: it goes into another header.
-const OAUTH_PREFIX: &str = "sk-ant-oat";
-const OAUTH_BETA: &str = "oauth-2025-04-20";
-const FILES_BETA: &str = "files-api-2025-04-14";
-
 /// The path, headers and body of `request` at `target`.
 ///
 /// # Errors
@@ -34,35 +29,8 @@ pub(super) fn request(request: &Request, target: &Target, key: Option<&Secret>) 
     let message = translate(request, target, &params, &names)?;
     let mut body = Vec::with_capacity(request.body.len() + 1024);
     serde_json::to_writer(&mut body, &message).map_err(|_| Error::new(Kind::Internal, "cannot write the request"))?;
-    let has_uploads = message.has_uploads;
-    Ok(Upstream { path: path(target), headers: headers(target, key, has_uploads), body: Body::Whole(body) })
-}
-
-fn path(target: &Target) -> String {
-    let base = target.base_path.strip_suffix("/v1").unwrap_or(&target.base_path);
-    format!("{base}/v1/messages")
-}
-
-fn headers(target: &Target, key: Option<&Secret>, has_uploads: bool) -> Vec<(&'static str, String)> {
-    let mut headers = vec![("content-type", "application/json".to_owned()), ("anthropic-version", VERSION.to_owned())];
-    let key = key.map(Secret::expose);
-    let is_oauth = key.is_some_and(|key| key.starts_with(OAUTH_PREFIX));
-    match key {
-        Some(key) if is_oauth => headers.push(("authorization", format!("Bearer {key}"))),
-        Some(key) => headers.push(("x-api-key", key.to_owned())),
-        None => (),
-    }
-    let mut betas: Vec<_> =
-        is_oauth.then_some(OAUTH_BETA).into_iter().chain(has_uploads.then_some(FILES_BETA)).collect();
-    if !betas.is_empty() {
-        // The header is one list: ours must not displace what the config asks for.
-        let asked = target.extra_headers.iter().filter(|(name, _)| name == "anthropic-beta");
-        betas.extend(asked.map(|(_, value)| value.as_str()));
-    }
-    if !betas.is_empty() {
-        headers.push(("anthropic-beta", betas.join(",")));
-    }
-    headers
+    let headers = headers(request, target, key, &betas::of_chat(&params, target, message.has_uploads));
+    Ok(Upstream { path: path(target, "/messages"), headers, body: Body::Whole(body) })
 }
 
 fn translate<'a>(

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::extra::{self, Annotation, Extra};
 use super::params::Params;
 use super::schema::{self, Format};
 use super::tools::Names;
@@ -32,6 +33,10 @@ struct Message<'a> {
     stop_details: Raw<'a>,
     #[serde(borrow)]
     usage: Raw<'a>,
+    #[serde(borrow)]
+    container: Raw<'a>,
+    #[serde(borrow)]
+    context_management: Raw<'a>,
 }
 
 /// A block of content, whatever its type.
@@ -52,6 +57,8 @@ pub(super) struct Block<'a> {
     pub(super) name: Cow<'a, str>,
     #[serde(borrow)]
     pub(super) input: Raw<'a>,
+    #[serde(borrow)]
+    pub(super) citations: Option<Vec<&'a RawValue>>,
 }
 
 /// Reads a whole answer; `now_secs` is Unix time.
@@ -63,7 +70,10 @@ pub(super) fn response(request: &Request, target: &Target, body: &[u8], now_secs
     let bad = || Error::new(Kind::BadUpstream, "the provider's answer is not a message");
     let message: Message<'_> = serde_json::from_slice(body).map_err(|_| bad())?;
     let form = Form::of(request, target);
-    let mut parts = Parts::default();
+    let is_there = |raw: &&RawValue| raw.get() != "null";
+    let (container, context_management) =
+        (message.container.filter(is_there), message.context_management.filter(is_there));
+    let mut parts = Parts { extra: Extra { container, context_management, ..Extra::default() }, ..Parts::default() };
     for raw in &message.content {
         parts.take(raw, &form);
     }
@@ -129,17 +139,24 @@ struct Parts<'a> {
     calls: Vec<Call<'a>>,
     /// The arguments of the JSON tool.
     json: Option<&'a RawValue>,
+    annotations: Vec<Annotation<'a>>,
+    extra: Extra<'a>,
     bytes: u64,
+    /// How many characters of text there are.
+    chars: u64,
 }
 
 impl<'a> Parts<'a> {
-    /// Adds a block; one of an unknown type, or that makes no sense, has no place in a completion.
+    /// Adds a block; one that makes no sense has no place in a completion.
     fn take(&mut self, raw: &'a RawValue, form: &'a Form) {
         let Ok(block) = serde_json::from_str::<Block<'a>>(raw.get()) else { return };
         match &*block.type_ {
             "text" => {
                 let text = self.count(block.text);
                 self.text.extend(text);
+                let start = self.chars;
+                self.chars += text.and_then(Literal::decode).map_or(0, |text| text.chars().count() as u64);
+                self.cite(block.citations.unwrap_or_default(), start);
             }
             "thinking" => {
                 let thinking = self.count(block.thinking);
@@ -148,8 +165,14 @@ impl<'a> Parts<'a> {
             }
             "redacted_thinking" => self.thinking_blocks.push(raw),
             "tool_use" => self.call(block, form),
-            _ => (),
+            other => self.extra.take(other, raw),
         }
+    }
+
+    fn cite(&mut self, citations: Vec<&'a RawValue>, start: u64) {
+        let places = citations.iter().filter_map(|citation| extra::annotation(citation, start, self.chars));
+        self.annotations.extend(places);
+        self.extra.citations.extend((!citations.is_empty()).then_some(citations));
     }
 
     fn count(&mut self, raw: Raw<'a>) -> Option<Literal<'a>> {
@@ -188,6 +211,8 @@ impl<'a> Parts<'a> {
             reasoning_content: (!self.thinking.is_empty()).then(|| joined(self.thinking)),
             thinking_blocks: self.thinking_blocks,
             tool_calls: self.calls,
+            annotations: extra::written(&self.annotations).map(Cow::Owned),
+            provider_specific_fields: self.extra.written(),
             ..Reply::default()
         }
     }

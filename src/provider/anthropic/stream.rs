@@ -11,7 +11,7 @@
 //! Of events that make no sense nothing is passed on. Blocks beyond 64 at the same time are ignored.
 //! Where the answer comes as a tool call, other text is held until the end: up to [`MAX_EVENT_BYTES`](crate::sse::MAX_EVENT_BYTES) of it.
 
-mod event;
+pub(super) mod event;
 mod machine;
 
 use self::machine::Machine;

@@ -24,16 +24,7 @@ pub(super) fn request(request: &Request, target: &Target, key: Option<&Secret>) 
 }
 
 fn splice(request: &Request, model: &str) -> Option<Splice> {
-    let mut splice = Splice::default();
-    let model = serde_json::to_vec(model).ok()?;
-    if request.index.get("model").is_none() {
-        let comma: &[u8] = if request.index.members().is_empty() { b"" } else { b"," };
-        splice.replace(request.index.start()..request.index.start(), [b"\"model\":", model.as_slice(), comma].concat());
-    }
-    // A repeated name means the last one to us and perhaps the first one to the provider: replace them all.
-    for member in request.index.members().iter().filter(|member| member.key == "model") {
-        splice.replace(member.value.clone(), model.clone()).then_some(())?;
-    }
+    let mut splice = request.renamed(model)?;
     if asks_for_usage(request) {
         include_usage(request, &mut splice)?;
     }

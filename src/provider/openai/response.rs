@@ -92,7 +92,9 @@ impl Tail {
         let at = memmem::rfind(&self.bytes, b"\"usage\"")?;
         let value = self.bytes.get(at + 7..)?.trim_ascii_start().strip_prefix(b":")?;
         let mut values = serde_json::Deserializer::from_slice(value).into_iter::<Wire>();
-        values.next()?.ok().as_ref().map(Usage::from)
+        // Counts of other names are another language's: these are no zeros.
+        let wire = values.next()?.ok().filter(|wire| wire.prompt_tokens > 0 || wire.total_tokens > 0);
+        wire.as_ref().map(Usage::from)
     }
 }
 

@@ -8,50 +8,58 @@ use crate::openai::chat::Raw;
 
 /// An event's data.
 #[derive(Deserialize)]
-pub(super) struct Event<'a> {
+pub(in crate::provider::anthropic) struct Event<'a> {
     #[serde(borrow, rename = "type")]
-    pub(super) type_: Cow<'a, str>,
+    pub(in crate::provider::anthropic) type_: Cow<'a, str>,
     #[serde(default)]
-    pub(super) index: u64,
+    pub(in crate::provider::anthropic) index: u64,
     #[serde(borrow)]
-    pub(super) message: Raw<'a>,
+    pub(in crate::provider::anthropic) message: Raw<'a>,
     #[serde(borrow)]
-    pub(super) content_block: Raw<'a>,
+    pub(in crate::provider::anthropic) content_block: Raw<'a>,
     #[serde(borrow)]
-    pub(super) delta: Option<EventDelta<'a>>,
+    pub(in crate::provider::anthropic) delta: Option<EventDelta<'a>>,
     #[serde(borrow)]
-    pub(super) usage: Raw<'a>,
+    pub(in crate::provider::anthropic) usage: Raw<'a>,
     #[serde(borrow)]
-    pub(super) error: Raw<'a>,
+    pub(in crate::provider::anthropic) error: Raw<'a>,
+    #[serde(borrow)]
+    pub(in crate::provider::anthropic) context_management: Raw<'a>,
 }
 
 /// What a `content_block_delta` or a `message_delta` brings.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct EventDelta<'a> {
+pub(in crate::provider::anthropic) struct EventDelta<'a> {
     #[serde(borrow, rename = "type")]
-    pub(super) type_: Cow<'a, str>,
+    pub(in crate::provider::anthropic) type_: Cow<'a, str>,
     #[serde(borrow)]
-    pub(super) text: Raw<'a>,
+    pub(in crate::provider::anthropic) text: Raw<'a>,
     #[serde(borrow)]
-    pub(super) partial_json: Raw<'a>,
+    pub(in crate::provider::anthropic) partial_json: Raw<'a>,
     #[serde(borrow)]
-    pub(super) thinking: Raw<'a>,
+    pub(in crate::provider::anthropic) thinking: Raw<'a>,
     #[serde(borrow)]
-    pub(super) signature: Raw<'a>,
+    pub(in crate::provider::anthropic) signature: Raw<'a>,
     #[serde(borrow)]
-    pub(super) stop_reason: Option<Cow<'a, str>>,
+    pub(in crate::provider::anthropic) citation: Raw<'a>,
     #[serde(borrow)]
-    pub(super) stop_details: Raw<'a>,
+    pub(in crate::provider::anthropic) content: Raw<'a>,
+    #[serde(borrow)]
+    pub(in crate::provider::anthropic) container: Raw<'a>,
+    #[serde(borrow)]
+    pub(in crate::provider::anthropic) stop_reason: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(in crate::provider::anthropic) stop_details: Raw<'a>,
 }
 
 /// The message of a `message_start`.
 #[derive(Deserialize)]
-pub(super) struct Start<'a> {
+pub(in crate::provider::anthropic) struct Start<'a> {
     #[serde(borrow, default)]
-    pub(super) id: Cow<'a, str>,
+    pub(in crate::provider::anthropic) id: Cow<'a, str>,
     #[serde(borrow, default)]
-    pub(super) model: Cow<'a, str>,
+    pub(in crate::provider::anthropic) model: Cow<'a, str>,
     #[serde(borrow)]
-    pub(super) usage: Raw<'a>,
+    pub(in crate::provider::anthropic) usage: Raw<'a>,
 }

@@ -1,7 +1,9 @@
 //! The events of one message in their order, and what each writes.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::event::{Event, EventDelta, Start};
@@ -9,6 +11,7 @@ use crate::error::Error;
 use crate::json::{Literal, Text};
 use crate::openai::Request;
 use crate::openai::chat::{CallDelta, Called, Delta, Raw};
+use crate::provider::anthropic::extra::{self, Extra};
 use crate::provider::anthropic::response::{self, Block, Form};
 use crate::provider::anthropic::usage::Wire as WireUsage;
 use crate::provider::anthropic::{error, finish_reason};
@@ -19,6 +22,9 @@ use crate::sse;
 /// The most blocks that are open at once; Anthropic opens one after the other.
 const MAX_OPEN_BLOCKS: usize = 64;
 
+/// The most citations of one text that become annotations.
+const MAX_CITATIONS: usize = 256;
+
 /// A block that has begun and not ended.
 #[derive(Debug)]
 struct OpenBlock {
@@ -28,7 +34,12 @@ struct OpenBlock {
 
 #[derive(Debug)]
 enum BlockKind {
-    Text,
+    Text {
+        /// How many characters of text stood before it.
+        start: u64,
+        /// What it rests on.
+        citations: Vec<Box<RawValue>>,
+    },
     Thinking,
     Call {
         number: u32,
@@ -39,6 +50,13 @@ enum BlockKind {
     Answer {
         untold: Option<Box<str>>,
     },
+    /// A call of a tool that runs at Anthropic.
+    Server {
+        block: Box<RawValue>,
+        /// The input as far as it has come.
+        input: String,
+    },
+    Compaction,
 }
 
 /// One answer on its way to the client.
@@ -53,6 +71,8 @@ pub(super) struct Machine {
     held: Vec<u8>,
     /// Whether the JSON tool was called.
     has_answer: bool,
+    /// How many characters of text there are.
+    chars: u64,
     usage: WireUsage,
 }
 
@@ -65,6 +85,7 @@ impl Machine {
             calls: 0,
             held: Vec::new(),
             has_answer: false,
+            chars: 0,
             usage: WireUsage::default(),
         }
     }
@@ -94,7 +115,7 @@ impl Machine {
             "content_block_start" => self.block_start(event.index, event.content_block, out),
             "content_block_stop" => self.block_stop(event.index, out),
             "message_start" => self.message_start(event.message),
-            "message_delta" => self.message_delta(event.delta.unwrap_or_default(), event.usage, out),
+            "message_delta" => self.message_delta(&event, out),
             "message_stop" => self.message_stop(out),
             "error" => {
                 let body = event.error.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
@@ -124,14 +145,23 @@ impl Machine {
             return;
         }
         let kind = match &*block.type_ {
-            "text" => BlockKind::Text,
+            "text" => BlockKind::Text {
+                start: self.chars,
+                citations: block.citations.iter().flatten().map(|&raw| raw.to_owned()).collect(),
+            },
             "thinking" => BlockKind::Thinking,
             "redacted_thinking" => {
                 let data = block.data.and_then(Literal::new);
                 return data.into_iter().for_each(|data| self.write(chunks::redacted(Text::Literal(data)), out));
             }
             "tool_use" => self.call(&block, out),
-            _ => return,
+            "server_tool_use" | "mcp_tool_use" => BlockKind::Server { block: raw.to_owned(), input: String::new() },
+            "compaction" => BlockKind::Compaction,
+            other => {
+                let mut extra = Extra::default();
+                extra.take(other, raw);
+                return self.extra(&extra, out);
+            }
         };
         self.blocks.push(OpenBlock { index, kind });
         match kind_text(&block).filter(|text| !text.inner().is_empty()) {
@@ -163,16 +193,37 @@ impl Machine {
 
     fn delta(&mut self, index: u64, delta: EventDelta<'_>, out: &mut Vec<u8>) {
         let Some(block) = self.blocks.iter_mut().rev().find(|block| block.index == index) else { return };
-        let field = match (&block.kind, &*delta.type_) {
-            (BlockKind::Text, "text_delta") => delta.text,
+        let field = match (&mut block.kind, &*delta.type_) {
+            (BlockKind::Text { citations, .. }, "citations_delta") => {
+                let Some(citation) = delta.citation else { return };
+                if citations.len() < MAX_CITATIONS {
+                    citations.push(citation.to_owned());
+                }
+                return self.extra(&Extra { citation: Some(citation), ..Extra::default() }, out);
+            }
+            (BlockKind::Compaction, _) => {
+                let Some(content) = delta.content else { return };
+                let block = serde_json::value::to_raw_value(&Compaction { type_: "compaction", content });
+                let blocks = block.as_deref().map(|block| vec![block]).unwrap_or_default();
+                return self.extra(&Extra { compaction_blocks: blocks, ..Extra::default() }, out);
+            }
+            (BlockKind::Text { .. }, "text_delta") => delta.text,
             (BlockKind::Thinking, "thinking_delta") => delta.thinking,
             (BlockKind::Thinking, "signature_delta") => delta.signature,
-            (BlockKind::Call { .. } | BlockKind::Answer { .. }, "input_json_delta") => delta.partial_json,
+            (BlockKind::Call { .. } | BlockKind::Answer { .. } | BlockKind::Server { .. }, "input_json_delta") => {
+                delta.partial_json
+            }
             _ => return,
         };
         let Some(text) = field.and_then(Literal::new).filter(|text| !text.inner().is_empty()) else { return };
         match &mut block.kind {
-            BlockKind::Text => self.text(text, out),
+            BlockKind::Text { .. } => self.text(text, out),
+            BlockKind::Server { input, .. } => {
+                if input.len() + text.inner().len() <= sse::MAX_EVENT_BYTES {
+                    input.push_str(&text.decode().unwrap_or_default());
+                }
+            }
+            BlockKind::Compaction => (),
             BlockKind::Thinking if &*delta.type_ == "signature_delta" => {
                 let piece = chunks::piece(Text::Plain("".into()), Some(Text::Literal(text)));
                 self.write(chunks::thought(piece), out);
@@ -209,12 +260,25 @@ impl Machine {
                 self.chunks.tally.content_bytes += arguments.len() as u64;
                 self.write(chunks::content(Text::Plain(Cow::Borrowed(&arguments))), out);
             }
-            BlockKind::Text | BlockKind::Thinking | BlockKind::Call { .. } | BlockKind::Answer { .. } => (),
+            BlockKind::Text { start, citations } => {
+                let places = citations.iter().filter_map(|citation| extra::annotation(citation, start, self.chars));
+                let annotations = extra::written(&places.collect::<Vec<_>>());
+                if annotations.is_some() {
+                    self.write(Delta { annotations: annotations.as_deref(), ..Delta::default() }, out);
+                }
+            }
+            BlockKind::Server { block, input } => {
+                let whole = with_input(&block, &input);
+                let server_tool_use = vec![whole.as_deref().unwrap_or(&*block)];
+                self.extra(&Extra { server_tool_use, ..Extra::default() }, out);
+            }
+            BlockKind::Thinking | BlockKind::Compaction | BlockKind::Call { .. } | BlockKind::Answer { .. } => (),
         }
     }
 
     /// Passes text on, or holds it while the JSON tool may still be called.
     fn text(&mut self, text: Literal<'_>, out: &mut Vec<u8>) {
+        self.chars += text.decode().map_or(0, |text| text.chars().count() as u64);
         if !self.form.is_json_tool {
             return self.content(text, out);
         }
@@ -248,14 +312,29 @@ impl Machine {
         self.write(Delta { reasoning_content: Some(Text::Literal(text)), ..delta }, out);
     }
 
-    fn message_delta(&mut self, delta: EventDelta<'_>, usage: Raw<'_>, out: &mut Vec<u8>) {
-        self.chunks.tally.is_final |= self.count(usage);
-        let Some(stop_reason) = delta.stop_reason.filter(|_| !self.chunks.is_finished(0)) else { return };
+    fn message_delta(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
+        self.chunks.tally.is_final |= self.count(event.usage);
+        let Some(delta) = &event.delta else { return };
+        let Some(stop_reason) = delta.stop_reason.as_deref().filter(|_| !self.chunks.is_finished(0)) else { return };
         self.settle(out);
         if let Some(refusal) = response::refusal(delta.stop_details) {
             self.write(Delta { refusal: Some(refusal), ..Delta::default() }, out);
         }
-        self.chunks.finish(0, finish_reason(&stop_reason, self.calls > 0), out);
+        let is_there = |raw: &&RawValue| raw.get() != "null";
+        let extra = Extra {
+            container: delta.container.filter(is_there),
+            context_management: event.context_management.filter(is_there),
+            ..Extra::default()
+        };
+        let reason = finish_reason(stop_reason, self.calls > 0);
+        self.chunks.finish_with(0, reason, extra.written().as_deref(), out);
+    }
+
+    /// Passes on what a chunk has no place for.
+    fn extra(&mut self, extra: &Extra<'_>, out: &mut Vec<u8>) {
+        if let Some(fields) = extra.written() {
+            self.write(Delta { provider_specific_fields: Some(&fields), ..Delta::default() }, out);
+        }
     }
 
     /// Ends all blocks: nothing more will come for them.
@@ -282,6 +361,20 @@ impl Machine {
     fn write(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) {
         self.chunks.delta(0, delta, out);
     }
+}
+
+#[derive(Serialize)]
+struct Compaction<'a> {
+    #[serde(rename = "type")]
+    type_: &'static str,
+    content: &'a RawValue,
+}
+
+/// A block with its input, which came apart from it; `None` where that makes no sense.
+fn with_input(block: &RawValue, input: &str) -> Option<Box<RawValue>> {
+    let mut members: BTreeMap<&str, &RawValue> = serde_json::from_str(block.get()).ok()?;
+    members.insert("input", serde_json::from_str(input).ok()?);
+    serde_json::value::to_raw_value(&members).ok()
 }
 
 fn kind_text<'a>(block: &Block<'a>) -> Option<Literal<'a>> {
