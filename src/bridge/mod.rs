@@ -14,6 +14,7 @@
 //! | the others | one bridged endpoint each |
 
 pub mod ask;
+mod responses;
 mod stream;
 
 use std::fmt;
@@ -58,6 +59,7 @@ pub trait Events: fmt::Debug {
 /// The bridge of `endpoint`.
 pub fn of(endpoint: Endpoint) -> Option<&'static dyn Bridge> {
     match endpoint {
+        Endpoint::Responses => Some(&responses::Responses),
         Endpoint::ChatCompletions
         | Endpoint::Completions
         | Endpoint::Embeddings
@@ -68,7 +70,6 @@ pub fn of(endpoint: Endpoint) -> Option<&'static dyn Bridge> {
         | Endpoint::AudioSpeech
         | Endpoint::Moderations
         | Endpoint::Rerank
-        | Endpoint::Responses
         | Endpoint::Messages
         | Endpoint::CountTokens
         | Endpoint::Realtime => None,

@@ -7,6 +7,7 @@
 //!
 //! A request that nothing of this touches is not copied.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::value::RawValue;
@@ -81,6 +82,20 @@ const CHAT: &[&str] = &[
     "user",
     "verbosity",
     "web_search_options",
+];
+/// Parameters that chat completions and responses have in common.
+const RESPONSES: &[&str] = &[
+    "metadata",
+    "parallel_tool_calls",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "temperature",
+    "top_logprobs",
+    "top_p",
+    "user",
 ];
 const EMBEDDINGS: &[&str] = &["dimensions", "encoding_format", "user"];
 
@@ -197,10 +212,14 @@ pub fn adapt(request: &Request, target: &Target) -> Option<Request> {
     let own = Own::of(request);
     let members = request.index.members();
     let is_absent = |name: &str| match name {
-        "max_tokens" | "max_completion_tokens" => request.max_output_tokens.is_none(),
+        "max_tokens" | "max_completion_tokens" | "max_output_tokens" => request.max_output_tokens.is_none(),
         _ => request.index.get(name).is_none(),
     };
-    let added: Vec<_> = target.params.defaults.0.iter().filter(|(name, _)| is_absent(name)).collect();
+    let defaults = target.params.defaults.0.iter().filter_map(|(name, value)| match request.endpoint {
+        Endpoint::Responses => response_default(name, value),
+        _ => Some((name.as_str(), Cow::Borrowed(value.get()))),
+    });
+    let added: Vec<_> = defaults.filter(|(name, _)| is_absent(name)).collect();
     let drops: Vec<&str> =
         target.params.additional_drop.iter().chain(&own.additional_drop).map(String::as_str).collect();
     let goes = |member: &Member| {
@@ -216,9 +235,19 @@ pub fn adapt(request: &Request, target: &Target) -> Option<Request> {
         let paths: Vec<&str> = drops.iter().filter_map(|path| inside(path, &member.key)).collect();
         write_member(&member.key, &pruned(value, &paths), &mut body);
     }
-    added.iter().for_each(|(name, value)| write_member(name, value.get().as_bytes(), &mut body));
+    added.iter().for_each(|(name, value)| write_member(name, value.as_bytes(), &mut body));
     body.push(b'}');
     request.with_body(body)
+}
+
+/// A default, which is in the words of chat completions, in those of responses; `None` where they have no place for it.
+fn response_default<'a>(name: &'a str, value: &'a RawValue) -> Option<(&'a str, Cow<'a, str>)> {
+    match name {
+        "max_tokens" | "max_completion_tokens" => Some(("max_output_tokens", value.get().into())),
+        "reasoning_effort" => Some(("reasoning", format!("{{\"effort\":{}}}", value.get()).into())),
+        "verbosity" => Some(("text", format!("{{\"verbosity\":{}}}", value.get()).into())),
+        _ => RESPONSES.contains(&name).then(|| (name, value.get().into())),
+    }
 }
 
 /// What a request's body says of its own parameters.
