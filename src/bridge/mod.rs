@@ -16,6 +16,7 @@
 pub mod ask;
 mod completions;
 mod messages;
+mod responses;
 mod stream;
 
 use std::fmt;
@@ -68,6 +69,7 @@ pub fn of(endpoint: Endpoint) -> Option<&'static dyn Bridge> {
     match endpoint {
         Endpoint::Completions => Some(&completions::Completions),
         Endpoint::Messages => Some(&messages::Messages),
+        Endpoint::Responses => Some(&responses::Responses),
         Endpoint::ChatCompletions
         | Endpoint::Embeddings
         | Endpoint::ImageGenerations
@@ -77,7 +79,6 @@ pub fn of(endpoint: Endpoint) -> Option<&'static dyn Bridge> {
         | Endpoint::AudioSpeech
         | Endpoint::Moderations
         | Endpoint::Rerank
-        | Endpoint::Responses
         | Endpoint::CountTokens
         | Endpoint::Realtime => None,
     }

@@ -110,3 +110,69 @@ impl From<&Usage> for Wire {
         }
     }
 }
+
+/// The `usage` object of a response.
+///
+/// Source: OpenAI, "The response object" <https://platform.openai.com/docs/api-reference/responses/object>, and the
+/// types of the official Python SDK, `types/responses/response_usage.py`, read 2026-11-23.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct ResponseWire {
+    /// All tokens of the prompt.
+    pub input_tokens: u64,
+    /// Parts of `input_tokens`.
+    pub input_tokens_details: Option<InputDetails>,
+    /// All tokens of the answer.
+    pub output_tokens: u64,
+    /// Parts of `output_tokens`.
+    pub output_tokens_details: Option<OutputDetails>,
+    /// Their sum.
+    pub total_tokens: u64,
+}
+
+/// Parts of a response's input tokens.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct InputDetails {
+    /// Read from the cache.
+    pub cached_tokens: Option<u64>,
+    /// Written to the cache.
+    pub cache_write_tokens: Option<u64>,
+}
+
+/// Parts of a response's output tokens.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub struct OutputDetails {
+    /// Spent on reasoning.
+    pub reasoning_tokens: Option<u64>,
+}
+
+impl From<&ResponseWire> for Usage {
+    fn from(wire: &ResponseWire) -> Self {
+        let input = wire.input_tokens_details.clone().unwrap_or_default();
+        let output = wire.output_tokens_details.clone().unwrap_or_default();
+        Self {
+            input_tokens: wire.input_tokens,
+            output_tokens: wire.output_tokens,
+            cached_tokens: input.cached_tokens.unwrap_or(0),
+            cache_write_tokens: input.cache_write_tokens.unwrap_or(0),
+            cache_write_1h_tokens: 0,
+            reasoning_tokens: output.reasoning_tokens.unwrap_or(0),
+        }
+    }
+}
+
+impl From<&Usage> for ResponseWire {
+    fn from(usage: &Usage) -> Self {
+        let written = usage.cache_write_tokens.saturating_add(usage.cache_write_1h_tokens);
+        let input = InputDetails { cached_tokens: Some(usage.cached_tokens), cache_write_tokens: Some(written) };
+        Self {
+            input_tokens: usage.input_tokens,
+            input_tokens_details: Some(input),
+            output_tokens: usage.output_tokens,
+            output_tokens_details: Some(OutputDetails { reasoning_tokens: Some(usage.reasoning_tokens) }),
+            total_tokens: usage.total_tokens(),
+        }
+    }
+}

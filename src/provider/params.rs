@@ -7,6 +7,7 @@
 //!
 //! A request that nothing of this touches is not copied.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::value::RawValue;
@@ -81,6 +82,20 @@ const CHAT: &[&str] = &[
     "user",
     "verbosity",
     "web_search_options",
+];
+/// Parameters that chat completions and responses have in common.
+const RESPONSES: &[&str] = &[
+    "metadata",
+    "parallel_tool_calls",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "temperature",
+    "top_logprobs",
+    "top_p",
+    "user",
 ];
 const EMBEDDINGS: &[&str] = &["dimensions", "encoding_format", "user"];
 
@@ -200,11 +215,12 @@ pub fn adapt(request: &Request, target: &Target) -> Option<Request> {
     let own = Own::of(request);
     let members = request.index.members();
     let is_absent = |name: &str| match name {
-        "max_tokens" | "max_completion_tokens" => request.max_output_tokens.is_none(),
+        "max_tokens" | "max_completion_tokens" | "max_output_tokens" => request.max_output_tokens.is_none(),
         _ => request.index.get(name).is_none(),
     };
-    let is_added = |name: &str| is_absent(name) && takes_default(request.endpoint, name);
-    let added: Vec<_> = target.params.defaults.0.iter().filter(|(name, _)| is_added(name)).collect();
+    let defaults =
+        target.params.defaults.0.iter().filter_map(|(name, value)| default_at(request.endpoint, name, value));
+    let added: Vec<_> = defaults.filter(|(name, _)| is_absent(name)).collect();
     let drops: Vec<&str> =
         target.params.additional_drop.iter().chain(&own.additional_drop).map(String::as_str).collect();
     let goes = |member: &Member| {
@@ -220,18 +236,21 @@ pub fn adapt(request: &Request, target: &Target) -> Option<Request> {
         let paths: Vec<&str> = drops.iter().filter_map(|path| inside(path, &member.key)).collect();
         write_member(&member.key, &pruned(value, &paths), &mut body);
     }
-    added.iter().for_each(|(name, value)| write_member(name, value.get().as_bytes(), &mut body));
+    added.iter().for_each(|(name, value)| write_member(name, value.as_bytes(), &mut body));
     body.push(b'}');
     request.with_body(body)
 }
 
-/// Whether the config's default for the parameter `name` has a meaning at `endpoint`: its names are OpenAI's.
-fn takes_default(endpoint: Endpoint, name: &str) -> bool {
-    match endpoint {
+/// A default, which is in the words of chat completions, in those of `endpoint`; `None` where it has no place for it.
+fn default_at<'a>(endpoint: Endpoint, name: &'a str, value: &'a RawValue) -> Option<(&'a str, Cow<'a, str>)> {
+    let has_place = match endpoint {
+        Endpoint::Responses => return response_default(name, value),
+        Endpoint::ChatCompletions | Endpoint::Completions => !matches!(name, "dimensions" | "encoding_format"),
+        Endpoint::Embeddings => EMBEDDINGS.contains(&name),
         Endpoint::Messages => MESSAGES_DEFAULTS.contains(&name),
-        Endpoint::CountTokens => false,
-        _ => true,
-    }
+        _ => false,
+    };
+    has_place.then(|| (name, value.get().into()))
 }
 
 /// `request` without what `paths` lead to, and with one member more; `None` where that makes no sense.
@@ -245,6 +264,16 @@ pub fn edited(request: &Request, paths: &[&str], added: Option<(&str, String)>) 
     added.iter().for_each(|(name, value)| write_member(name, value.as_bytes(), &mut body));
     body.push(b'}');
     request.with_body(body)
+}
+
+/// The same in the words of responses.
+fn response_default<'a>(name: &'a str, value: &'a RawValue) -> Option<(&'a str, Cow<'a, str>)> {
+    match name {
+        "max_tokens" | "max_completion_tokens" => Some(("max_output_tokens", value.get().into())),
+        "reasoning_effort" => Some(("reasoning", format!("{{\"effort\":{}}}", value.get()).into())),
+        "verbosity" => Some(("text", format!("{{\"verbosity\":{}}}", value.get()).into())),
+        _ => RESPONSES.contains(&name).then(|| (name, value.get().into())),
+    }
 }
 
 /// What a request's body says of its own parameters.

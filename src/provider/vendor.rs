@@ -39,8 +39,8 @@ pub enum Base {
 pub const VENDORS: &[Vendor] = &[
     speaks_openai("openai", Base::Fixed(OPENAI), &["OPENAI_API_KEY"]),
     speaks_openai("text-completion-openai", Base::Fixed(OPENAI), &["OPENAI_API_KEY"]),
-    speaks_openai("custom_openai", Base::Given, &["CUSTOM_OPENAI_API_KEY"]),
-    speaks_openai("openai_like", Base::Given, &["OPENAI_LIKE_API_KEY"]),
+    Vendor { dialect: Dialect::CHAT, ..speaks_openai("custom_openai", Base::Given, &["CUSTOM_OPENAI_API_KEY"]) },
+    Vendor { dialect: Dialect::CHAT, ..speaks_openai("openai_like", Base::Given, &["OPENAI_LIKE_API_KEY"]) },
     speaks_openai("hosted_vllm", Base::Given, &["HOSTED_VLLM_API_KEY"]),
     speaks_openai("litellm_proxy", Base::Given, &["LITELLM_PROXY_API_KEY"]),
     Vendor {

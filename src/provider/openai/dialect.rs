@@ -5,9 +5,13 @@
 pub struct Dialect {
     /// The parameters of chat completions that it lacks.
     pub lacking: &'static [&'static str],
+    /// Whether it has the Responses API itself.
+    pub responses: bool,
 }
 
 impl Dialect {
     /// No difference.
-    pub const OPENAI: Self = Self { lacking: &[] };
+    pub const OPENAI: Self = Self { lacking: &[], responses: true };
+    /// OpenAI's chat completions without its Responses API.
+    pub const CHAT: Self = Self { lacking: &[], responses: false };
 }

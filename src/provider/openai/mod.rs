@@ -4,6 +4,7 @@ mod dialect;
 mod error;
 mod request;
 mod response;
+mod responses;
 mod stream;
 
 pub use dialect::Dialect;
@@ -21,10 +22,11 @@ use crate::secret::Secret;
 pub struct OpenAi;
 
 impl Language for OpenAi {
-    fn serves(&self, endpoint: Endpoint, _target: &Target) -> bool {
+    fn serves(&self, endpoint: Endpoint, target: &Target) -> bool {
         match endpoint {
             Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings => true,
             Endpoint::Messages | Endpoint::CountTokens => false,
+            Endpoint::Responses => target.vendor.dialect.responses,
             _ => true,
         }
     }
@@ -41,8 +43,11 @@ impl Language for OpenAi {
         true
     }
 
-    fn response(&self, _request: &Request, _target: &Target, body: &[u8], _now_secs: u64) -> Result<Answer, Error> {
-        response(body)
+    fn response(&self, request: &Request, _target: &Target, body: &[u8], _now_secs: u64) -> Result<Answer, Error> {
+        match request.endpoint {
+            Endpoint::Responses => responses::response(body),
+            _ => response(body),
+        }
     }
 
     fn error(&self, status: u16, body: &[u8]) -> Error {
@@ -50,6 +55,9 @@ impl Language for OpenAi {
     }
 
     fn stream(&self, request: &Request, _target: &Target, _now_secs: u64) -> Box<dyn super::Stream> {
-        Box::new(Stream::new(request))
+        match request.endpoint {
+            Endpoint::Responses => Box::new(responses::Stream::new()),
+            _ => Box::new(Stream::new(request)),
+        }
     }
 }

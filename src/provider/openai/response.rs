@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use memchr::memmem;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::error::{Error, Kind};
 use crate::json::Index;
-use crate::openai::usage::{Usage, Wire};
+use crate::openai::usage::{ResponseWire, Usage, Wire};
 use crate::provider::Answer;
 
 /// Reads the usage of a whole answer, or what an estimate of it needs.
@@ -69,15 +70,15 @@ impl Choice<'_> {
     }
 }
 
-/// The end of an answer that is too long to be held: OpenAI writes `usage` last.
+/// The end of an answer that is too long to be held: OpenAI writes `usage` last, or has but `metadata` after it.
 #[derive(Debug, Default)]
 pub struct Tail {
     bytes: Vec<u8>,
 }
 
 impl Tail {
-    /// Enough for a usage object with all its details.
-    const MAX_BYTES: usize = 4096;
+    /// Enough for a usage object with all its details and the 16 entries of `metadata`, 576 characters each.
+    const MAX_BYTES: usize = 16 << 10;
 
     /// Takes the next bytes of the answer.
     pub fn push(&mut self, bytes: &[u8]) {
@@ -89,13 +90,22 @@ impl Tail {
 
     /// The usage object among the last bytes.
     pub fn usage(&self) -> Option<Usage> {
-        let at = memmem::rfind(&self.bytes, b"\"usage\"")?;
-        let value = self.bytes.get(at + 7..)?.trim_ascii_start().strip_prefix(b":")?;
-        let mut values = serde_json::Deserializer::from_slice(value).into_iter::<Wire>();
-        // Counts of other names are another language's: these are no zeros.
-        let wire = values.next()?.ok().filter(|wire| wire.prompt_tokens > 0 || wire.total_tokens > 0);
-        wire.as_ref().map(Usage::from)
+        memmem::rfind_iter(&self.bytes, b"\"usage\"").find_map(|at| {
+            let value = self.bytes.get(at + 7..)?.trim_ascii_start().strip_prefix(b":")?;
+            let object = first::<&RawValue>(value)?.get();
+            if object.contains("\"input_tokens\"") && !object.contains("\"prompt_tokens\"") {
+                return first::<ResponseWire>(object.as_bytes()).as_ref().map(Usage::from);
+            }
+            // Counts of other names are another language's: these are no zeros.
+            let wire = first::<Wire>(object.as_bytes()).filter(|wire| wire.prompt_tokens > 0 || wire.total_tokens > 0);
+            wire.as_ref().map(Usage::from)
+        })
     }
+}
+
+/// The value that a text begins with.
+fn first<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Option<T> {
+    serde_json::Deserializer::from_slice(text).into_iter().next()?.ok()
 }
 
 #[cfg(test)]
@@ -122,5 +132,13 @@ mod tests {
             body.chunks(size).for_each(|chunk| tail.push(chunk));
             assert_eq!(tail.usage().unwrap().input_tokens, 7, "chunks of {size}");
         }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_tail_of_a_long_response_holds_its_usage_before_its_metadata() {
+        let mut tail = Tail::default();
+        tail.push(br#"xx"],"usage":{"input_tokens":7,"input_tokens_details":{"cached_tokens":2},"output_tokens":5,"total_tokens":12},"user":null,"metadata":{"usage":"none"}}"#);
+        let usage = tail.usage().unwrap();
+        assert_eq!((usage.input_tokens, usage.cached_tokens, usage.output_tokens), (7, 2, 5));
     }
 }

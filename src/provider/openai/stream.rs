@@ -259,7 +259,7 @@ impl Reader {
 }
 
 /// The length of a JSON string up to its closing quote.
-fn string_len(body: &[u8]) -> usize {
+pub(super) fn string_len(body: &[u8]) -> usize {
     let mut at = 0;
     while let Some(quote) = memchr(b'"', body.get(at..).unwrap_or_default()) {
         let end = at + quote;
