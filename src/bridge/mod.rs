@@ -20,6 +20,7 @@ use std::fmt;
 
 use crate::error::Error;
 use crate::openai::{Endpoint, Request};
+use crate::provider::Target;
 
 pub use ask::{Ask, Asked};
 
@@ -53,6 +54,23 @@ pub trait Events: fmt::Debug {
 
     /// Takes an error, after which nothing comes.
     fn fail(&mut self, error: &Error, out: &mut Vec<u8>);
+}
+
+/// How an endpoint leads to a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The provider has it.
+    Native,
+    /// By the provider's chat completions.
+    Bridged,
+}
+
+/// How `endpoint` leads to `target`; `None` where it does not.
+pub fn reach(endpoint: Endpoint, target: &Target) -> Option<Reach> {
+    if target.serves(endpoint) {
+        return Some(Reach::Native);
+    }
+    of(endpoint).filter(|_| target.serves(Endpoint::ChatCompletions)).map(|_| Reach::Bridged)
 }
 
 /// The bridge of `endpoint`.

@@ -40,7 +40,7 @@ fn admit(config: &Rc<Config>, key: &str, more: &str) -> Exchange {
         ("cookie", b"c=1"),
         ("traceparent", b"00-1-2-01"),
     ]);
-    let Opening::Read(front) = Front::open(config, &headers, false, NOW) else { panic!("not read") };
+    let Opening::Read(mut front) = Front::open(config, &headers, false, NOW) else { panic!("not read") };
     let body = format!(r#"{{"model":"first","messages":[{{"role":"user","content":"Hi"}}],"max_tokens":2{more}}}"#);
     let request = front.read(config, body.into_bytes()).unwrap();
     Exchange::admit(config.clone(), front, request, &mut |_| 0).unwrap()

@@ -2,9 +2,11 @@
 
 pub mod chat;
 mod endpoint;
+pub mod form;
 pub mod request;
 pub mod usage;
 
 pub use endpoint::Endpoint;
+pub use form::Form;
 pub use request::Request;
 pub use usage::Usage;

@@ -9,12 +9,14 @@
 
 use std::fmt;
 
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Kind};
 use crate::json::scan::{Member, members_of};
-use crate::json::{Index, Shape};
-use crate::openai::{Endpoint, Request};
+use crate::json::{Index, Shape, Splice};
+use crate::openai::form::Part;
+use crate::openai::{Endpoint, Form, Request};
 use crate::provider::Target;
 
 /// What a deployment's config makes of a request's parameters.
@@ -194,6 +196,12 @@ pub fn check(request: &Request, target: &Target) -> Result<(), Error> {
 
 /// `request` as `target` is asked it: without what is dropped, with the config's defaults; `None` where it is the same.
 pub fn adapt(request: &Request, target: &Target) -> Option<Request> {
+    if let Some(form) = &request.form {
+        return adapt_form(request, form, target);
+    }
+    if request.endpoint == Endpoint::Realtime {
+        return None;
+    }
     let own = Own::of(request);
     let members = request.index.members();
     let is_absent = |name: &str| match name {
@@ -219,6 +227,35 @@ pub fn adapt(request: &Request, target: &Target) -> Option<Request> {
     added.iter().for_each(|(name, value)| write_member(name, value.get().as_bytes(), &mut body));
     body.push(b'}');
     request.with_body(body)
+}
+
+/// The same for a form: defaults that are text, numbers or flags become parts.
+fn adapt_form(request: &Request, form: &Form, target: &Target) -> Option<Request> {
+    let goes = |part: &Part| is_gateways(&part.name) || target.params.additional_drop.contains(&part.name);
+    let gone = form.parts().iter().filter(|part| goes(part));
+    let is_absent = |name: &str| form.named(name).next().is_none();
+    let defaults = target.params.defaults.0.iter().filter(|(name, _)| is_absent(name));
+    let added = defaults.filter_map(|(name, value)| {
+        let value = match serde_json::from_str(value.get()).ok()? {
+            Value::String(text) => text,
+            Value::Bool(flag) => flag.to_string(),
+            Value::Number(number) => number.to_string(),
+            Value::Null | Value::Array(_) | Value::Object(_) => return None,
+        };
+        form.takes(&value).then(|| form.part(name, &value))
+    });
+    let mut splice = Splice::default();
+    let added: Vec<u8> = added.flatten().collect();
+    if !added.is_empty() {
+        splice.replace(form.start()..form.start(), added).then_some(())?;
+    }
+    for part in gone {
+        splice.replace(part.whole.clone(), "").then_some(())?;
+    }
+    if splice == Splice::default() {
+        return None;
+    }
+    request.with_body(splice.apply(&request.body)?)
 }
 
 /// What a request's body says of its own parameters.

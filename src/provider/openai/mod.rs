@@ -2,6 +2,7 @@
 
 mod dialect;
 mod error;
+mod media;
 mod request;
 mod response;
 mod stream;
@@ -50,6 +51,9 @@ impl Language for OpenAi {
     }
 
     fn stream(&self, request: &Request, _target: &Target, _now_secs: u64) -> Box<dyn super::Stream> {
-        Box::new(Stream::new(request))
+        match request.endpoint.is_media() {
+            true => Box::new(media::Events::default()),
+            false => Box::new(Stream::new(request)),
+        }
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Kind};
 use crate::json::Index;
-use crate::openai::usage::{Usage, Wire};
+use crate::openai::usage::{AnyWire, Usage};
 use crate::provider::Answer;
 
 /// Reads the usage of a whole answer, or what an estimate of it needs.
@@ -18,9 +18,9 @@ use crate::provider::Answer;
 pub fn response(body: &[u8]) -> Result<Answer, Error> {
     let index = Index::parse(body)
         .map_err(|fault| Error::new(Kind::BadUpstream, format!("the provider's answer is not valid JSON: {fault}")))?;
-    let usage: Option<Wire> = index.read(body, "usage").ok().flatten();
+    let usage = index.read::<AnyWire>(body, "usage").ok().flatten().and_then(AnyWire::usage);
     let content_bytes = if usage.is_some() { 0 } else { content_bytes(&index, body) };
-    Ok(Answer { body: None, usage: usage.as_ref().map(Usage::from), content_bytes })
+    Ok(Answer { body: None, usage, content_bytes })
 }
 
 #[derive(Deserialize)]
@@ -91,8 +91,8 @@ impl Tail {
     pub fn usage(&self) -> Option<Usage> {
         let at = memmem::rfind(&self.bytes, b"\"usage\"")?;
         let value = self.bytes.get(at + 7..)?.trim_ascii_start().strip_prefix(b":")?;
-        let mut values = serde_json::Deserializer::from_slice(value).into_iter::<Wire>();
-        values.next()?.ok().as_ref().map(Usage::from)
+        let mut values = serde_json::Deserializer::from_slice(value).into_iter::<AnyWire>();
+        values.next()?.ok()?.usage()
     }
 }
 
