@@ -71,7 +71,7 @@ for what; do
         [ -n "$found" ] || install_envoy target/envoy "$newest"
         ;;
     envoy-oldest) install_envoy target/envoy-1.39 "$oldest" ;;
-    openai-sdk) venv target/openai-sdk "openai==$openai.*" ;;
+    openai-sdk) venv target/openai-sdk "openai[realtime]==$openai.*" ;;
     which-envoy)
         found=$(own_envoy)
         echo "${found:-$PWD/target/envoy/bin/envoy}"
