@@ -87,6 +87,10 @@ impl Gateway {
         let retries = exchange.max_retries().to_string();
         let timeout = exchange.per_try_timeout().0.to_string();
         let cluster = exchange.first_cluster().to_owned();
+        if exchange.is_upgrade() {
+            // Envoy would put a WebSocket on an HTTP/2 connection where TLS offers one; providers take it on HTTP/1.1 only.
+            call::set_envoy_filter_state("envoy.network.application_protocols", "http/1.1");
+        }
         let exchange = Rc::new(RefCell::new(exchange));
         let (number, id) = open(&exchange);
         self.phase = Phase::Running(number, exchange);

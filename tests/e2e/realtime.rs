@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Response;
 use tokio_tungstenite::tungstenite::{Message, WebSocket, client};
 
-use crate::harness::{DEADLINE, Gate, Mock, Request};
+use crate::harness::{DEADLINE, Gate, Mock, Options, Request, TlsProvider};
 
 const CONFIG: &str = "
 model_list:
@@ -26,6 +26,7 @@ tollgate:
   keys:
   - {key_alias: live, key: sk-live}
   - {key_alias: long, key: sk-long}
+  - {key_alias: misc, key: sk-misc}
   - {key_alias: heavy, key: sk-heavy}
   - {key_alias: browser, key: sk-browser}
   - {key_alias: fallback, key: sk-fallback}
@@ -41,9 +42,13 @@ fn gate() -> &'static Gate {
 
 /// Opens a WebSocket with these headers.
 fn connect(path: &str, headers: &[(&'static str, &str)]) -> (WebSocket<TcpStream>, Response) {
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, gate().port)).unwrap();
+    connect_to(gate().port, path, headers)
+}
+
+fn connect_to(port: u16, path: &str, headers: &[(&'static str, &str)]) -> (WebSocket<TcpStream>, Response) {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
-    let mut request = format!("ws://127.0.0.1:{}{path}", gate().port).into_client_request().unwrap();
+    let mut request = format!("ws://127.0.0.1:{port}{path}").into_client_request().unwrap();
     for (name, value) in headers {
         request.headers_mut().insert(*name, value.parse().unwrap());
     }
@@ -94,8 +99,8 @@ fn a_session_runs_with_the_providers_key_and_model() {
     assert_eq!((sent.header("openai-beta"), sent.header("upgrade")), (Some("realtime=v1"), Some("websocket")));
     assert_eq!((sent.header("cookie"), sent.header("content-length"), sent.header("content-type")), (None, None, None));
     let record = gate().record("live");
-    let found =
-        ["response_code", "model_group", "model", "attempts", "input_tokens", "cost_usd"].map(|name| record[name].clone());
+    let found = ["response_code", "model_group", "model", "attempts", "input_tokens", "cost_usd"]
+        .map(|name| record[name].clone());
     assert_eq!(found.map(|value| value.to_string().replace('"', "")), ["101", "live", "gpt-realtime", "1", "0", "0"]);
     assert_eq!((&record["usage_source"], &record["error"]), (&Value::Null, &Value::Null), "{record}");
     assert!(record["duration_ms"].as_u64().is_some(), "{record}");
@@ -164,12 +169,34 @@ fn a_session_is_refused_before_it_begins() {
     refused("/v1/realtime?model=live", "sk-narrow").expect_error(403, "permission_error", "model_not_allowed");
     refused("/v1/realtime", "sk-narrow").expect_error(400, INVALID, "missing_required_parameter");
     refused("/v1/realtime?model=live", "sk-spent").expect_error(429, "budget_exceeded", "budget_exceeded");
-    let error = refused("/v1/realtime?model=claude", "sk-live").expect_error(400, INVALID, "unsupported_endpoint");
+    let error = refused("/v1/realtime?model=claude", "sk-misc").expect_error(400, INVALID, "unsupported_endpoint");
     let message = error["message"].as_str().unwrap();
     assert!(message.contains("anthropic") && message.contains("/realtime"), "{message}");
-    gate().get("/v1/realtime?model=live", "sk-live").expect_error(400, INVALID, "invalid_value");
-    gate().post("/v1/realtime?model=live", "sk-live", "{}").expect_error(404, INVALID, "unknown_endpoint");
-    assert_eq!(refused("/v1/chat/completions", "sk-live").status, 403, "no WebSocket elsewhere");
+    gate().get("/v1/realtime?model=live", "sk-misc").expect_error(400, INVALID, "invalid_value");
+    gate().post("/v1/realtime?model=live", "sk-misc", "{}").expect_error(404, INVALID, "unknown_endpoint");
+    assert_eq!(refused("/v1/chat/completions", "sk-misc").status, 403, "no WebSocket elsewhere");
+}
+
+#[test]
+fn a_session_takes_http_1_where_all_else_takes_http_2() {
+    let provider = TlsProvider::start("realtime-provider");
+    let base = format!("https://127.0.0.1:{}/rt-tls/v1", provider.port);
+    let config = format!(
+        "model_list: [{{model_name: live, litellm_params: {{model: openai/m, api_base: '{base}', api_key: sk-x}}}}]\n\
+         tollgate: {{keys: [{{key_alias: tls, key: sk-tls}}]}}\n"
+    );
+    let trust =
+        |yaml: String| yaml.replace("/etc/ssl/certs/ca-certificates.crt", TlsProvider::ca_file().to_str().unwrap());
+    let gate = Gate::start_with("realtime-tls", &config, Options { concurrency: 1, edit: trust, ..Options::default() });
+    for _ in 0..2 {
+        gate.chat("sk-tls", "live").expect_ok();
+        let headers = [("authorization", "Bearer sk-tls")];
+        let (mut socket, _) = connect_to(gate.port, "/v1/realtime?model=live", &headers);
+        event(&mut socket);
+        say(&mut socket, r#"{"type":"hello"}"#);
+        close(socket);
+    }
+    assert_eq!((provider.requests("http2"), provider.requests("http1")), (2, 2));
 }
 
 #[test]
@@ -184,7 +211,7 @@ fn the_providers_refusal_is_told_and_recorded() {
 #[test]
 fn a_provider_that_never_answers_is_given_up() {
     let start = Instant::now();
-    let answer = refused("/v1/realtime?model=silent", "sk-live");
+    let answer = refused("/v1/realtime?model=silent", "sk-misc");
     answer.expect_error(504, "timeout_error", "timeout");
     assert!(start.elapsed() < Duration::from_secs(10));
 }
