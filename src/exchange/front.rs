@@ -36,7 +36,7 @@ pub enum Opening {
     /// Read its body.
     Read(Front),
     /// Admit it at once: it becomes a WebSocket.
-    Upgrade(Front, Request),
+    Upgrade(Front, Box<Request>),
 }
 
 /// The client's headers that a provider gets; all others stay here.
@@ -127,7 +127,7 @@ impl Front {
         if !protocols.is_empty() {
             self.originals.push(("sec-websocket-protocol", protocols.join(b", ".as_slice())));
         }
-        Ok(Opening::Upgrade(self, Request::realtime(model, query.rest)))
+        Ok(Opening::Upgrade(self, Box::new(Request::realtime(model, query.rest))))
     }
 }
 

@@ -159,7 +159,7 @@ impl HttpContext for Gateway {
                 self.phase = Phase::Reading(front);
                 Action::Pause
             }
-            Opening::Upgrade(front, request) => self.admit_request(front, request),
+            Opening::Upgrade(front, request) => self.admit_request(front, *request),
         }
     }
 

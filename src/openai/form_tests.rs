@@ -12,7 +12,7 @@ fn part(name: &str, more: &str, value: &str) -> String {
 
 fn parse(body: &str) -> Result<Vec<(String, bool, String)>, Fault> {
     let form = Form::parse(TYPE, body.as_bytes())?;
-    let read = |part: &Part| (part.name.clone(), part.is_file, body[part.value.clone()].to_owned());
+    let read = |part: &Part| (part.name.clone(), part.is_file, body.get(part.value.clone()).unwrap().to_owned());
     Ok(form.parts().iter().map(read).collect())
 }
 
@@ -114,9 +114,7 @@ fn reference(body: &[u8]) -> Option<Vec<(String, bool, Vec<u8>)>> {
     let text: String = body.iter().map(|byte| char::from(*byte)).collect();
     let text = text.strip_prefix("\r\n").unwrap_or(&text);
     let mut pieces = text.split("--b");
-    if pieces.next()? != "" {
-        return None;
-    }
+    pieces.next().filter(|before| before.is_empty())?;
     let mut parts = Vec::new();
     loop {
         let piece = pieces.next()?;

@@ -10,6 +10,7 @@ model_list:
 - {model_name: meta/llama 3, litellm_params: {model: openai/llama, api_base: 'http://{mock}/pa-llama/v1', api_key: sk-x}}
 - {model_name: claude, litellm_params: {model: anthropic/claude-haiku-4-5, api_base: 'http://{mock}/pa-claude', api_key: sk-x}}
 - {model_name: judge, litellm_params: {model: openai/omni-moderation-latest, api_base: 'http://{mock}/pa-judge/v1', api_key: sk-x}}
+- {model_name: ranker, litellm_params: {model: hosted_vllm/bge-reranker, api_base: 'http://{mock}/pa-ranker/v1', api_key: sk-x}}
 tollgate:
   keys:
   - {key_alias: paths, key: sk-paths}
@@ -61,7 +62,7 @@ fn moderations_and_reranking_pass() {
     let body = r#"{"model":"judge","input":["a","violence"]}"#;
     let answer = gate().post("/v1/moderations", "sk-paths", body).expect_ok();
     assert_eq!(answer.at("/results/1/flagged"), true);
-    let body = r#"{"model":"judge","query":"q","documents":["a","b"],"top_n":1}"#;
+    let body = r#"{"model":"ranker","query":"q","documents":["a","b"],"top_n":1}"#;
     for path in ["/rerank", "/v1/rerank", "/v2/rerank"] {
         assert_eq!(gate().post(path, "sk-paths", body).expect_ok().at("/results/0/index"), 1);
     }
@@ -74,7 +75,7 @@ fn moderations_and_reranking_pass() {
     ] {
         let error = gate().post(path, "sk-paths", body).expect_error(400, INVALID, "unsupported_endpoint");
         let message = error["message"].as_str().unwrap();
-        assert!(message.contains("anthropic") && message.contains(&path[3..]), "{message}");
+        assert!(message.contains("anthropic") && message.contains(path.trim_start_matches("/v1")), "{message}");
     }
 }
 
