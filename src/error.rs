@@ -24,6 +24,8 @@ pub enum Kind {
     UnsupportedEndpoint,
     /// The body is not JSON.
     InvalidJson,
+    /// The body is not a form where it must be one, or can be read in two ways.
+    InvalidForm,
     /// The body lacks a required parameter.
     MissingRequiredParameter,
     /// A parameter has the wrong type.
@@ -209,6 +211,7 @@ impl Kind {
             Kind::UnknownEndpoint => (404, INVALID_REQUEST, Some("unknown_endpoint")),
             Kind::UnsupportedEndpoint => (400, INVALID_REQUEST, Some("unsupported_endpoint")),
             Kind::InvalidJson => (400, INVALID_REQUEST, Some("invalid_json")),
+            Kind::InvalidForm => (400, INVALID_REQUEST, Some("invalid_form")),
             Kind::MissingRequiredParameter => (400, INVALID_REQUEST, Some("missing_required_parameter")),
             Kind::InvalidType => (400, INVALID_REQUEST, Some("invalid_type")),
             Kind::InvalidValue => (400, INVALID_REQUEST, Some("invalid_value")),

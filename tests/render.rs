@@ -91,6 +91,21 @@ fn check_ends_with_1_on_faults_and_names_them_all() {
 }
 
 #[test]
+fn check_tells_what_each_deployment_can_be_asked() {
+    let config = scratch("verbose.config.yaml");
+    fs::write(&config, ODD).unwrap();
+    let args = ["check", "--config", &config.to_string_lossy()];
+    assert!(!stdout(&tollgate(&args)).contains("/embeddings"));
+    let text = stdout(&tollgate(&[&args[..], &["--verbose"]].concat()));
+    for part in
+        [": on, openai/gpt-4o\n", "has        /chat/completions", "bridged", "has not", "/chat/completions takes"]
+    {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+    assert_eq!(text.matches("deployment   ").count(), 5, "{text}");
+}
+
+#[test]
 fn a_file_that_is_no_yaml_is_refused_with_its_line() {
     let config = scratch("broken.config.yaml");
     fs::write(&config, "model_list:\n- {model_name: a\n").unwrap();

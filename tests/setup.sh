@@ -79,7 +79,7 @@ for what; do
         ;;
     envoy-oldest) install_envoy target/envoy-1.39 "$oldest" ;;
     cargo-fuzz) cargo_fuzz ;;
-    openai-sdk) venv target/openai-sdk "openai==$openai.*" ;;
+    openai-sdk) venv target/openai-sdk "openai[realtime]==$openai.*" ;;
     anthropic-sdk) venv target/anthropic-sdk "anthropic==$anthropic.*" ;;
     which-envoy)
         found=$(own_envoy)

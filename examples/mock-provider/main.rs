@@ -7,7 +7,10 @@
 //! | path | answer |
 //! | --- | --- |
 //! | `<prefix>/chat/completions`, `/completions`, `/embeddings`, `/models` | OpenAI |
+//! | `<prefix>/images/generations`, `/images/edits`, `/audio/transcriptions`, `/audio/translations`, `/audio/speech`, `/moderations` | OpenAI |
+//! | `<prefix>/realtime` | OpenAI's WebSocket |
 //! | `<prefix>/messages`, `/messages/count_tokens` | Anthropic |
+//! | `<prefix>/rerank` | Cohere |
 //! | `GET`, `DELETE /_mock/requests` | the last requests as JSON, with `--record` |
 //! | `POST /_mock/script?match=PART` | the body is the script of every path that contains PART |
 //! | `DELETE /_mock/script` | forgets those scripts and every `times` counter |
@@ -16,9 +19,14 @@
 mod answer;
 mod anthropic;
 mod anthropic_stream;
+mod audio;
 mod control;
 mod embeddings;
+mod form;
+mod images;
+mod judge;
 mod openai;
+mod realtime;
 mod record;
 mod reply;
 mod script;
@@ -96,6 +104,7 @@ async fn serve(socket: TcpStream, control: Arc<Control>) {
     let _ = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(socket), service)
+        .with_upgrades()
         .await;
 }
 
@@ -103,7 +112,8 @@ async fn serve(socket: TcpStream, control: Arc<Control>) {
 ///
 /// # Errors
 /// An error closes the connection without a response: a scripted `reset`, or a body that broke off.
-async fn answer(control: Arc<Control>, request: Request<Incoming>) -> Result<Response<Body>, Failure> {
+async fn answer(control: Arc<Control>, mut request: Request<Incoming>) -> Result<Response<Body>, Failure> {
+    let upgrade = realtime::upgrade(&mut request);
     let (head, body) = request.into_parts();
     let body = Limited::new(body, BODY_LIMIT_BYTES).collect().await?.to_bytes();
     if head.uri.path().starts_with("/_mock/") {
@@ -120,10 +130,17 @@ async fn answer(control: Arc<Control>, request: Request<Incoming>) -> Result<Res
     if script.fault.reset {
         return Err("scripted reset".into());
     }
+    if let Some(upgrade) = upgrade.filter(|_| script.fault.status.is_none()) {
+        return realtime::answer(&head, upgrade, control.serial());
+    }
     dispatch(&control, &head, &body, &script).response(&script)
 }
 
 fn dispatch(control: &Control, head: &hyper::http::request::Parts, body: &Bytes, script: &Script) -> Reply {
+    if let Some(status) = script.fault.status.filter(|_| head.uri.path().ends_with("/realtime")) {
+        let fault = vendor::Fault::new(status, format!("mock-provider was told to answer {status}"));
+        return Reply::json(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), &openai::error(&fault));
+    }
     let Some(endpoint) = Endpoint::of(head.uri.path()) else {
         return Reply::text(StatusCode::NOT_FOUND, format!("mock-provider has no endpoint {}", head.uri.path()));
     };

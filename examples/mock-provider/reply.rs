@@ -75,7 +75,7 @@ impl Reply {
         };
         let mut response = Response::builder().status(status);
         response = response.header(CONTENT_TYPE, fault.content_type.as_deref().unwrap_or(content_type));
-        if let Some(length) = length {
+        if let Some(length) = length.filter(|_| !script.shape.no_length) {
             response = response.header(CONTENT_LENGTH, length);
         }
         if let Some(seconds) = &fault.retry_after {
@@ -188,6 +188,13 @@ fn gap(ms: u64) -> Step {
 /// A response body that plays its steps.
 pub(crate) struct Body {
     steps: VecDeque<Step>,
+}
+
+impl Body {
+    /// No body.
+    pub(crate) fn empty() -> Self {
+        Self { steps: VecDeque::new() }
+    }
 }
 
 enum Step {

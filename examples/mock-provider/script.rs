@@ -20,6 +20,7 @@
 //! | `body-bytes=N` | the length of the answer text, 180 by default |
 //! | `usage=P:C[:R[:W]]` | prompt and completion tokens, of the prompt R read from and W written to a cache |
 //! | `no-usage=1` | no usage anywhere |
+//! | `no-length=1` | no content-length: the body comes in chunks |
 //! | `times=K` | the faults (all above `chunks`) happen to the first K requests, then no more |
 //! | `id=S` | whose counter `times` uses; the script's own text by default |
 
@@ -60,6 +61,7 @@ pub(crate) struct Shape {
     pub(crate) body_bytes: Option<usize>,
     pub(crate) usage: Option<ScriptedUsage>,
     pub(crate) no_usage: bool,
+    pub(crate) no_length: bool,
 }
 
 /// The four numbers of `usage=P:C[:R[:W]]`.
@@ -128,6 +130,7 @@ const KEYS: &[(&str, Set)] = &[
         Some(())
     }),
     ("no-usage", |s, v| flag(&mut s.shape.no_usage, v)),
+    ("no-length", |s, v| flag(&mut s.shape.no_length, v)),
     ("times", |s, v| put(&mut s.times, v)),
     ("id", |s, v| put(&mut s.id, v)),
 ];

@@ -7,7 +7,7 @@ use hyper::http::request::Parts;
 use crate::reply::{Event, Reply};
 use crate::script::Script;
 use crate::value::{Object, object};
-use crate::{anthropic, embeddings, openai};
+use crate::{anthropic, audio, embeddings, images, judge, openai};
 
 /// The operation that the end of a path names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -15,9 +15,15 @@ pub(crate) enum Endpoint {
     ChatCompletions,
     Completions,
     Embeddings,
-    Models,
+    ImageGenerations,
+    ImageEdits,
     Messages,
     CountTokens,
+    Models,
+    Moderations,
+    Rerank,
+    Speech,
+    Transcriptions,
 }
 
 /// One request to an endpoint.
@@ -43,10 +49,17 @@ impl Endpoint {
         const SUFFIXES: &[(&str, Endpoint)] = &[
             ("/chat/completions", Endpoint::ChatCompletions),
             ("/completions", Endpoint::Completions),
+            ("/audio/speech", Endpoint::Speech),
+            ("/audio/transcriptions", Endpoint::Transcriptions),
+            ("/audio/translations", Endpoint::Transcriptions),
             ("/embeddings", Endpoint::Embeddings),
-            ("/models", Endpoint::Models),
+            ("/images/edits", Endpoint::ImageEdits),
+            ("/images/generations", Endpoint::ImageGenerations),
             ("/messages", Endpoint::Messages),
             ("/messages/count_tokens", Endpoint::CountTokens),
+            ("/models", Endpoint::Models),
+            ("/moderations", Endpoint::Moderations),
+            ("/rerank", Endpoint::Rerank),
         ];
         SUFFIXES.iter().find(|(suffix, _)| path.ends_with(suffix)).map(|(_, endpoint)| *endpoint)
     }
@@ -71,9 +84,15 @@ pub(crate) fn answer(call: &Call<'_>) -> Reply {
         Endpoint::ChatCompletions => openai::chat(call),
         Endpoint::Completions => openai::completions(call),
         Endpoint::Embeddings => embeddings::embeddings(call),
-        Endpoint::Models => openai::models(call),
+        Endpoint::ImageEdits => images::edits(call),
+        Endpoint::ImageGenerations => images::generations(call),
         Endpoint::Messages => anthropic::messages(call),
         Endpoint::CountTokens => anthropic::count_tokens(call),
+        Endpoint::Models => openai::models(call),
+        Endpoint::Moderations => judge::moderations(call),
+        Endpoint::Rerank => judge::rerank(call),
+        Endpoint::Speech => audio::speech(call),
+        Endpoint::Transcriptions => audio::transcriptions(call),
     });
     let mut reply = result.unwrap_or_else(|fault| {
         let body = if anthropic { anthropic::error(&fault) } else { openai::error(&fault) };

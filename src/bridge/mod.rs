@@ -64,6 +64,23 @@ pub trait Events: fmt::Debug {
     fn fail(&mut self, error: &Error, out: &mut Vec<u8>);
 }
 
+/// How an endpoint leads to a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The provider has it.
+    Native,
+    /// By the provider's chat completions.
+    Bridged,
+}
+
+/// How `endpoint` leads to `target`; `None` where it does not.
+pub fn reach(endpoint: Endpoint, target: &Target) -> Option<Reach> {
+    if target.serves(endpoint) {
+        return Some(Reach::Native);
+    }
+    of(endpoint).filter(|_| target.serves(Endpoint::ChatCompletions)).map(|_| Reach::Bridged)
+}
+
 /// The bridge of `endpoint`.
 pub fn of(endpoint: Endpoint) -> Option<&'static dyn Bridge> {
     match endpoint {
@@ -84,5 +101,7 @@ pub fn of(endpoint: Endpoint) -> Option<&'static dyn Bridge> {
     }
 }
 
+#[cfg(test)]
+mod reach_tests;
 #[cfg(test)]
 mod tests;

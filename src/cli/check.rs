@@ -1,11 +1,15 @@
-//! `tollgate check`: every fault of a config, and how far each of its keys is supported.
+//! `tollgate check`: every fault of a config, and how far each of its keys is supported; with `--verbose` what each
+//! deployment can be asked, too.
 
 use std::fmt;
 
 use serde_json::Value;
 
+use crate::bridge::{Reach, reach};
 use crate::config::support::{self, Finding, Grade};
-use crate::config::{self, Config, Env, Fault};
+use crate::config::{self, Config, Deployment, Env, Fault};
+use crate::openai::Endpoint;
+use crate::provider::params;
 
 /// What `check` has to say about a config; none of it is secret.
 #[derive(Debug)]
@@ -23,6 +27,48 @@ pub fn check(document: &Value, env: &dyn Fn(&str) -> Option<String>) -> Report {
         findings: support::findings(document),
         unset: config::environment(document).into_iter().filter(is_unset).collect(),
     }
+}
+
+/// What each deployment of `document` can be asked: its endpoints, and the parameters that it takes and lacks at those
+/// where parameters are checked. Empty where the config has faults.
+pub fn abilities(document: &Value, env: &dyn Fn(&str) -> Option<String>) -> String {
+    let config = Config::compile(document, Env::Lenient(env)).ok();
+    config.iter().flat_map(|config| &config.deployments).map(describe).collect()
+}
+
+fn describe(deployment: &Deployment) -> String {
+    let target = &deployment.target;
+    let endpoints = |wanted: Option<Reach>| {
+        let found = Endpoint::ALL.into_iter().filter(|endpoint| reach(*endpoint, target) == wanted);
+        list(found.map(Endpoint::path))
+    };
+    let mut text = format!(
+        "deployment   {}: {}, {}/{}\n  has        {}\n  bridged    {}\n  has not    {}\n",
+        deployment.id,
+        deployment.model_group,
+        target.vendor.prefix,
+        target.model,
+        endpoints(Some(Reach::Native)),
+        endpoints(Some(Reach::Bridged)),
+        endpoints(None),
+    );
+    for endpoint in Endpoint::ALL.into_iter().filter(|endpoint| target.serves(*endpoint)) {
+        let known = params::known(endpoint);
+        if known.is_empty() {
+            continue;
+        }
+        let taken = params::taken(endpoint, target);
+        let lacking = known.iter().copied().filter(|name| !taken.contains(name));
+        let path = endpoint.path();
+        text += &format!("  {path} takes {}\n", list(taken.iter().copied()));
+        text += &format!("  {path} lacks {}\n", list(lacking));
+    }
+    text
+}
+
+fn list(names: impl Iterator<Item = &'static str>) -> String {
+    let names: Vec<_> = names.collect();
+    if names.is_empty() { "nothing".to_owned() } else { names.join(" ") }
 }
 
 impl Report {

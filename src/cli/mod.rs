@@ -39,6 +39,9 @@ struct Check {
     /// LiteLLM's config.yaml
     #[arg(long, short, value_name = "FILE")]
     config: PathBuf,
+    /// Also what each deployment can be asked: endpoints, and the parameters that it takes and lacks
+    #[arg(long, short)]
+    verbose: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -106,6 +109,9 @@ fn check(args: &Check) -> Result<(), Failure> {
     let text = load::read(&args.config)?;
     let document = load::parse(&args.config, &text)?;
     let report = check::check(&document, &load::variable);
+    if args.verbose {
+        say(&check::abilities(&document, &load::variable))?;
+    }
     say(&format!("{report}\n"))?;
     match report.faults().is_empty() {
         true => Ok(()),

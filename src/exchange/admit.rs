@@ -19,11 +19,16 @@ impl Front {
     /// # Errors
     ///
     /// The client's: a body that is too long or makes no sense, or a model that is not there.
-    pub fn read(&self, config: &Config, body: Vec<u8>) -> Result<Request, Error> {
+    pub fn read(&mut self, config: &Config, body: Vec<u8>) -> Result<Request, Error> {
         if body.len() as u64 > config.max_request_bytes {
             return Err(too_large(config));
         }
-        let request = Request { headers: self.language_headers.clone(), ..Request::parse(self.endpoint, body)? };
+        let model = self.model.take();
+        let request = match &self.form {
+            Some(content_type) => Request::parse_form(self.endpoint, model, content_type, body)?,
+            None => Request::parse_for(self.endpoint, model, body)?,
+        };
+        let request = Request { headers: std::mem::take(&mut self.language_headers), ..request };
         if config.groups.contains_key(&request.model) { Ok(request) } else { Err(model_not_found()) }
     }
 
@@ -79,6 +84,11 @@ impl Exchange {
             reservation: None,
             first_byte: None,
         })
+    }
+
+    /// Whether the request becomes a WebSocket, of which no byte is read or written.
+    pub fn is_upgrade(&self) -> bool {
+        self.asked.client().endpoint == Endpoint::Realtime
     }
 
     /// How often Envoy may try again.

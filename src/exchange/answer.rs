@@ -51,6 +51,8 @@ pub struct AnswerHead {
     pub status: u16,
     /// Whether the body is a stream of events, in any vendor's framing.
     pub is_stream: bool,
+    /// Whether the body is JSON, or does not say what it is.
+    pub is_json: bool,
     /// Whether the body has a content encoding.
     pub is_compressed: bool,
     /// The announced length of the body.
@@ -67,6 +69,7 @@ impl AnswerHead {
         Self {
             status: headers.number(":status").and_then(|status| status.try_into().ok()).unwrap_or(0),
             is_stream: STREAMS.iter().any(|ty| is_of_type(content_type, ty)),
+            is_json: content_type.is_empty() || is_of_type(content_type, "application/json"),
             is_compressed: !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity"),
             content_length: headers.number("content-length"),
             is_empty: end_of_stream,

@@ -93,16 +93,16 @@ impl Exchange {
     fn headers(&self, deployment: &Deployment, path: &str, own: &[(&str, String)], body_len: usize) -> Vec<u8> {
         let len = body_len.to_string();
         let target = &deployment.target;
-        let accept = if self.asked.client().stream { "text/event-stream" } else { "application/json" };
+        let accept = self.accept();
         let mut all: Vec<(&str, &str)> = Vec::with_capacity(16);
         all.extend([
-            (":method", "POST"),
+            (":method", if self.is_upgrade() { "GET" } else { "POST" }),
             (":scheme", if deployment.address.tls { "https" } else { "http" }),
             (":authority", &target.authority),
             (":path", path),
-            ("content-length", &len),
         ]);
-        let ours = [("accept", accept), ("user-agent", USER_AGENT)].into_iter();
+        all.extend((!self.is_upgrade()).then_some(("content-length", len.as_str())));
+        let ours = accept.map(|accept| ("accept", accept)).into_iter().chain([("user-agent", USER_AGENT)]);
         let own: Vec<_> = ours.chain(own.iter().map(|(name, value)| (*name, value.as_str()))).collect();
         // The config's value goes before ours, unless the provider has made it part of its own.
         let extra = target.extra_headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -113,6 +113,18 @@ impl Exchange {
         let written = all.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let kept = self.originals.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
         Headers::encode(written.chain(kept))
+    }
+
+    /// The type of answer that is asked for.
+    fn accept(&self) -> Option<&'static str> {
+        let client = self.asked.client();
+        match client.endpoint {
+            Endpoint::Realtime => None,
+            _ if client.stream => Some("text/event-stream"),
+            // Sound in any format, or text in any of a few.
+            Endpoint::AudioSpeech | Endpoint::AudioTranscriptions | Endpoint::AudioTranslations => Some("*/*"),
+            _ => Some("application/json"),
+        }
     }
 
     fn edited(&mut self, body: Body) -> Result<Vec<u8>, Error> {
@@ -143,7 +155,10 @@ impl Exchange {
     fn classify(&self, head: &AnswerHead) -> (Answer, Heading) {
         let passes_through = self.passes_through();
         let refuse = |message: &str| (Answer::Refused(Error::new(Kind::BadUpstream, message)), Heading::Refuse);
+        let client = self.asked.client();
         match head.status {
+            101 if self.is_upgrade() => (Answer::Unread, Heading::Pass),
+            ..300 if self.is_upgrade() => refuse("the provider did not open the WebSocket"),
             400.. => (Answer::Error { status: head.status, body: Vec::new() }, Heading::Error),
             200..300 if head.is_empty => refuse("the provider's answer is empty"),
             200..300 if head.is_compressed && passes_through => (Answer::Unread, Heading::Pass),
@@ -152,7 +167,9 @@ impl Exchange {
                 Some(stream) => (Answer::Stream(stream), Heading::Read),
                 None => (Answer::Unread, Heading::Pass),
             },
-            200..300 if passes_through && self.asked.client().endpoint == Endpoint::AudioSpeech => {
+            200..300 if passes_through && client.endpoint == Endpoint::AudioSpeech => (Answer::Unread, Heading::Pass),
+            // Subtitles or plain text: there is no usage in it.
+            200..300 if passes_through && client.endpoint.is_media() && !head.is_json => {
                 (Answer::Unread, Heading::Pass)
             }
             200..300 if passes_through && head.content_length.is_some_and(|len| len > HELD_BYTES_MAX) => {

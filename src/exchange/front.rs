@@ -2,10 +2,12 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::reply::model_not_found;
+use super::route::{Realtime, Route, route};
 use super::{Caller, Headers, Reply};
 use crate::config::{Config, Digest};
 use crate::error::{Error, Kind, Shape};
-use crate::openai::Endpoint;
+use crate::openai::{Endpoint, Request};
 use crate::units::Millis;
 
 /// A request that may be read.
@@ -20,6 +22,10 @@ pub struct Front {
     pub(super) originals: Vec<(&'static str, Vec<u8>)>,
     /// See [`Request::headers`](crate::openai::Request::headers).
     pub(super) language_headers: Vec<(&'static str, String)>,
+    /// The model, where the path names it.
+    pub(super) model: Option<String>,
+    /// The header of a form, with its boundary.
+    pub(super) form: Option<String>,
 }
 
 /// What to do with a request after its headers.
@@ -31,15 +37,8 @@ pub enum Opening {
     KeyInfo(Caller),
     /// Read its body.
     Read(Front),
-}
-
-enum Route<'a> {
-    Post(Endpoint),
-    Models,
-    Model(&'a str),
-    KeyInfo,
-    Alive,
-    Ready,
+    /// Admit it at once: it becomes a WebSocket.
+    Upgrade(Front, Box<Request>),
 }
 
 /// The client's headers that a provider gets; all others stay here.
@@ -47,6 +46,17 @@ const FORWARDED: [&str; 3] = ["traceparent", "tracestate", "x-request-id"];
 
 /// The client's headers that a provider's language reads; none goes upstream but as the language says.
 const LANGUAGE_HEADERS: [&str; 2] = ["anthropic-beta", "anthropic-version"];
+/// Those of a WebSocket that a provider gets beside them.
+///
+/// Source: RFC 6455, 4.1; OpenAI's own is `openai-beta`. Not re-read for this.
+const FORWARDED_UPGRADE: [&str; 4] =
+    ["sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions", "openai-beta"];
+
+/// How a browser, which cannot set headers, says its key among the subprotocols of a WebSocket.
+///
+/// Source: OpenAI, "Realtime API with WebSocket" <https://platform.openai.com/docs/guides/realtime-websocket>, not
+/// re-read for this.
+const KEY_PROTOCOL: &[u8] = b"openai-insecure-api-key.";
 
 /// Where a key may stand, first found wins.
 ///
@@ -63,64 +73,86 @@ impl Front {
             Ok(route) => route,
             Err(error) => return Opening::Answer(None, Reply::from(&error)),
         };
-        let errors = match route {
-            Route::Post(endpoint) => endpoint.errors(),
+        let errors = match &route {
+            Route::Ask(endpoint, _) => endpoint.errors(),
             _ => Shape::OpenAi,
         };
-        let caller = match authenticate(config, headers, now) {
+        let caller = match authenticate(config, headers, matches!(route, Route::Realtime(_)), now) {
             Ok(caller) => caller,
             Err(error) => return Opening::Answer(None, Reply::error(&error, errors)),
         };
-        let answer = |answer: Result<Reply, Error>| {
-            Opening::Answer(Some(caller), answer.unwrap_or_else(|error| Reply::error(&error, errors)))
+        let front = |endpoint, model| Self {
+            endpoint,
+            caller,
+            started: now,
+            originals: originals(headers, &FORWARDED),
+            language_headers: language_headers(headers),
+            model,
+            form: None,
         };
-        match route {
-            Route::Models => answer(Ok(Reply::models(config, caller))),
-            Route::Model(name) => answer(Reply::model(config, caller, name)),
-            Route::KeyInfo => Opening::KeyInfo(caller),
-            Route::Post(endpoint) => match readable(config, headers, end_of_stream) {
-                Err(error) => answer(Err(error)),
-                Ok(()) => {
-                    let (originals, language_headers) = (originals(headers), language_headers(headers));
-                    Opening::Read(Self { endpoint, caller, started: now, originals, language_headers })
-                }
-            },
-            Route::Alive | Route::Ready => answer(Err(Error::new(Kind::Internal, "no such route"))),
+        let opening = match route {
+            Route::Ask(endpoint, model) => front(endpoint, model).reading(config, headers, end_of_stream),
+            Route::Realtime(query) => front(Endpoint::Realtime, None).upgrading(config, headers, query),
+            Route::KeyInfo => Ok(Opening::KeyInfo(caller)),
+            other => reply(config, caller, &other).map(|reply| Opening::Answer(Some(caller), reply)),
+        };
+        opening.unwrap_or_else(|error| Opening::Answer(Some(caller), Reply::error(&error, errors)))
+    }
+
+    /// The request has a body.
+    fn reading(mut self, config: &Config, headers: &Headers, end_of_stream: bool) -> Result<Opening, Error> {
+        readable(config, headers)?;
+        let content_type = headers.text("content-type").unwrap_or_default();
+        let takes_json = !self.endpoint.is_form() || self.endpoint == Endpoint::ImageEdits;
+        if self.endpoint.is_form() && !(takes_json && is_json(content_type)) {
+            self.form = Some(content_type.to_owned());
         }
+        match (end_of_stream, &self.form) {
+            (true, None) => Err(Error::new(Kind::InvalidJson, "the body is not valid JSON: it is empty")),
+            (true, Some(_)) => Err(Error::new(Kind::InvalidForm, "the body is not a valid form: it is empty")),
+            (false, _) => Ok(Opening::Read(self)),
+        }
+    }
+
+    /// The request becomes a WebSocket.
+    fn upgrading(mut self, config: &Config, headers: &Headers, query: Realtime) -> Result<Opening, Error> {
+        if !headers.get("upgrade").is_some_and(|upgrade| upgrade.eq_ignore_ascii_case(b"websocket")) {
+            return Err(Error::new(Kind::InvalidValue, "this endpoint is a WebSocket: expected 'upgrade: websocket'"));
+        }
+        let Some(model) = query.model.filter(|model| !model.is_empty()) else {
+            let message = "missing required parameter: 'model', in the query of the path";
+            return Err(Error::new(Kind::MissingRequiredParameter, message).with_param("model"));
+        };
+        if !config.groups.contains_key(&model) {
+            return Err(model_not_found());
+        }
+        self.originals.extend([("connection", b"Upgrade".to_vec()), ("upgrade", b"websocket".to_vec())]);
+        self.originals.extend(originals(headers, &FORWARDED_UPGRADE));
+        let protocols: Vec<&[u8]> = protocols(headers).filter(|protocol| !protocol.starts_with(KEY_PROTOCOL)).collect();
+        if !protocols.is_empty() {
+            self.originals.push(("sec-websocket-protocol", protocols.join(b", ".as_slice())));
+        }
+        Ok(Opening::Upgrade(self, Box::new(Request::realtime(model, query.rest))))
     }
 }
 
-fn route<'a>(method: &[u8], path: &'a str) -> Result<Route<'a>, Error> {
-    let path = path.split('?').next().unwrap_or_default();
-    let bare = path.strip_prefix("/v1").filter(|rest| rest.starts_with('/')).unwrap_or(path);
-    let route = match bare {
-        "/models" => Some((b"GET".as_slice(), Route::Models)),
-        "/key/info" => Some((b"GET".as_slice(), Route::KeyInfo)),
-        "/health/liveliness" | "/health/liveness" => Some((b"GET".as_slice(), Route::Alive)),
-        "/health/readiness" => Some((b"GET".as_slice(), Route::Ready)),
-        _ => match Endpoint::ALL.into_iter().find(|endpoint| is_posted(*endpoint) && endpoint.path() == bare) {
-            Some(endpoint) => Some((b"POST".as_slice(), Route::Post(endpoint))),
-            None => bare.strip_prefix("/models/").map(|name| (b"GET".as_slice(), Route::Model(name))),
-        },
-    };
+/// The answer to a request that needs no provider.
+fn reply(config: &Config, caller: Caller, route: &Route) -> Result<Reply, Error> {
     match route {
-        Some((expected, route)) if expected == method => Ok(route),
-        Some((expected, _)) => {
-            let expected = String::from_utf8_lossy(expected);
-            Err(Error::new(Kind::UnknownEndpoint, format!("this endpoint takes {expected} only")))
+        Route::Models => Ok(Reply::models(config, caller)),
+        Route::Model(name) => Reply::model(config, caller, name),
+        Route::ModelInfo(id) => Reply::model_info(config, caller, id.as_deref()),
+        Route::GroupInfo(group) => Reply::group_info(config, caller, group.as_deref()),
+        Route::Ask(..) | Route::Realtime(_) | Route::KeyInfo | Route::Alive | Route::Ready => {
+            Err(Error::new(Kind::Internal, "no such route"))
         }
-        None => Err(Error::new(Kind::UnknownEndpoint, "no such endpoint")),
     }
 }
 
-/// Whether the endpoint takes JSON by POST.
-fn is_posted(endpoint: Endpoint) -> bool {
-    !endpoint.is_form() && endpoint != Endpoint::Realtime
-}
-
-fn authenticate(config: &Config, headers: &Headers, now: Millis) -> Result<Caller, Error> {
+fn authenticate(config: &Config, headers: &Headers, is_upgrade: bool, now: Millis) -> Result<Caller, Error> {
     let refuse = |message: &str| Err(Error::new(Kind::InvalidApiKey, message));
-    let Some(key) = credential(headers) else {
+    let in_protocol = || protocols(headers).find_map(|protocol| protocol.strip_prefix(KEY_PROTOCOL));
+    let Some(key) = credential(headers).or_else(|| in_protocol().filter(|_| is_upgrade)) else {
         return if config.allow_anonymous { Ok(Caller::Anonymous) } else { refuse("no API key was given") };
     };
     let digest: Digest = Sha256::digest(key).into();
@@ -153,7 +185,18 @@ fn equal(a: &Digest, b: &Digest) -> bool {
     std::hint::black_box(a.iter().zip(b).fold(0, |diff, (a, b)| diff | (a ^ b))) == 0
 }
 
-fn readable(config: &Config, headers: &Headers, end_of_stream: bool) -> Result<(), Error> {
+/// The subprotocols that a WebSocket's client offers.
+fn protocols(headers: &Headers) -> impl Iterator<Item = &[u8]> {
+    let lists = headers.iter().filter(|(name, _)| *name == b"sec-websocket-protocol");
+    lists.flat_map(|(_, list)| list.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
+}
+
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json")
+}
+
+fn readable(config: &Config, headers: &Headers) -> Result<(), Error> {
     let encoding = headers.get("content-encoding").unwrap_or(b"identity");
     if !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity") {
         let message = "compressed request bodies are not supported: send the body without content-encoding";
@@ -161,9 +204,6 @@ fn readable(config: &Config, headers: &Headers, end_of_stream: bool) -> Result<(
     }
     if headers.number("content-length").is_some_and(|len| len > config.max_request_bytes) {
         return Err(too_large(config));
-    }
-    if end_of_stream {
-        return Err(Error::new(Kind::InvalidJson, "the body is not valid JSON: it is empty"));
     }
     Ok(())
 }
@@ -183,6 +223,6 @@ fn language_headers(headers: &Headers) -> Vec<(&'static str, String)> {
     LANGUAGE_HEADERS.iter().map(|&name| (name, value(name))).filter(|(_, value)| !value.is_empty()).collect()
 }
 
-fn originals(headers: &Headers) -> Vec<(&'static str, Vec<u8>)> {
-    FORWARDED.iter().filter_map(|&name| Some((name, headers.get(name)?.to_vec()))).collect()
+fn originals(headers: &Headers, names: &[&'static str]) -> Vec<(&'static str, Vec<u8>)> {
+    names.iter().filter_map(|&name| Some((name, headers.get(name)?.to_vec()))).collect()
 }

@@ -20,6 +20,7 @@
 //!   the provider's own headers are lost then.
 //! - `gateway` writes errors into a body that is on its way, not held.
 //! - A stream is never held by anyone.
+//! - A WebSocket is admitted by its headers; after them nobody reads, holds or writes a byte.
 //!
 //! ## Why every header is written anew
 //!
@@ -32,7 +33,9 @@ mod answer;
 mod attempt;
 mod front;
 mod headers;
+mod info;
 mod reply;
+mod route;
 mod settle;
 
 use std::rc::Rc;

@@ -81,7 +81,7 @@ struct KeyInfo<'a> {
 }
 
 /// An amount as a JSON number with all its digits.
-fn number(amount: PicoUsd) -> Option<Box<RawValue>> {
+pub(super) fn number(amount: PicoUsd) -> Option<Box<RawValue>> {
     RawValue::from_string(amount.to_string()).ok()
 }
 
@@ -127,7 +127,7 @@ impl Reply {
         Self::of(&BTreeMap::from([("info", info)]))
     }
 
-    fn of(value: &impl Serialize) -> Self {
+    pub(super) fn of(value: &impl Serialize) -> Self {
         Self::json(200, serde_json::to_vec(value).unwrap_or_default())
     }
 }

@@ -71,6 +71,8 @@ impl Exchange {
                     partial => self.estimate(*partial, *content_bytes),
                 }
             }
+            // A WebSocket is counted as one connection.
+            Answer::Unread | Answer::Awaited if self.is_upgrade() => (Usage::default(), None),
             Answer::Unread | Answer::Held => self.estimate(None, 0),
             // The client hung up on a provider that is at work on its prompt.
             Answer::Awaited if status == 0 && !self.attempts.is_empty() => self.estimate(None, 0),

@@ -40,10 +40,75 @@ fn admit(config: &Rc<Config>, key: &str, more: &str) -> Exchange {
         ("cookie", b"c=1"),
         ("traceparent", b"00-1-2-01"),
     ]);
-    let Opening::Read(front) = Front::open(config, &headers, false, NOW) else { panic!("not read") };
+    let Opening::Read(mut front) = Front::open(config, &headers, false, NOW) else { panic!("not read") };
     let body = format!(r#"{{"model":"first","messages":[{{"role":"user","content":"Hi"}}],"max_tokens":2{more}}}"#);
     let request = front.read(config, body.into_bytes()).unwrap();
     Exchange::admit(config.clone(), front, request, &mut |_| 0).unwrap()
+}
+
+/// Opens a WebSocket with these headers.
+fn upgrade(config: &Rc<Config>, path: &[u8], more: &[(&str, &[u8])]) -> Result<Exchange, u16> {
+    let headers: Vec<(&str, &[u8])> = [(":method", b"GET".as_slice()), (":path", path), ("upgrade", b"WebSocket")]
+        .into_iter()
+        .chain([("sec-websocket-key", b"a2V5".as_slice()), ("cookie", b"c=1")])
+        .chain(more.iter().copied())
+        .collect();
+    match Front::open(config, &Headers::of(&headers), false, NOW) {
+        Opening::Upgrade(front, request) => {
+            Exchange::admit(config.clone(), front, *request, &mut |_| 0).map_err(|error| error.status())
+        }
+        Opening::Answer(_, reply) => Err(reply.status),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_websocket_goes_on_with_nothing_but_what_it_needs() {
+    let config = config();
+    let protocols: &[u8] = b"realtime, openai-insecure-api-key.sk-app,openai-beta.realtime-v1";
+    let more = [("sec-websocket-protocol", protocols), ("openai-beta", b"realtime=v1")];
+    let mut exchange = upgrade(&config, b"/v1/realtime?model=first&key=sk-app", &more).unwrap();
+    // Anthropic has no such endpoint: no fallback.
+    assert_eq!((exchange.is_upgrade(), exchange.max_retries()), (true, 0));
+    let start = exchange.begin(b"cluster-first").unwrap();
+    let all = String::from_utf8_lossy(&start.headers);
+    assert!(["sk-app", "content-length", "c=1", "accept"].iter().all(|name| !all.contains(name)), "{all}");
+    let names = [":method", ":path", "authorization", "upgrade", "sec-websocket-protocol", "sec-websocket-key"];
+    let expected = [
+        "GET",
+        "/v1/realtime?model=gpt-4o-mini",
+        "Bearer sk-one",
+        "websocket",
+        "realtime, openai-beta.realtime-v1",
+        "a2V5",
+    ];
+    assert_eq!(names.map(|name| sent(&start, name).unwrap()), expected);
+    assert_eq!(answered(&mut exchange, 101), Heading::Pass);
+    assert_eq!(exchange.passing_status(), Some(101));
+    let record = exchange.settle(Millis(NOW.0 + 60_000), 101);
+    assert_eq!((record.duration, record.usage_source, record.cost), (Millis(60_000), None, PicoUsd::default()));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_websocket_is_refused_by_its_headers() {
+    let config = config();
+    let key = [("authorization", b"Bearer sk-narrow".as_slice())];
+    let stranger = [("sec-websocket-protocol", b"openai-insecure-api-key.sk-x".as_slice())];
+    for (path, more, status) in [
+        (b"/v1/realtime?model=first".as_slice(), [].as_slice(), 401),
+        (b"/v1/realtime?model=first", &stranger, 401),
+        (b"/v1/realtime?model=second", &key, 403),
+        (b"/v1/realtime?model=third", &key, 404),
+        (b"/v1/realtime?model=", &key, 400),
+        (b"/v1/realtime", &key, 400),
+    ] {
+        assert_eq!(upgrade(&config, path, more).unwrap_err(), status, "{}", String::from_utf8_lossy(path));
+    }
+    let master = [("authorization", b"Bearer sk-app".as_slice())];
+    assert_eq!(upgrade(&config, b"/v1/realtime?model=second", &master).unwrap_err(), 400, "Anthropic has none");
+    let mut exchange = upgrade(&config, b"/realtime?model=first", &master).unwrap();
+    exchange.begin(b"cluster-first").unwrap();
+    assert_eq!(answered(&mut exchange, 200), Heading::Refuse, "no WebSocket came of it");
 }
 
 fn sent(start: &Start, name: &str) -> Option<String> {

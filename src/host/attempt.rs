@@ -116,6 +116,9 @@ impl HttpContext for AttemptFilter {
 
     fn on_http_request_body(&mut self, size: usize, _end_of_stream: bool) -> Action {
         let Some(exchange) = &self.exchange else { return Action::Pause };
+        if exchange.borrow().is_upgrade() {
+            return Action::Continue;
+        }
         // The whole new body goes with the first piece of the old one, whose other pieces go.
         let body = exchange.borrow_mut().take_body();
         if size > 0 || body.is_some() {

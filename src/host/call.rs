@@ -27,6 +27,14 @@ unsafe extern "C" {
     fn proxy_remove_header_map_value(map: u32, name: *const u8, name_len: usize) -> u32;
     fn proxy_get_property(path: *const u8, path_len: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_property(path: *const u8, path_len: usize, value: *const u8, len: usize) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_len: usize,
+        arguments: *const u8,
+        len: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
     fn proxy_get_shared_data(
         key: *const u8,
         key_len: usize,
@@ -156,6 +164,34 @@ pub(super) fn property(path: &str) -> Option<Vec<u8>> {
 pub(super) fn set_property(name: &str, value: &[u8]) {
     // SAFETY: the slices are valid for the call.
     unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+}
+
+/// Sets one of Envoy's own filter state objects, by the name of its factory; whether Envoy took it.
+///
+/// Source: Envoy, `source/extensions/common/wasm/ext/set_envoy_filter_state.proto`: path is field 1, value is field 2, both
+/// strings.
+pub(super) fn set_envoy_filter_state(path: &str, value: &str) -> bool {
+    let mut arguments = Vec::with_capacity(path.len() + value.len() + 4);
+    for (tag, text) in [(0x0a, path), (0x12, value)] {
+        // One byte holds the lengths of all that is said here.
+        let Ok(len @ ..0x80) = u8::try_from(text.len()) else { return false };
+        arguments.extend([tag, len]);
+        arguments.extend_from_slice(text.as_bytes());
+    }
+    const NAME: &str = "set_envoy_filter_state";
+    let (mut data, mut size) = (null_mut(), 0);
+    // SAFETY: the slices and the pointers are valid for the call.
+    let status = unsafe {
+        proxy_call_foreign_function(
+            NAME.as_ptr(),
+            NAME.len(),
+            arguments.as_ptr(),
+            arguments.len(),
+            &raw mut data,
+            &raw mut size,
+        )
+    };
+    taken(status, data, size).is_some()
 }
 
 /// A shared value with its version, which is never 0.

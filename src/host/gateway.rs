@@ -10,6 +10,7 @@ use super::call::{self, Buffer, Map};
 use super::{Shared, close, count, draw, open, store};
 use crate::config::Config;
 use crate::exchange::{Caller, Exchange, Front, Opening, Reply, Rewrite, local_error};
+use crate::openai::Request;
 use crate::telemetry::{ErrorCode, Record};
 use crate::units::Millis;
 
@@ -56,13 +57,21 @@ impl Gateway {
 
     /// The whole body is there.
     fn admit(&mut self) -> Action {
-        let Phase::Reading(front) = std::mem::replace(&mut self.phase, Phase::Start) else { return Action::Continue };
+        let Phase::Reading(mut front) = std::mem::replace(&mut self.phase, Phase::Start) else {
+            return Action::Continue;
+        };
+        match front.read(&self.config, call::buffer(Buffer::Request)) {
+            Ok(request) => self.admit_request(front, request),
+            Err(error) => {
+                let record = self.record_of(Some(front.caller));
+                self.answer(record, &Reply::error(&error, front.endpoint.errors()))
+            }
+        }
+    }
+
+    fn admit_request(&mut self, front: Front, request: Request) -> Action {
         let mut record = self.record_of(Some(front.caller));
         let errors = front.endpoint.errors();
-        let request = match front.read(&self.config, call::buffer(Buffer::Request)) {
-            Ok(request) => request,
-            Err(error) => return self.answer(record, &Reply::error(&error, errors)),
-        };
         record.model_group.clone_from(&request.model);
         if let Some(reply) = front.count_tokens(&self.config, &request) {
             return self.answer(record, &reply);
@@ -81,6 +90,10 @@ impl Gateway {
         let retries = exchange.max_retries().to_string();
         let timeout = exchange.per_try_timeout().0.to_string();
         let cluster = exchange.first_cluster().to_owned();
+        if exchange.is_upgrade() {
+            // Envoy would put a WebSocket on an HTTP/2 connection where TLS offers one; providers take it on HTTP/1.1 only.
+            call::set_envoy_filter_state("envoy.network.application_protocols", "http/1.1");
+        }
         let exchange = Rc::new(RefCell::new(exchange));
         let (number, id) = open(&exchange);
         self.phase = Phase::Running(number, exchange);
@@ -149,6 +162,7 @@ impl HttpContext for Gateway {
                 self.phase = Phase::Reading(front);
                 Action::Pause
             }
+            Opening::Upgrade(front, request) => self.admit_request(front, *request),
         }
     }
 

@@ -85,11 +85,32 @@ impl Endpoint {
         matches!(self, Self::ImageEdits | Self::AudioTranscriptions | Self::AudioTranslations)
     }
 
+    /// Whether its answers are no chat: they may be JSON, text, bytes or events, each as the client asked for.
+    pub const fn is_media(self) -> bool {
+        matches!(
+            self,
+            Self::ImageGenerations
+                | Self::ImageEdits
+                | Self::AudioTranscriptions
+                | Self::AudioTranslations
+                | Self::AudioSpeech
+        )
+    }
+
     /// The shape in which its clients expect errors.
     pub const fn errors(self) -> ErrorShape {
         match self {
             Self::Messages | Self::CountTokens => ErrorShape::Anthropic,
             _ => ErrorShape::OpenAi,
+        }
+    }
+
+    /// The parts that a form must have beside `model`, each under one of its names.
+    pub(super) const fn required_parts(self) -> &'static [&'static [&'static str]] {
+        match self {
+            Self::AudioTranscriptions | Self::AudioTranslations => &[&["file"]],
+            Self::ImageEdits => &[&["image", "image[]"], &["prompt"]],
+            _ => &[],
         }
     }
 

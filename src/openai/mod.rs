@@ -3,9 +3,11 @@
 pub mod chat;
 pub mod embeddings;
 mod endpoint;
+pub mod form;
 pub mod request;
 pub mod usage;
 
 pub use endpoint::Endpoint;
+pub use form::Form;
 pub use request::Request;
 pub use usage::Usage;

@@ -1,8 +1,8 @@
-//! A request body of an OpenAI endpoint: indexed once, its text untouched.
+//! A request of an OpenAI endpoint: its body is indexed once, its text untouched.
 
 use serde::Deserialize;
 
-use super::Endpoint;
+use super::{Endpoint, Form};
 use crate::error::{Error, Kind};
 use crate::json::{Index, Shape, Splice};
 
@@ -11,10 +11,14 @@ use crate::json::{Index, Shape, Splice};
 pub struct Request {
     /// What is asked for.
     pub endpoint: Endpoint,
-    /// The body as it came: one JSON object in UTF-8.
+    /// The body as it came: one JSON object in UTF-8, or a form; of a WebSocket nothing.
     pub body: Vec<u8>,
-    /// Where its members are.
+    /// Where the members of the object are; none of a form's.
     pub index: Index,
+    /// Where the parts are, if the body is a form.
+    pub form: Option<Form>,
+    /// What a WebSocket's client asked for in its path beside the model, percent-encoded; empty of all others.
+    pub query: String,
     /// The model as the client named it: an alias.
     pub model: String,
     /// Whether the answer is a stream of events.
@@ -79,13 +83,65 @@ impl Request {
             max_output_tokens: limits.into_iter().flatten().next(),
             headers: Vec::new(),
             index,
+            form: None,
+            query: String::new(),
             body,
         })
     }
 
-    /// The same request with another body; `None` where that makes no sense.
+    /// Reads a form, which came with the header `content_type`. The path may have named the model.
+    ///
+    /// # Errors
+    ///
+    /// The client's: no form, a required part missing, more than one model.
+    pub fn parse_form(
+        endpoint: Endpoint,
+        model: Option<String>,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<Self, Error> {
+        let form = Form::parse(content_type, &body)
+            .map_err(|fault| Error::new(Kind::InvalidForm, format!("the body is not a valid form: {fault}")))?;
+        let named = text(&form, &body, "model")?;
+        let Some(model) = model.or(named.filter(|name| !name.is_empty()).map(str::to_owned)) else {
+            return Err(missing("model"));
+        };
+        for names in endpoint.required_parts() {
+            if !names.iter().any(|name| form.named(name).next().is_some()) {
+                return Err(missing(names.first().copied().unwrap_or_default()));
+            }
+        }
+        let stream = text(&form, &body, "stream")?.is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        Ok(Self { model, stream, body, form: Some(form), ..Self::empty(endpoint) })
+    }
+
+    /// A WebSocket to `model`, asked for with `query`.
+    pub fn realtime(model: String, query: String) -> Self {
+        Self { model, query, ..Self::empty(Endpoint::Realtime) }
+    }
+
+    fn empty(endpoint: Endpoint) -> Self {
+        Self {
+            endpoint,
+            body: Vec::new(),
+            index: Index::default(),
+            form: None,
+            query: String::new(),
+            headers: Vec::new(),
+            model: String::new(),
+            stream: false,
+            include_usage: false,
+            max_output_tokens: None,
+        }
+    }
+
+    /// The same request with another body of the same kind; `None` where that makes no sense.
     pub fn with_body(&self, body: Vec<u8>) -> Option<Self> {
-        let request = Self::parse_for(self.endpoint, Some(self.model.clone()), body).ok()?;
+        let model = Some(self.model.clone());
+        let request = match &self.form {
+            Some(form) => Self::parse_form(self.endpoint, model, &form.content_type, body).ok()?,
+            None => Self::parse_for(self.endpoint, model, body).ok()?,
+        };
         Some(Self { headers: self.headers.clone(), ..request })
     }
 
@@ -109,4 +165,27 @@ impl Request {
         }
         Some(splice)
     }
+}
+
+/// The value of the only part of this name, which is no file.
+fn text<'a>(form: &Form, body: &'a [u8], name: &str) -> Result<Option<&'a str>, Error> {
+    let refuse = |what: &str| {
+        let message = format!("the body is not a valid form: expected {what}");
+        Err(Error::new(Kind::InvalidForm, message).with_param(name))
+    };
+    let mut parts = form.named(name);
+    let Some(part) = parts.next() else { return Ok(None) };
+    if parts.next().is_some() {
+        return refuse("one part of this name");
+    }
+    let value = body.get(part.value.clone()).unwrap_or_default();
+    match std::str::from_utf8(value) {
+        Ok(value) if !part.is_file && !value.contains(char::is_control) => Ok(Some(value)),
+        _ => refuse("a line of text, no file"),
+    }
+}
+
+fn missing(name: &str) -> Error {
+    let message = format!("missing required parameter: '{name}'");
+    Error::new(Kind::MissingRequiredParameter, message).with_param(name)
 }

@@ -75,6 +75,50 @@ pub struct CompletionDetails {
     pub reasoning_tokens: Option<u64>,
 }
 
+/// A usage object of any endpoint: chat completions count `prompt_tokens`, images, sound and responses `input_tokens`.
+///
+/// Source: OpenAI, "Create image" and "Create transcription" <https://platform.openai.com/docs/api-reference/images>, not
+/// re-read for this. Some transcriptions have `{"type":"duration","seconds":9}`, which counts no token.
+#[derive(Debug, Default, Deserialize)]
+pub struct AnyWire {
+    #[serde(default)]
+    prompt_tokens: Option<u64>,
+    #[serde(default)]
+    input_tokens: Option<u64>,
+    #[serde(default)]
+    completion_tokens: Option<u64>,
+    #[serde(default)]
+    output_tokens: Option<u64>,
+    #[serde(default)]
+    total_tokens: Option<u64>,
+    #[serde(default)]
+    prompt_tokens_details: Option<PromptDetails>,
+    #[serde(default)]
+    input_tokens_details: Option<PromptDetails>,
+    #[serde(default)]
+    completion_tokens_details: Option<CompletionDetails>,
+    #[serde(default)]
+    output_tokens_details: Option<CompletionDetails>,
+}
+
+impl AnyWire {
+    /// The tokens, where it counts any.
+    pub fn usage(self) -> Option<Usage> {
+        let input = self.prompt_tokens.or(self.input_tokens);
+        let output = self.completion_tokens.or(self.output_tokens);
+        input.or(output).or(self.total_tokens)?;
+        let wire = Wire {
+            prompt_tokens: input.unwrap_or(0),
+            completion_tokens: output.unwrap_or(0),
+            total_tokens: self.total_tokens.unwrap_or(0),
+            prompt_tokens_details: self.prompt_tokens_details.or(self.input_tokens_details),
+            completion_tokens_details: self.completion_tokens_details.or(self.output_tokens_details),
+            ..Wire::default()
+        };
+        Some(Usage::from(&wire))
+    }
+}
+
 impl From<&Wire> for Usage {
     fn from(wire: &Wire) -> Self {
         let prompt = wire.prompt_tokens_details.clone().unwrap_or_default();

@@ -10,12 +10,14 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Kind};
 use crate::json::scan::{Member, members_of};
-use crate::json::{Index, Shape};
-use crate::openai::{Endpoint, Request};
+use crate::json::{Index, Shape, Splice};
+use crate::openai::form::Part;
+use crate::openai::{Endpoint, Form, Request};
 use crate::provider::Target;
 
 /// What a deployment's config makes of a request's parameters.
@@ -101,6 +103,9 @@ const EMBEDDINGS: &[&str] = &["dimensions", "encoding_format", "user"];
 
 /// The config's defaults that Anthropic's Messages have in the same meaning.
 const MESSAGES_DEFAULTS: &[&str] = &["max_tokens", "temperature", "thinking", "top_k", "top_p"];
+
+/// The config's defaults that images and audio have in the same meaning.
+const MEDIA_DEFAULTS: &[&str] = &["n", "response_format", "temperature", "user"];
 
 /// Never refused: where they cannot be sent they are not.
 const UNREFUSED: &[&str] = &["stream", "stream_options", "user"];
@@ -212,6 +217,12 @@ pub fn check(request: &Request, target: &Target) -> Result<(), Error> {
 
 /// `request` as `target` is asked it: without what is dropped, with the config's defaults; `None` where it is the same.
 pub fn adapt(request: &Request, target: &Target) -> Option<Request> {
+    if let Some(form) = &request.form {
+        return adapt_form(request, form, target);
+    }
+    if request.endpoint == Endpoint::Realtime {
+        return None;
+    }
     let own = Own::of(request);
     let members = request.index.members();
     let is_absent = |name: &str| match name {
@@ -248,6 +259,7 @@ fn default_at<'a>(endpoint: Endpoint, name: &'a str, value: &'a RawValue) -> Opt
         Endpoint::ChatCompletions | Endpoint::Completions => !matches!(name, "dimensions" | "encoding_format"),
         Endpoint::Embeddings => EMBEDDINGS.contains(&name),
         Endpoint::Messages => MESSAGES_DEFAULTS.contains(&name),
+        endpoint if endpoint.is_media() => MEDIA_DEFAULTS.contains(&name),
         _ => false,
     };
     has_place.then(|| (name, value.get().into()))
@@ -274,6 +286,36 @@ fn response_default<'a>(name: &'a str, value: &'a RawValue) -> Option<(&'a str, 
         "verbosity" => Some(("text", format!("{{\"verbosity\":{}}}", value.get()).into())),
         _ => RESPONSES.contains(&name).then(|| (name, value.get().into())),
     }
+}
+
+/// [`adapt`] for a form: defaults that are text, numbers or flags become parts.
+fn adapt_form(request: &Request, form: &Form, target: &Target) -> Option<Request> {
+    let goes = |part: &Part| is_gateways(&part.name) || target.params.additional_drop.contains(&part.name);
+    let gone = form.parts().iter().filter(|part| goes(part));
+    let is_absent = |name: &str| form.named(name).next().is_none();
+    let defaults = target.params.defaults.0.iter();
+    let defaults = defaults.filter(|(name, _)| MEDIA_DEFAULTS.contains(&name.as_str()) && is_absent(name));
+    let added = defaults.filter_map(|(name, value)| {
+        let value = match serde_json::from_str(value.get()).ok()? {
+            Value::String(text) => text,
+            Value::Bool(flag) => flag.to_string(),
+            Value::Number(number) => number.to_string(),
+            Value::Null | Value::Array(_) | Value::Object(_) => return None,
+        };
+        form.takes(&value).then(|| form.part(name, &value))
+    });
+    let mut splice = Splice::default();
+    let added: Vec<u8> = added.flatten().collect();
+    if !added.is_empty() {
+        splice.replace(form.start()..form.start(), added).then_some(())?;
+    }
+    for part in gone {
+        splice.replace(part.whole.clone(), "").then_some(())?;
+    }
+    if splice == Splice::default() {
+        return None;
+    }
+    request.with_body(splice.apply(&request.body)?)
 }
 
 /// What a request's body says of its own parameters.

@@ -245,6 +245,106 @@ def unknown_model(client, options):
     assert error.code == "model_not_found" and error.param == "model", error.body
 
 
+# Checks of the endpoints that are no chat: (client, options).
+
+
+def image_and_edit(client, options):
+    image = client.images.generate(model=options.media_model, prompt="a harbor", n=2)
+    assert len(image.data) == 2 and image.data[0].b64_json and image.usage.input_tokens > 0, image
+    edited = client.images.edit(model=options.media_model, image=("a.png", b"png", "image/png"), prompt="more sea")
+    assert edited.data[0].b64_json and edited.usage.total_tokens > 0, edited
+    files = [("a.png", b"one", "image/png"), ("b.png", b"two", "image/png")]
+    assert client.images.edit(model=options.media_model, image=files, prompt="both").data[0].b64_json
+    events = list(client.images.generate(model=options.media_model, prompt="a", stream=True, partial_images=1))
+    assert [event.type for event in events] == ["image_generation.partial_image", "image_generation.completed"], events
+
+
+def transcriptions(client, options):
+    def transcribe(**more):
+        return client.audio.transcriptions.create(model=options.media_model, file=("a.wav", b"RIFF"), **more)
+
+    assert transcribe().text.startswith(MOCK_WORDS)
+    assert transcribe(response_format="verbose_json", timestamp_granularities=["word", "segment"]).duration == 2
+    assert transcribe(response_format="text").startswith(MOCK_WORDS)
+    assert transcribe(response_format="vtt").startswith("WEBVTT")
+    *deltas, done = list(transcribe(stream=True))
+    assert done.type == "transcript.text.done" and done.usage.input_tokens > 0, done
+    assert "".join(event.delta for event in deltas) == done.text, deltas
+
+
+def translation(client, options):
+    answer = client.audio.translations.create(model=options.media_model, file=("a.wav", b"RIFF"))
+    assert answer.text.startswith(MOCK_WORDS), answer
+
+
+def speech(client, options):
+    with client.audio.speech.with_streaming_response.create(
+        model=options.media_model, voice="alloy", input="Hello"
+    ) as answer:
+        assert answer.headers["content-type"] == "audio/mpeg", answer.headers
+        assert b"".join(answer.iter_bytes()).startswith(b"\xff\xfb\x90"), "expected noise"
+
+
+def moderation(client, options):
+    answer = client.moderations.create(model=options.media_model, input=["calm", "violence"])
+    assert [result.flagged for result in answer.results] == [False, True], answer
+
+
+def realtime(client, options):
+    with client.realtime.connect(model=options.media_model) as connection:
+        assert connection.recv().type == "session.created"
+        connection.session.update(session={"type": "realtime", "instructions": "é ✓"})
+        assert connection.recv().type == "session.update", "expected the same event back"
+
+
+def realtime_asynchronous(client, options):
+    async def run():
+        other = openai.AsyncOpenAI(base_url=str(client.base_url), api_key=client.api_key, max_retries=0)
+        async with other, other.realtime.connect(model=options.media_model) as connection:
+            assert (await connection.recv()).type == "session.created"
+
+    asyncio.run(run())
+
+
+# Checks of what only a gateway has: (client, options).
+
+
+def model_retrieved(client, options):
+    for name in (options.model_openai, options.media_model):
+        assert client.models.retrieve(name).id == name
+    error = expect_error(openai.NotFoundError, 404, lambda: client.models.retrieve("no/such model"))
+    assert error.code == "model_not_found", error.body
+
+
+def azure_client(client, options):
+    endpoint = str(client.base_url).removesuffix("/v1/")
+    azure = openai.AzureOpenAI(
+        azure_endpoint=endpoint, api_key=client.api_key, api_version="2024-10-21", max_retries=0, timeout=20
+    )
+    for model in (options.model_openai, options.model_anthropic):
+        plain(azure, model)
+        stream(azure, model)
+    assert azure.embeddings.create(model=options.embedding_model, input="one").data
+    image_and_edit(azure, options)
+    transcriptions(azure, options)
+    assert azure.models.list().data
+
+
+def realtime_refused(client, options):
+    import websockets.exceptions
+
+    stranger = client.with_options(api_key="sk-nobody-knows-this-key")
+    try:
+        with stranger.realtime.connect(model=options.media_model):
+            raise AssertionError("expected no session")
+    except websockets.exceptions.InvalidStatus as error:
+        assert error.response.status_code == 401, error
+
+
+MEDIA_CHECKS = [
+    image_and_edit, transcriptions, translation, speech, moderation, realtime, realtime_asynchronous,
+]  # fmt: skip
+MEDIA_GATEWAY_CHECKS = [model_retrieved, azure_client, realtime_refused]
 SERVER_CHECKS = [embeddings, models_list, bad_request, no_messages]
 GATEWAY_CHECKS = [wrong_key, unknown_model]
 
@@ -267,6 +367,7 @@ def parse_options():
     parser.add_argument("model_anthropic")
     parser.add_argument("--direct", action="store_true", help="BASE_URL is the mock provider: no gateway checks")
     parser.add_argument("--embedding-model", default=None, help="MODEL_OPENAI by default")
+    parser.add_argument("--media-model", default=None, help="serves images, sound, moderations and realtime sessions")
     parser.add_argument("--skip-embeddings", action="store_true", help="the gateway has no embedding model")
     options = parser.parse_args()
     options.embedding_model = options.embedding_model or options.model_openai
@@ -285,6 +386,10 @@ def main():
             print("skipped embeddings: --skip-embeddings")
             continue
         run(check.__name__, check, client, options)
+    for check in (MEDIA_CHECKS + ([] if options.direct else MEDIA_GATEWAY_CHECKS)) if options.media_model else []:
+        run(check.__name__, check, client, options)
+    if not options.media_model:
+        print("skipped images, sound, moderations, realtime: no --media-model")
     if options.direct:
         print("skipped the anthropic model, wrong_key, unknown_model: --direct, no gateway")
 

@@ -2,6 +2,7 @@
 
 mod dialect;
 mod error;
+mod media;
 mod request;
 mod response;
 mod responses;
@@ -57,6 +58,7 @@ impl Language for OpenAi {
     fn stream(&self, request: &Request, _target: &Target, _now_secs: u64) -> Box<dyn super::Stream> {
         match request.endpoint {
             Endpoint::Responses => Box::new(responses::Stream::new()),
+            endpoint if endpoint.is_media() => Box::new(media::Events::default()),
             _ => Box::new(Stream::new(request)),
         }
     }

@@ -1,5 +1,6 @@
 //! The client's body with the provider's model name in it; all other bytes stay.
 
+use super::media;
 use crate::error::{Error, Kind};
 use crate::json::scan::members_of;
 use crate::json::{Shape, Splice};
@@ -15,10 +16,18 @@ const INCLUDE_USAGE: &str = r#"{"include_usage":true}"#;
 ///
 /// None that a parsed request can cause; `Internal` where its index does not fit its body.
 pub(super) fn request(request: &Request, target: &Target, key: Option<&Secret>) -> Result<Upstream, Error> {
-    let splice =
-        splice(request, &target.model).ok_or_else(|| Error::new(Kind::Internal, "the request cannot be spliced"))?;
     let authorization = key.map(|key| ("authorization", format!("Bearer {}", key.expose())));
-    let headers = authorization.into_iter().chain([("content-type", "application/json".to_owned())]).collect();
+    if request.endpoint == Endpoint::Realtime {
+        let headers = authorization.into_iter().collect();
+        return Ok(Upstream { path: media::realtime_path(request, target), headers, body: Body::Whole(Vec::new()) });
+    }
+    let splice = match &request.form {
+        Some(form) => media::splice(form, &target.model),
+        None => splice(request, &target.model),
+    };
+    let splice = splice.ok_or_else(|| Error::new(Kind::Internal, "the request cannot be spliced"))?;
+    let content_type = request.form.as_ref().map_or("application/json", |form| &form.content_type);
+    let headers = authorization.into_iter().chain([("content-type", content_type.to_owned())]).collect();
     let path = format!("{}{}", target.base_path, request.endpoint.path());
     Ok(Upstream { path, headers, body: Body::Splice(splice) })
 }

@@ -4,11 +4,10 @@ use std::borrow::Cow;
 
 use memchr::memmem;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::error::{Error, Kind};
 use crate::json::Index;
-use crate::openai::usage::{ResponseWire, Usage, Wire};
+use crate::openai::usage::{AnyWire, Usage};
 use crate::provider::Answer;
 
 /// Reads the usage of a whole answer, or what an estimate of it needs.
@@ -19,9 +18,9 @@ use crate::provider::Answer;
 pub fn response(body: &[u8]) -> Result<Answer, Error> {
     let index = Index::parse(body)
         .map_err(|fault| Error::new(Kind::BadUpstream, format!("the provider's answer is not valid JSON: {fault}")))?;
-    let usage: Option<Wire> = index.read(body, "usage").ok().flatten();
+    let usage = index.read::<AnyWire>(body, "usage").ok().flatten().and_then(AnyWire::usage);
     let content_bytes = if usage.is_some() { 0 } else { content_bytes(&index, body) };
-    Ok(Answer { body: None, usage: usage.as_ref().map(Usage::from), content_bytes })
+    Ok(Answer { body: None, usage, content_bytes })
 }
 
 #[derive(Deserialize)]
@@ -92,20 +91,10 @@ impl Tail {
     pub fn usage(&self) -> Option<Usage> {
         memmem::rfind_iter(&self.bytes, b"\"usage\"").find_map(|at| {
             let value = self.bytes.get(at + 7..)?.trim_ascii_start().strip_prefix(b":")?;
-            let object = first::<&RawValue>(value)?.get();
-            if object.contains("\"input_tokens\"") && !object.contains("\"prompt_tokens\"") {
-                return first::<ResponseWire>(object.as_bytes()).as_ref().map(Usage::from);
-            }
-            // Counts of other names are another language's: these are no zeros.
-            let wire = first::<Wire>(object.as_bytes()).filter(|wire| wire.prompt_tokens > 0 || wire.total_tokens > 0);
-            wire.as_ref().map(Usage::from)
+            let mut values = serde_json::Deserializer::from_slice(value).into_iter::<AnyWire>();
+            values.next()?.ok()?.usage()
         })
     }
-}
-
-/// The value that a text begins with.
-fn first<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Option<T> {
-    serde_json::Deserializer::from_slice(text).into_iter().next()?.ok()
 }
 
 #[cfg(test)]

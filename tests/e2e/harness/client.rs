@@ -50,8 +50,12 @@ impl Request {
     }
 
     pub(crate) fn post(port: u16, path: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self::post_as(port, path, "application/json", body)
+    }
+
+    pub(crate) fn post_as(port: u16, path: &str, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         let request = Self { body: Some(body.into()), ..Self::get(port, path).method("POST") };
-        request.header("content-type", "application/json")
+        request.header("content-type", content_type)
     }
 
     pub(crate) fn method(mut self, method: &str) -> Self {

@@ -47,29 +47,7 @@ impl Gate {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let envoy_yaml = render(&folder, config, options);
-        let admin_address = folder.join("admin");
-        let _ = std::fs::remove_file(&admin_address);
-        let (concurrency, envoy) = (options.concurrency.to_string(), envoy());
-        let envoy = [envoy.to_str().unwrap(), "-c", envoy_yaml.to_str().unwrap(), "--concurrency", &concurrency];
-        let command = [
-            &envoy[..],
-            &["--admin-address-path", admin_address.to_str().unwrap()],
-            &["--use-dynamic-base-id", "--file-flush-interval-msec", "50", "-l", "warning"],
-        ];
-        let mut envoy = Process::start(&command.concat(), options.env, &folder);
-        let mut alive = |what: &str| {
-            let stderr = || std::fs::read_to_string(folder.join("stderr")).unwrap_or_default();
-            assert!(!envoy.has_ended(), "Envoy ended before {what}: {}", stderr());
-        };
-        let admin_port = wait_for("Envoy's admin address", || {
-            alive("it had an admin address");
-            port(&std::fs::read_to_string(&admin_address).ok()?)
-        });
-        let port = wait_for("Envoy's listener", || {
-            alive("it listened");
-            let listeners = Request::get(admin_port, "/listeners").send();
-            listeners.text().lines().find_map(|line| port(line.strip_prefix("tollgate::")?))
-        });
+        let (envoy, admin_port, port) = launch(&folder, &envoy_yaml, "tollgate", options);
         let gate = Self { port, admin_port, folder, _envoy: envoy };
         wait_for("readiness", || (gate.get("/health/readiness", "").status == 200).then_some(()));
         gate
@@ -138,6 +116,69 @@ impl Gate {
             wanted.iter().all(|label| labels.contains(label)).then(|| value.parse::<u64>().unwrap())
         });
         values.sum()
+    }
+}
+
+/// Starts an Envoy: its process, its admin port, and the port of `listener`.
+fn launch(folder: &Path, yaml: &Path, listener: &str, options: Options<'_>) -> (Process, u16, u16) {
+    let admin_address = folder.join("admin");
+    let _ = std::fs::remove_file(&admin_address);
+    let (concurrency, envoy) = (options.concurrency.to_string(), envoy());
+    let envoy = [envoy.to_str().unwrap(), "-c", yaml.to_str().unwrap(), "--concurrency", &concurrency];
+    let command = [
+        &envoy[..],
+        &["--admin-address-path", admin_address.to_str().unwrap()],
+        &["--use-dynamic-base-id", "--file-flush-interval-msec", "50", "-l", "warning"],
+    ];
+    let mut envoy = Process::start(&command.concat(), options.env, folder);
+    let mut alive = |what: &str| {
+        let stderr = || std::fs::read_to_string(folder.join("stderr")).unwrap_or_default();
+        assert!(!envoy.has_ended(), "Envoy ended before {what}: {}", stderr());
+    };
+    let admin_port = wait_for("Envoy's admin address", || {
+        alive("it had an admin address");
+        port(&std::fs::read_to_string(&admin_address).ok()?)
+    });
+    let port = wait_for("Envoy's listener", || {
+        alive("it listened");
+        let listeners = Request::get(admin_port, "/listeners").send();
+        listeners.text().lines().find_map(|line| port(line.strip_prefix(listener)?.strip_prefix("::")?))
+    });
+    (envoy, admin_port, port)
+}
+
+/// The shared provider behind TLS, with HTTP/2 for those who want it.
+pub(crate) struct TlsProvider {
+    pub(crate) port: u16,
+    admin_port: u16,
+    _envoy: Process,
+}
+
+impl TlsProvider {
+    /// Starts one. `name` is its folder under `target/tmp/e2e`.
+    pub(crate) fn start(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/tls");
+        let file = |name: &str| source.join(name).to_str().unwrap().to_owned();
+        let yaml = std::fs::read_to_string(source.join("provider.yaml")).unwrap();
+        let yaml = yaml.replace("CERT", &file("cert.pem")).replace("KEY", &file("key.pem"));
+        let path = folder.join("envoy.yaml");
+        std::fs::write(&path, yaml.replace("MOCK", &Mock::shared().port.to_string())).unwrap();
+        let (envoy, admin_port, port) = launch(&folder, &path, "provider", Options::default());
+        Self { port, admin_port, _envoy: envoy }
+    }
+
+    /// The authority that signed its certificate.
+    pub(crate) fn ca_file() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/tls/cert.pem")
+    }
+
+    /// Requests that came by `protocol`: `http1` or `http2`.
+    pub(crate) fn requests(&self, protocol: &str) -> u64 {
+        let name = format!("http.provider.downstream_rq_{protocol}_total");
+        let stats = Request::get(self.admin_port, &format!("/stats?filter=^{name}$")).send();
+        stats.text().trim().rsplit(' ').next().and_then(|value| value.parse().ok()).unwrap_or(0)
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Received {
     pub(crate) path: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
+    /// Name, file name and value of each field, if the body is a form.
+    pub(crate) form: Vec<(String, Option<String>, String)>,
 }
 
 impl Mock {
@@ -73,8 +75,14 @@ impl From<&Value> for Received {
             path: text(&value["path"]),
             headers: headers.map(|pair| (text(&pair[0]), text(&pair[1]))).collect(),
             body: text(&value["body"]),
+            form: value["form"].as_array().into_iter().flatten().map(field).collect(),
         }
     }
+}
+
+fn field(field: &Value) -> (String, Option<String>, String) {
+    let text = |i: usize| field[i].as_str().map(str::to_owned);
+    (text(0).unwrap(), text(1), text(2).unwrap())
 }
 
 impl Received {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 pub(crate) use client::{Answer, Connection, Request};
-pub(crate) use gate::{Gate, Options, chat};
+pub(crate) use gate::{Gate, Options, TlsProvider, chat};
 pub(crate) use mock::{Mock, Received};
 pub(crate) use process::{Process, tollgate};
 
