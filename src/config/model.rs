@@ -80,7 +80,7 @@ fn target(
     let credential = vendor.and_then(|vendor| vendor::credential(params, vendor, base.as_ref(), location.as_deref()));
     let extra_headers = header::headers(params, vendor);
     let api_version = params.at("api_version").name();
-    let project = params.at("vertex_project").name();
+    let project = ["vertex_project", "project_id"].into_iter().find_map(|name| params.at(name).name());
     let base_model = info.at("base_model").name();
     let ((vendor, model), base) = (model?, base?);
     let target = Target {
@@ -90,7 +90,7 @@ fn target(
         authority: base.authority,
         base_path: base.path,
         credential: credential.unwrap_or_default(),
-        api_version,
+        api_version: api_version.or(base.api_version),
         project,
         location,
         max_output_tokens: facts.max_output_tokens,
