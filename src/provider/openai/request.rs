@@ -43,7 +43,7 @@ pub(super) fn request(request: &Request, target: &Target, key: Option<&Secret>) 
 fn splice(request: &Request, target: &Target) -> Option<Splice> {
     let mut splice = Splice::default();
     let dialect = &target.vendor.dialect;
-    let model = serde_json::to_vec(&azure::model(target)).ok()?;
+    let model = serde_json::to_vec(&azure::model(target, request.endpoint)).ok()?;
     let mut added: Vec<(&str, Vec<u8>)> = Vec::new();
     if request.index.get("model").is_none() {
         added.push(("model", model.clone()));
