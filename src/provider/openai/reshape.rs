@@ -40,22 +40,30 @@ pub(super) fn answer(body: &[u8]) -> Option<Vec<u8>> {
 
 /// The chunk `data` in OpenAI's shape and the usage taken out of it; `None` where it is in that shape.
 pub(super) fn chunk(data: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
-    let has_usage = memmem::find(data, b"\"usage\"").is_some();
-    if has_usage || has_reasoning(data) || has_odd_reason(data) { edited(data, "delta") } else { None }
+    let has = |needle: &[u8]| memmem::find(data, needle).is_some();
+    let may_differ = has(b"\"usage\"") || has(b"\"tool_calls\"") || has_reasoning(data) || has_odd_reason(data);
+    if may_differ { edited(data, "delta") } else { None }
 }
 
 fn has_reasoning(text: &[u8]) -> bool {
-    memmem::find(text, b"\"reasoning\"").is_some() || memmem::find(text, b"\"thinking\"").is_some()
+    memmem::find(text, b"\"reasoning\"").is_some() || has_list_of_content(text)
+}
+
+fn has_list_of_content(text: &[u8]) -> bool {
+    values(text, b"\"content\"").any(|value| value.starts_with(b"["))
+}
+
+/// What stands behind each `name` that is the name of a member.
+fn values<'a>(text: &'a [u8], name: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
+    memmem::find_iter(text, name).filter_map(move |at| {
+        let after = text.get(at + name.len()..).unwrap_or_default().trim_ascii_start();
+        after.strip_prefix(b":").map(<[u8]>::trim_ascii_start)
+    })
 }
 
 fn has_odd_reason(text: &[u8]) -> bool {
-    const NAME: &[u8] = b"\"finish_reason\"";
-    memmem::find_iter(text, NAME).any(|at| {
-        let after = text.get(at + NAME.len()..).unwrap_or_default().trim_ascii_start();
-        let value = after.strip_prefix(b":").unwrap_or_default().trim_ascii_start();
-        let is_known = [&b"null"[..], b"\"stop\"", b"\"length\"", b"\"tool_calls\"", b"\"content_filter\""];
-        !is_known.iter().any(|known| value.starts_with(known))
-    })
+    let known = [&b"null"[..], b"\"stop\"", b"\"length\"", b"\"tool_calls\"", b"\"content_filter\""];
+    values(text, b"\"finish_reason\"").any(|value| !known.iter().any(|known| value.starts_with(known)))
 }
 
 /// The edited text and the usage that was taken out.
@@ -118,7 +126,25 @@ fn edit_said(text: &[u8], said: &Index, splice: &mut Splice) -> Option<()> {
         ("content", Some(parts)) => Change::Set(parts.said.clone()),
         _ => Change::Keep,
     };
-    edit::object(said, change, &added, splice).then_some(())
+    edit::object(said, change, &added, splice).then_some(())?;
+    match said.get("tool_calls").filter(|member| member.shape == Shape::Array) {
+        Some(calls) => type_calls(text, calls.value.clone(), splice),
+        None => Some(()),
+    }
+}
+
+/// Says of each call that begins here that it is one of a function, where the vendor doesn't.
+fn type_calls(text: &[u8], calls: Range<usize>, splice: &mut Splice) -> Option<()> {
+    for call in edit::elements(text, calls)? {
+        let Some(call) = members_of(text, call) else { continue };
+        let begins = call.get("id").is_some_and(|id| id.shape == Shape::String);
+        let is_typed = call.get("type").is_some_and(|type_| type_.shape == Shape::String);
+        if begins && !is_typed {
+            let change = |member: &Member| if member.key == "type" { Change::Drop } else { Change::Keep };
+            edit::object(&call, change, &[("type", b"\"function\"".to_vec())], splice).then_some(())?;
+        }
+    }
+    Some(())
 }
 
 /// A list of content: its texts and its thoughts, each joined to one JSON string.
@@ -179,9 +205,9 @@ mod tests {
                 ),
             ),
             (
-                r#"{"choices":[{"message":{"content":"","tool_calls":[{"id":"1"}]},"finish_reason":""}]}"#,
+                r#"{"choices":[{"message":{"content":"","tool_calls":[{"id":"1","type":"function"}]},"finish_reason":""}]}"#,
                 Some(
-                    r#"{"choices":[{"message":{"content":"","tool_calls":[{"id":"1"}]},"finish_reason":"tool_calls"}]}"#,
+                    r#"{"choices":[{"message":{"content":"","tool_calls":[{"id":"1","type":"function"}]},"finish_reason":"tool_calls"}]}"#,
                 ),
             ),
             (r#"{"choices":[{"message":{"reasoning":null,"content":"a"},"finish_reason":"stop"}]}"#, None),

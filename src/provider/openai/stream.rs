@@ -17,6 +17,7 @@ use super::usage::Counted;
 use crate::error::{Error, Kind};
 use crate::json::{Index, Shape};
 use crate::openai::Request;
+use crate::openai::Usage;
 use crate::openai::usage::Wire;
 use crate::provider::{Estimate, Pass, Tally};
 use crate::sse::{Decoder, Event};
@@ -102,7 +103,7 @@ impl crate::provider::Stream for Stream {
                 out.extend(reader.reshaped(event).unwrap_or_else(|| [event.raw, b"\n\n"].concat()));
             }
         });
-        if !self.blind && reader.is_reshaped && reader.tally.is_complete && !reader.is_done {
+        if !self.blind && reader.owes_an_end() {
             reader.is_done = true;
             out.extend(reader.usage_chunk().unwrap_or_default());
             out.extend_from_slice(b"data: [DONE]\n\n");
@@ -173,7 +174,7 @@ struct Chunk {
 /// Groq's usage, before it took OpenAI's `stream_options`.
 #[derive(Deserialize)]
 struct Groq {
-    usage: Option<Counted>,
+    usage: Option<Box<RawValue>>,
 }
 
 /// The part of a chunk that all chunks of a stream have in common.
@@ -249,12 +250,17 @@ impl Reader {
         Some([b"data: ", data.as_slice(), b"\n\n"].concat())
     }
 
+    /// Whether the answer is complete, but the stream of a reshaped vendor was not ended as OpenAI ends it.
+    fn owes_an_end(&self) -> bool {
+        self.is_reshaped && self.tally.is_complete && !self.is_done && self.tally.error.is_none()
+    }
+
     /// Reads one event; whether the client gets it.
     fn read(&mut self, event: Event<'_>) -> bool {
         let raw = event.raw;
         if self.has_usage(raw)
             && let Some(chunk) = event.data().and_then(|data| serde_json::from_slice::<Chunk>(&data).ok())
-            && let Some(usage) = chunk.usage.or_else(|| chunk.x_groq?.usage).and_then(|usage| usage.usage())
+            && let Some(usage) = self.counted(&chunk)
         {
             self.tally.usage = Some(usage);
             self.tally.is_final = true;
@@ -272,6 +278,18 @@ impl Reader {
             self.read_error(event);
         }
         true
+    }
+
+    /// What a chunk counts; Groq's own place is for the client's eyes only where there is no other.
+    fn counted(&mut self, chunk: &Chunk) -> Option<Usage> {
+        if let Some(usage) = &chunk.usage {
+            return usage.usage();
+        }
+        let groqs = chunk.x_groq.as_ref()?.usage.as_ref()?;
+        if self.is_reshaped && groqs.get().len() <= TAKEN_MAX {
+            self.taken = groqs.get().into();
+        }
+        serde_json::from_str::<Counted>(groqs.get()).ok()?.usage()
     }
 
     /// An error beside choices: OpenRouter's.
