@@ -7,6 +7,7 @@
 //! | path | answer |
 //! | --- | --- |
 //! | `<prefix>/chat/completions`, `/completions`, `/embeddings`, `/models` | OpenAI |
+//! | `<prefix>/openai/deployments/<name>/...`, `/openai/v1/...` | Azure OpenAI |
 //! | `<prefix>/messages` | Anthropic |
 //! | `GET`, `DELETE /_mock/requests` | the last requests as JSON, with `--record` |
 //! | `POST /_mock/script?match=PART` | the body is the script of every path that contains PART |
@@ -17,6 +18,7 @@ mod answer;
 mod anthropic;
 mod anthropic_stream;
 mod control;
+mod dialect;
 mod embeddings;
 mod openai;
 mod record;

@@ -19,6 +19,7 @@
 //! | `chunk-bytes=N` | the body cut anew into flushed writes of N bytes |
 //! | `body-bytes=N` | the length of the answer text, 180 by default |
 //! | `usage=P:C[:R[:W]]` | prompt and completion tokens, of the prompt R read from and W written to a cache |
+//! | `dialect=D` | the answer of `groq` or `mistral` in OpenAI's place |
 //! | `no-usage=1` | no usage anywhere |
 //! | `times=K` | the faults (all above `chunks`) happen to the first K requests, then no more |
 //! | `id=S` | whose counter `times` uses; the script's own text by default |
@@ -60,6 +61,7 @@ pub(crate) struct Shape {
     pub(crate) body_bytes: Option<usize>,
     pub(crate) usage: Option<ScriptedUsage>,
     pub(crate) no_usage: bool,
+    pub(crate) dialect: Option<String>,
 }
 
 /// The four numbers of `usage=P:C[:R[:W]]`.
@@ -127,6 +129,7 @@ const KEYS: &[(&str, Set)] = &[
         s.shape.usage = Some(scripted_usage(v)?);
         Some(())
     }),
+    ("dialect", |s, v| put(&mut s.shape.dialect, v)),
     ("no-usage", |s, v| flag(&mut s.shape.no_usage, v)),
     ("times", |s, v| put(&mut s.times, v)),
     ("id", |s, v| put(&mut s.id, v)),

@@ -115,3 +115,6 @@ fn lacks_value(name: &str, value: &[u8], request: &Request, target: &Target) -> 
     let effort: Option<String> = request.index.read(&request.body, "reasoning_effort").ok().flatten();
     family::Family::of(target).lacks_value(name, value, effort.as_deref())
 }
+
+#[cfg(test)]
+mod tests;
