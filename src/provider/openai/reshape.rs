@@ -31,18 +31,19 @@ const REASONS: &[(&str, &[u8])] = &[
     ("tool_use", b"\"tool_calls\""),
 ];
 
-/// A whole answer in OpenAI's shape; `None` where it is in that shape.
-pub(super) fn answer(body: &[u8]) -> Option<Vec<u8>> {
+/// A whole answer in OpenAI's shape, `by_tool` where its content is in the call of a tool of ours; `None` where it is in
+/// that shape.
+pub(super) fn answer(body: &[u8], by_tool: bool) -> Option<Vec<u8>> {
     let has = |needle: &[u8]| memmem::find(body, needle).is_some();
     let may_differ = has_reasoning(body) || has(b"\"tool_calls\"") || has_odd_reason(body);
-    if may_differ { edited(body, "message").map(|(body, _)| body) } else { None }
+    if may_differ { edited(body, "message", by_tool).map(|(body, _)| body) } else { None }
 }
 
 /// The chunk `data` in OpenAI's shape and the usage taken out of it; `None` where it is in that shape.
-pub(super) fn chunk(data: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+pub(super) fn chunk(data: &[u8], by_tool: bool) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
     let has = |needle: &[u8]| memmem::find(data, needle).is_some();
     let may_differ = has(b"\"usage\"") || has(b"\"tool_calls\"") || has_reasoning(data) || has_odd_reason(data);
-    if may_differ { edited(data, "delta") } else { None }
+    if may_differ { edited(data, "delta", by_tool) } else { None }
 }
 
 fn has_reasoning(text: &[u8]) -> bool {
@@ -67,7 +68,7 @@ fn has_odd_reason(text: &[u8]) -> bool {
 }
 
 /// The edited text and the usage that was taken out.
-fn edited(text: &[u8], said: &str) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+fn edited(text: &[u8], said: &str, by_tool: bool) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
     let index = Index::parse(text).ok()?;
     let choices = index.get("choices").filter(|member| member.shape == Shape::Array)?;
     let choices = edit::elements(text, choices.value.clone())?;
@@ -79,12 +80,12 @@ fn edited(text: &[u8], said: &str) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
     let change = |member: &Member| if is_usage(member) { Change::Drop } else { Change::Keep };
     edit::object(&index, change, &[], &mut splice).then_some(())?;
     for choice in choices {
-        edit_choice(text, choice, said, &mut splice)?;
+        edit_choice(text, choice, said, by_tool, &mut splice)?;
     }
     if splice == Splice::default() { None } else { Some((splice.apply(text)?, usage)) }
 }
 
-fn edit_choice(text: &[u8], range: Range<usize>, said: &str, splice: &mut Splice) -> Option<()> {
+fn edit_choice(text: &[u8], range: Range<usize>, said: &str, by_tool: bool, splice: &mut Splice) -> Option<()> {
     let Some(choice) = members_of(text, range) else { return Some(()) };
     let said = choice.get(said).filter(|member| member.shape == Shape::Object);
     let said = said.and_then(|member| members_of(text, member.value.clone()));
@@ -92,11 +93,38 @@ fn edit_choice(text: &[u8], range: Range<usize>, said: &str, splice: &mut Splice
     let is_whole = choice.get("message").is_some();
     let has_calls = is_whole && calls.is_some_and(|calls| calls.shape == Shape::Array && calls.value.len() > 2);
     let change = |member: &Member| match member.key.as_str() {
+        "finish_reason" if by_tool && text.get(member.value.clone()) == Some(b"\"tool_calls\"") => {
+            Change::Set(b"\"stop\"".to_vec())
+        }
+        "finish_reason" if by_tool => Change::Keep,
         "finish_reason" if member.shape == Shape::String => reason(text, member, has_calls),
         _ => Change::Keep,
     };
     edit::object(&choice, change, &[], splice).then_some(())?;
-    said.map_or(Some(()), |said| edit_said(text, &said, splice))
+    match said {
+        Some(said) if by_tool => edit_called(text, &said, splice),
+        Some(said) => edit_said(text, &said, splice),
+        None => Some(()),
+    }
+}
+
+/// Makes the arguments of a call the content.
+fn edit_called(text: &[u8], said: &Index, splice: &mut Splice) -> Option<()> {
+    let Some(calls) = said.get("tool_calls").filter(|member| member.shape == Shape::Array) else {
+        return edit_said(text, said, splice);
+    };
+    let call = edit::elements(text, calls.value.clone())?.into_iter().next().and_then(|call| members_of(text, call));
+    let function = call.and_then(|call| members_of(text, call.get("function")?.value.clone()));
+    let arguments = function.and_then(|function| text.get(function.get("arguments")?.value.clone()));
+    let content = arguments.map(<[u8]>::to_vec).unwrap_or_else(|| b"null".to_vec());
+    let change = |member: &Member| match member.key.as_str() {
+        "tool_calls" => Change::Drop,
+        "content" => Change::Set(content.clone()),
+        "reasoning" if member.shape == Shape::String => Change::Rename("reasoning_content"),
+        _ => Change::Keep,
+    };
+    let added = said.get("content").is_none().then(|| ("content", content.clone()));
+    edit::object(said, change, added.as_slice(), splice).then_some(())
 }
 
 fn reason(text: &[u8], member: &Member, has_calls: bool) -> Change {
@@ -212,17 +240,17 @@ mod tests {
             ),
             (r#"{"choices":[{"message":{"reasoning":null,"content":"a"},"finish_reason":"stop"}]}"#, None),
         ] {
-            assert_eq!(text(answer(body.as_bytes())).as_deref(), expected, "{body}");
+            assert_eq!(text(answer(body.as_bytes(), false)).as_deref(), expected, "{body}");
         }
     }
 
     #[wasm_bindgen_test(unsupported = test)]
     fn a_chunk_gives_its_usage_away() {
         let (data, usage) =
-            chunk(br#"{"id":"1","choices":[{"delta":{"content":"a"}}],"usage":{"total_tokens":3}}"#).unwrap();
+            chunk(br#"{"id":"1","choices":[{"delta":{"content":"a"}}],"usage":{"total_tokens":3}}"#, false).unwrap();
         assert_eq!(data, br#"{"id":"1","choices":[{"delta":{"content":"a"}}]}"#);
         assert_eq!(usage.unwrap(), br#"{"total_tokens":3}"#);
-        assert_eq!(chunk(br#"{"choices":[],"usage":{"total_tokens":3}}"#), None);
-        assert_eq!(chunk(br#"{"choices":[{"delta":{"content":"a"}}],"usage":null}"#), None);
+        assert_eq!(chunk(br#"{"choices":[],"usage":{"total_tokens":3}}"#, false), None);
+        assert_eq!(chunk(br#"{"choices":[{"delta":{"content":"a"}}],"usage":null}"#, false), None);
     }
 }

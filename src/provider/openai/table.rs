@@ -106,6 +106,7 @@ pub const AZURE: Dialect = Dialect {
         (Realtime, "/realtime"),
     ],
     lacking_by_model: family::lacks_at_azure,
+    takes_schema: |target| target.api_version.as_deref().is_none_or(|version| version >= "2024-08-01"),
     ..Dialect::OPENAI
 };
 
@@ -169,6 +170,7 @@ pub const GROQ: Dialect = Dialect {
         "web_search_options" => !target.base_model.contains("compound"),
         name => effort(target, name),
     },
+    takes_schema: |target| target.supports_response_schema,
     messages: Messages {
         without: &["thinking_blocks", "provider_specific_fields", "reasoning_content"],
         ..BROAD.messages
