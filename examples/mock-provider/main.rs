@@ -9,6 +9,7 @@
 //! | `<prefix>/chat/completions`, `/completions`, `/embeddings`, `/models` | OpenAI |
 //! | `<prefix>/images/generations`, `/images/edits`, `/audio/transcriptions`, `/audio/translations`, `/audio/speech`, `/moderations` | OpenAI |
 //! | `<prefix>/realtime` | OpenAI's WebSocket |
+//! | `<prefix>/openai/deployments/<name>/...`, `/openai/v1/...` | Azure OpenAI |
 //! | `<prefix>/messages`, `/messages/count_tokens` | Anthropic |
 //! | `<prefix>/rerank` | Cohere |
 //! | `GET`, `DELETE /_mock/requests` | the last requests as JSON, with `--record` |
@@ -21,6 +22,7 @@ mod anthropic;
 mod anthropic_stream;
 mod audio;
 mod control;
+mod dialect;
 mod embeddings;
 mod form;
 mod images;

@@ -19,6 +19,7 @@
 //! | `chunk-bytes=N` | the body cut anew into flushed writes of N bytes |
 //! | `body-bytes=N` | the length of the answer text, 180 by default |
 //! | `usage=P:C[:R[:W]]` | prompt and completion tokens, of the prompt R read from and W written to a cache |
+//! | `dialect=D` | the answer of `groq` or `mistral` in OpenAI's place |
 //! | `no-usage=1` | no usage anywhere |
 //! | `no-length=1` | no content-length: the body comes in chunks |
 //! | `times=K` | the faults (all above `chunks`) happen to the first K requests, then no more |
@@ -62,6 +63,7 @@ pub(crate) struct Shape {
     pub(crate) usage: Option<ScriptedUsage>,
     pub(crate) no_usage: bool,
     pub(crate) no_length: bool,
+    pub(crate) dialect: Option<String>,
 }
 
 /// The four numbers of `usage=P:C[:R[:W]]`.
@@ -129,6 +131,7 @@ const KEYS: &[(&str, Set)] = &[
         s.shape.usage = Some(scripted_usage(v)?);
         Some(())
     }),
+    ("dialect", |s, v| put(&mut s.shape.dialect, v)),
     ("no-usage", |s, v| flag(&mut s.shape.no_usage, v)),
     ("no-length", |s, v| flag(&mut s.shape.no_length, v)),
     ("times", |s, v| put(&mut s.times, v)),

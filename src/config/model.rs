@@ -80,7 +80,7 @@ fn target(
     let credential = vendor.and_then(|vendor| vendor::credential(params, vendor, base.as_ref(), location.as_deref()));
     let extra_headers = header::headers(params, vendor);
     let api_version = params.at("api_version").name();
-    let project = vertex::project(params, vendor);
+    let project = vertex::project(params, vendor).or_else(|| params.at("project_id").name());
     let base_model = info.at("base_model").name();
     let model_name = model.as_ref().map_or("", |(_, name)| name);
     let checked = vertex::check(params, vendor, model_name, project.as_deref(), location.as_deref());
@@ -93,7 +93,7 @@ fn target(
         authority: base.authority,
         base_path: base.path,
         credential: credential.unwrap_or_default(),
-        api_version,
+        api_version: api_version.or(base.api_version),
         project,
         location,
         max_output_tokens: facts.max_output_tokens,

@@ -19,6 +19,10 @@ pub struct Usage {
     pub cache_write_1h_tokens: u64,
     /// Answer tokens spent on reasoning.
     pub reasoning_tokens: u64,
+    /// Prompt tokens of audio.
+    pub audio_input_tokens: u64,
+    /// Answer tokens of audio.
+    pub audio_output_tokens: u64,
 }
 
 impl Usage {
@@ -65,6 +69,9 @@ pub struct PromptDetails {
     /// Written to the cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_creation_tokens: Option<u64>,
+    /// Of audio.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio_tokens: Option<u64>,
 }
 
 /// Parts of the answer's tokens.
@@ -73,50 +80,15 @@ pub struct CompletionDetails {
     /// Spent on reasoning.
     #[serde(default)]
     pub reasoning_tokens: Option<u64>,
-}
-
-/// A usage object of any endpoint: chat completions count `prompt_tokens`, images, sound and responses `input_tokens`.
-///
-/// Source: OpenAI, "Create image" and "Create transcription" <https://platform.openai.com/docs/api-reference/images>, not
-/// re-read for this. Some transcriptions have `{"type":"duration","seconds":9}`, which counts no token.
-#[derive(Debug, Default, Deserialize)]
-pub struct AnyWire {
-    #[serde(default)]
-    prompt_tokens: Option<u64>,
-    #[serde(default)]
-    input_tokens: Option<u64>,
-    #[serde(default)]
-    completion_tokens: Option<u64>,
-    #[serde(default)]
-    output_tokens: Option<u64>,
-    #[serde(default)]
-    total_tokens: Option<u64>,
-    #[serde(default)]
-    prompt_tokens_details: Option<PromptDetails>,
-    #[serde(default)]
-    input_tokens_details: Option<PromptDetails>,
-    #[serde(default)]
-    completion_tokens_details: Option<CompletionDetails>,
-    #[serde(default)]
-    output_tokens_details: Option<CompletionDetails>,
-}
-
-impl AnyWire {
-    /// The tokens, where it counts any.
-    pub fn usage(self) -> Option<Usage> {
-        let input = self.prompt_tokens.or(self.input_tokens);
-        let output = self.completion_tokens.or(self.output_tokens);
-        input.or(output).or(self.total_tokens)?;
-        let wire = Wire {
-            prompt_tokens: input.unwrap_or(0),
-            completion_tokens: output.unwrap_or(0),
-            total_tokens: self.total_tokens.unwrap_or(0),
-            prompt_tokens_details: self.prompt_tokens_details.or(self.input_tokens_details),
-            completion_tokens_details: self.completion_tokens_details.or(self.output_tokens_details),
-            ..Wire::default()
-        };
-        Some(Usage::from(&wire))
-    }
+    /// Of audio.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio_tokens: Option<u64>,
+    /// Of a prediction that came true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_prediction_tokens: Option<u64>,
+    /// Of a prediction that did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected_prediction_tokens: Option<u64>,
 }
 
 impl From<&Wire> for Usage {
@@ -130,6 +102,8 @@ impl From<&Wire> for Usage {
             cache_write_tokens: prompt.cache_creation_tokens.unwrap_or(0),
             cache_write_1h_tokens: 0,
             reasoning_tokens: completion.reasoning_tokens.unwrap_or(0),
+            audio_input_tokens: prompt.audio_tokens.unwrap_or(0),
+            audio_output_tokens: completion.audio_tokens.unwrap_or(0),
         }
     }
 }
@@ -140,15 +114,21 @@ impl From<&Usage> for Wire {
         let prompt = PromptDetails {
             cached_tokens: Some(usage.cached_tokens),
             cache_creation_tokens: (written > 0).then_some(written),
+            audio_tokens: (usage.audio_input_tokens > 0).then_some(usage.audio_input_tokens),
+        };
+        let completion = CompletionDetails {
+            reasoning_tokens: Some(usage.reasoning_tokens),
+            audio_tokens: (usage.audio_output_tokens > 0).then_some(usage.audio_output_tokens),
+            ..CompletionDetails::default()
         };
         let has_cache = written > 0 || usage.cached_tokens > 0;
-        let completion = CompletionDetails { reasoning_tokens: Some(usage.reasoning_tokens) };
         Self {
             prompt_tokens: usage.input_tokens,
             completion_tokens: usage.output_tokens,
             total_tokens: usage.total_tokens(),
             prompt_tokens_details: Some(prompt),
-            completion_tokens_details: (usage.reasoning_tokens > 0).then_some(completion),
+            completion_tokens_details: (usage.reasoning_tokens > 0 || usage.audio_output_tokens > 0)
+                .then_some(completion),
             cache_creation_input_tokens: has_cache.then_some(written),
             cache_read_input_tokens: has_cache.then_some(usage.cached_tokens),
         }
@@ -201,8 +181,8 @@ impl From<&ResponseWire> for Usage {
             output_tokens: wire.output_tokens,
             cached_tokens: input.cached_tokens.unwrap_or(0),
             cache_write_tokens: input.cache_write_tokens.unwrap_or(0),
-            cache_write_1h_tokens: 0,
             reasoning_tokens: output.reasoning_tokens.unwrap_or(0),
+            ..Self::default()
         }
     }
 }
