@@ -6,12 +6,15 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`vendor`] | every vendor once: prefix, language, base URL, credential, differences |
+//! | [`aws`] | what Envoy signs requests to AWS with |
 //! | [`target`] | where an attempt goes, as far as a language cares |
 //! | [`params`] | which parameters a target takes; what the config drops, adds and lets pass |
 //! | [`chunks`] | what every translated stream is written as |
 //! | the folders | one language each |
 
 pub mod anthropic;
+pub mod aws;
+pub mod bedrock;
 pub mod chunks;
 #[cfg(test)]
 pub(crate) mod hostile;
@@ -63,6 +66,11 @@ pub trait Language: fmt::Debug + Sync {
 
     /// The stream of an answer to `request`; `now_secs` is Unix time for the `created` field.
     fn stream(&self, request: &Request, target: &Target, now_secs: u64) -> Box<dyn Stream>;
+
+    /// The AWS service in whose name requests are signed where the config gives no key; `None` outside AWS.
+    fn aws_service(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// A stream of a provider on its way to OpenAI's shape. The same bytes in any chunking give the same bytes out.

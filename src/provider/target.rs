@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::error::Error;
 use crate::openai::{Endpoint, Request};
+use crate::provider::aws::Aws;
 use crate::provider::params::Params;
 use crate::provider::{Answer, Body, Stream, Upstream, Vendor};
 use crate::secret::Secret;
@@ -49,6 +50,8 @@ pub enum Credential {
     None,
     /// A key that does not change.
     Key(Secret),
+    /// Nothing is sent by the filter: Envoy signs what it has written.
+    Signed(Box<Aws>),
 }
 
 impl Credential {
@@ -56,7 +59,7 @@ impl Credential {
     pub fn key(&self) -> Option<&Secret> {
         match self {
             Self::Key(key) => Some(key),
-            Self::None => None,
+            Self::None | Self::Signed(_) => None,
         }
     }
 }

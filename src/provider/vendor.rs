@@ -1,7 +1,7 @@
 //! Every vendor, once: what LiteLLM's prefix stands for, and how an OpenAI dialect differs from OpenAI.
 
 use super::openai::Dialect;
-use super::{Language, anthropic, openai};
+use super::{Language, anthropic, bedrock, openai};
 
 /// What a LiteLLM provider prefix stands for.
 ///
@@ -49,6 +49,8 @@ pub const VENDORS: &[Vendor] = &[
         key_variables: &["ANTHROPIC_API_KEY"],
         surplus: &["/messages", "/v1"],
     },
+    on_bedrock("bedrock"),
+    on_bedrock("bedrock_converse"),
 ];
 
 const OPENAI: &str = "https://api.openai.com/v1";
@@ -61,6 +63,17 @@ const fn speaks_openai(prefix: &'static str, base: Base, key_variables: &'static
         base,
         key_variables,
         surplus: &["/chat/completions"],
+    }
+}
+
+const fn on_bedrock(prefix: &'static str) -> Vendor {
+    Vendor {
+        prefix,
+        language: &bedrock::Bedrock,
+        dialect: Dialect::OPENAI,
+        base: Base::Located(bedrock::base_url),
+        key_variables: &["AWS_BEARER_TOKEN_BEDROCK"],
+        surplus: &[],
     }
 }
 
