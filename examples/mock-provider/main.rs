@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `<prefix>/chat/completions`, `/completions`, `/embeddings`, `/models` | OpenAI |
 //! | `<prefix>/messages` | Anthropic |
+//! | `<prefix>/model/{id}/converse`, `/converse-stream`, `/invoke` | Bedrock: signed, or with a key |
 //! | `GET`, `DELETE /_mock/requests` | the last requests as JSON, with `--record` |
 //! | `POST /_mock/script?match=PART` | the body is the script of every path that contains PART |
 //! | `DELETE /_mock/script` | forgets those scripts and every `times` counter |
@@ -16,12 +17,14 @@
 mod answer;
 mod anthropic;
 mod anthropic_stream;
+mod bedrock;
 mod control;
 mod embeddings;
 mod openai;
 mod record;
 mod reply;
 mod script;
+mod sigv4;
 mod usage;
 mod value;
 mod vendor;

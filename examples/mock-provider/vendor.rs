@@ -7,7 +7,7 @@ use hyper::http::request::Parts;
 use crate::reply::{Event, Reply};
 use crate::script::Script;
 use crate::value::{Object, object};
-use crate::{anthropic, embeddings, openai};
+use crate::{anthropic, bedrock, embeddings, openai};
 
 /// The operation that the end of a path names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,6 +17,8 @@ pub(crate) enum Endpoint {
     Embeddings,
     Models,
     Messages,
+    BedrockConverse,
+    BedrockInvoke,
 }
 
 /// One request to an endpoint.
@@ -45,6 +47,9 @@ impl Endpoint {
             ("/embeddings", Endpoint::Embeddings),
             ("/models", Endpoint::Models),
             ("/messages", Endpoint::Messages),
+            ("/converse", Endpoint::BedrockConverse),
+            ("/converse-stream", Endpoint::BedrockConverse),
+            ("/invoke", Endpoint::BedrockInvoke),
         ];
         SUFFIXES.iter().find(|(suffix, _)| path.ends_with(suffix)).map(|(_, endpoint)| *endpoint)
     }
@@ -71,12 +76,23 @@ pub(crate) fn answer(call: &Call<'_>) -> Reply {
         Endpoint::Embeddings => embeddings::embeddings(call),
         Endpoint::Models => openai::models(call),
         Endpoint::Messages => anthropic::messages(call),
+        Endpoint::BedrockConverse => bedrock::converse(call),
+        Endpoint::BedrockInvoke => bedrock::invoke(call),
     });
+    let bedrock = matches!(call.endpoint, Endpoint::BedrockConverse | Endpoint::BedrockInvoke);
     let mut reply = result.unwrap_or_else(|fault| {
-        let body = if anthropic { anthropic::error(&fault) } else { openai::error(&fault) };
+        let body = match () {
+            () if anthropic => anthropic::error(&fault),
+            () if bedrock => bedrock::error(&fault),
+            () => openai::error(&fault),
+        };
         Reply::json(StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &body)
     });
-    let name = if anthropic { "request-id" } else { "x-request-id" };
+    let name = match () {
+        () if anthropic => "request-id",
+        () if bedrock => "x-amzn-requestid",
+        () => "x-request-id",
+    };
     reply.headers.push((name, format!("req_mock_{}", call.serial)));
     reply
 }

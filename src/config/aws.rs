@@ -62,11 +62,8 @@ fn split<'n>(name: &'n str, node: &Node<'_>) -> Option<(Option<&'n str>, &'n str
         let region = arn.split(':').nth(2).filter(|region| !region.is_empty());
         return Some((region, name));
     }
-    let (region, id) = match name.split_once('/') {
-        Some((region, id)) if is_region(region) => (Some(region), id),
-        Some(_) => (None, name),
-        None => (None, name),
-    };
+    let in_region = name.split_once('/').filter(|(region, _)| is_region(region));
+    let (region, id) = in_region.map_or((None, name), |(region, id)| (Some(region), id));
     if id.contains('/') && !id.starts_with("arn:") {
         return node.fault("expected the id of a model or an ARN, found another path");
     }
@@ -92,7 +89,8 @@ fn region(params: &Node<'_>, in_name: Option<&str>) -> Option<String> {
     let nodes = ["aws_region_name", "region_name"].map(|name| params.at(name));
     if let Some(node) = nodes.iter().find(|node| !node.is_absent()) {
         let region = node.name()?;
-        let is_one = is_region(&region);
+        // It goes into a host name.
+        let is_one = region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         return if is_one { Some(region) } else { node.fault("expected a region such as us-east-1") };
     }
     let variables = &params.reader.variables;

@@ -15,6 +15,7 @@
 
 mod anthropic;
 mod auth;
+mod bedrock;
 mod budget;
 mod config_update;
 mod endpoints;

@@ -33,8 +33,12 @@ struct Converse<'a> {
     usage: Raw<'a>,
     #[serde(borrow, rename = "additionalModelResponseFields")]
     fields: Raw<'a>,
-    #[serde(borrow, flatten)]
-    extras: Extras<'a>,
+    #[serde(borrow)]
+    trace: Raw<'a>,
+    #[serde(borrow)]
+    performance_config: Raw<'a>,
+    #[serde(borrow)]
+    service_tier: Raw<'a>,
 }
 
 #[derive(Deserialize)]
@@ -50,14 +54,14 @@ struct Message<'a> {
 }
 
 /// What OpenAI's shape has no place for.
-#[derive(Default, Deserialize, Serialize)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Extras<'a> {
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) trace: Raw<'a>,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) performance_config: Raw<'a>,
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) service_tier: Raw<'a>,
 }
 
@@ -139,7 +143,9 @@ pub(super) fn response(request: &Request, target: &Target, body: &[u8], now_secs
     let content_bytes = parts.bytes;
     let finish_reason = super::finish_reason(&converse.stop_reason, !parts.calls.is_empty());
     let thoughts: Vec<Box<RawValue>> = parts.thoughts.iter().filter_map(|thought| raw(thought)).collect();
-    let reply = parts.reply(&thoughts, converse.extras, asked_fields(request, converse.fields));
+    let Converse { trace, performance_config, service_tier, .. } = converse;
+    let extras = Extras { trace, performance_config, service_tier };
+    let reply = parts.reply(&thoughts, extras, asked_fields(request, converse.fields));
     let completion = Completion {
         id: &format!("{ID_PREFIX}{}", super::answer_id(request, now_secs)),
         object: "chat.completion",
@@ -153,7 +159,7 @@ pub(super) fn response(request: &Request, target: &Target, body: &[u8], now_secs
 }
 
 /// The model's own fields, where the client asked for some.
-pub(super) fn asked_fields<'a>(request: &Request, fields: Raw<'a>) -> Raw<'a> {
+fn asked_fields<'a>(request: &Request, fields: Raw<'a>) -> Raw<'a> {
     fields.filter(|_| request.index.get("additionalModelResponseFieldPaths").is_some())
 }
 

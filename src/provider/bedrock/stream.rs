@@ -128,8 +128,12 @@ struct Event<'a> {
     fields: Raw<'a>,
     #[serde(borrow)]
     usage: Raw<'a>,
-    #[serde(borrow, flatten)]
-    extras: Extras<'a>,
+    #[serde(borrow)]
+    trace: Raw<'a>,
+    #[serde(borrow)]
+    performance_config: Raw<'a>,
+    #[serde(borrow)]
+    service_tier: Raw<'a>,
 }
 
 #[derive(Default, Deserialize)]
@@ -357,7 +361,8 @@ impl Machine {
             self.chunks.tally.usage = Some(usage);
             self.chunks.tally.is_final = true;
         }
-        self.close_message(event.extras, out);
+        let Event { trace, performance_config, service_tier, .. } = event;
+        self.close_message(Extras { trace, performance_config, service_tier }, out);
     }
 
     /// Writes the finish chunk and the end, if the answer has ended.
