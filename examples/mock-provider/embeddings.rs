@@ -57,7 +57,7 @@ fn inputs(input: &Value) -> Vec<String> {
 }
 
 /// Numbers in `-1.0..1.0`, all multiples of 1/128, so that text and base64 say exactly the same.
-fn vector(input: &str, dimensions: usize) -> Vec<f32> {
+pub(crate) fn vector(input: &str, dimensions: usize) -> Vec<f32> {
     // FNV-1a, then xorshift.
     let mut state = input
         .bytes()

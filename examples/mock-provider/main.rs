@@ -12,6 +12,7 @@
 //! | `<prefix>/openai/deployments/<name>/...`, `/openai/v1/...` | Azure OpenAI |
 //! | `<prefix>/messages`, `/messages/count_tokens` | Anthropic |
 //! | `<prefix>/rerank` | Cohere |
+//! | `<prefix>/model/{id}/converse`, `/converse-stream`, `/invoke` | Bedrock: signed, or with a key |
 //! | `GET`, `DELETE /_mock/requests` | the last requests as JSON, with `--record` |
 //! | `POST /_mock/script?match=PART` | the body is the script of every path that contains PART |
 //! | `DELETE /_mock/script` | forgets those scripts and every `times` counter |
@@ -21,6 +22,7 @@ mod answer;
 mod anthropic;
 mod anthropic_stream;
 mod audio;
+mod bedrock;
 mod control;
 mod dialect;
 mod embeddings;
@@ -32,6 +34,7 @@ mod realtime;
 mod record;
 mod reply;
 mod script;
+mod sigv4;
 mod usage;
 mod value;
 mod vendor;

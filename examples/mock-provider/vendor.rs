@@ -7,7 +7,7 @@ use hyper::http::request::Parts;
 use crate::reply::{Event, Reply};
 use crate::script::Script;
 use crate::value::{Object, object};
-use crate::{anthropic, audio, embeddings, images, judge, openai};
+use crate::{anthropic, audio, bedrock, embeddings, images, judge, openai};
 
 /// The operation that the end of a path names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,6 +24,8 @@ pub(crate) enum Endpoint {
     Rerank,
     Speech,
     Transcriptions,
+    BedrockConverse,
+    BedrockInvoke,
 }
 
 /// One request to an endpoint.
@@ -60,6 +62,9 @@ impl Endpoint {
             ("/models", Endpoint::Models),
             ("/moderations", Endpoint::Moderations),
             ("/rerank", Endpoint::Rerank),
+            ("/converse", Endpoint::BedrockConverse),
+            ("/converse-stream", Endpoint::BedrockConverse),
+            ("/invoke", Endpoint::BedrockInvoke),
         ];
         SUFFIXES.iter().find(|(suffix, _)| path.ends_with(suffix)).map(|(_, endpoint)| *endpoint)
     }
@@ -93,12 +98,23 @@ pub(crate) fn answer(call: &Call<'_>) -> Reply {
         Endpoint::Rerank => judge::rerank(call),
         Endpoint::Speech => audio::speech(call),
         Endpoint::Transcriptions => audio::transcriptions(call),
+        Endpoint::BedrockConverse => bedrock::converse(call),
+        Endpoint::BedrockInvoke => bedrock::invoke(call),
     });
+    let bedrock = matches!(call.endpoint, Endpoint::BedrockConverse | Endpoint::BedrockInvoke);
     let mut reply = result.unwrap_or_else(|fault| {
-        let body = if anthropic { anthropic::error(&fault) } else { openai::error(&fault) };
+        let body = match () {
+            () if anthropic => anthropic::error(&fault),
+            () if bedrock => bedrock::error(&fault),
+            () => openai::error(&fault),
+        };
         Reply::json(StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &body)
     });
-    let name = if anthropic { "request-id" } else { "x-request-id" };
+    let name = match () {
+        () if anthropic => "request-id",
+        () if bedrock => "x-amzn-requestid",
+        () => "x-request-id",
+    };
     reply.headers.push((name, format!("req_mock_{}", call.serial)));
     reply
 }

@@ -49,6 +49,12 @@ impl<'a> Variables<'a> {
         value.filter(|value| !value.is_empty())
     }
 
+    /// The value of the variable `name` where the document itself has it; the environment is not asked.
+    pub(super) fn inside(&self, name: &str) -> Option<String> {
+        self.section.get(name)?;
+        self.value(name)
+    }
+
     /// What stands in for a credential whose variable `name` is not set; `None` where it must be set.
     pub(super) fn placeholder(&self, name: &str) -> Option<String> {
         match self.env {

@@ -11,10 +11,12 @@
 //! | `env` | `os.environ/NAME` |
 //! | `compile` | the document as a whole |
 //! | `model`, `vendor`, `header`, `params` | `model_list`: deployments, what `provider/model` implies, extra headers, parameters |
+//! | `aws` | models, regions and signers of AWS |
 //! | `group` | shares of the traffic, retries, fallbacks |
 //! | `keys`, `time` | `tollgate`: keys, teams, users, and when a key expires |
 //! | `support` | every LiteLLM key, and how far it is supported |
 
+mod aws;
 mod compile;
 pub mod document;
 mod env;

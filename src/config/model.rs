@@ -7,10 +7,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::env::reference;
 use super::read::{MAX_INTEGER, Node};
-use super::{Address, Deployment, header, hex, params, vendor, vertex};
+use super::{Address, Deployment, aws, header, hex, params, vendor, vertex};
 use crate::budget::{self, Price};
 use crate::provider::params::Params;
-use crate::provider::{Target, Vendor};
+use crate::provider::{Credential, Target, Vendor};
 use crate::units::Millis;
 
 /// What a deployment takes from the rest of the config.
@@ -55,11 +55,12 @@ fn entry(node: &Node<'_>, defaults: &Defaults, ids: &mut Ids) -> Option<Entry> {
     let given_id = info.at("id").name();
     let cluster = cluster_name(&info.at("cluster"));
     let model = params.object().and_then(|_| vendor::model(&params));
+    let (model, region) = aws::named(&params, model);
     let facts = Facts::read(&params, &info, model.as_ref());
-    let (target, address) = target(&params, &info, model, own_params, &facts)?;
+    let (target, address) = target(&params, &info, (model, region), own_params, &facts)?;
     let model_group = model_group?;
     let id = ids.assign(&info, given_id, &identity(&params, &model_group, &target, &address))?;
-    let cluster = cluster.unwrap_or_else(|| address.cluster());
+    let cluster = cluster.unwrap_or_else(|| own_cluster(&address, &target.credential));
     let Facts { price, max_input_tokens, mode, .. } = facts;
     #[rustfmt::skip]
     let deployment =
@@ -70,12 +71,12 @@ fn entry(node: &Node<'_>, defaults: &Defaults, ids: &mut Ids) -> Option<Entry> {
 fn target(
     params: &Node<'_>,
     info: &Node<'_>,
-    model: Option<(&'static Vendor, String)>,
+    (model, region): (Option<(&'static Vendor, String)>, Option<String>),
     own_params: Params,
     facts: &Facts,
 ) -> Option<(Target, Address)> {
     let vendor = model.as_ref().map(|(vendor, _)| *vendor);
-    let location = vertex::location(params, vendor, location(params));
+    let location = vertex::location(params, vendor, region.or_else(|| location(params)));
     let base = vendor.and_then(|vendor| vendor::base(params, vendor, location.as_deref()));
     let credential = vendor.and_then(|vendor| vendor::credential(params, vendor, base.as_ref(), location.as_deref()));
     let extra_headers = header::headers(params, vendor);
@@ -89,7 +90,7 @@ fn target(
     let target = Target {
         vendor,
         base_model: base_model.unwrap_or_else(|| model.clone()),
-        model,
+        model: aws::profile(params, vendor).unwrap_or(model),
         authority: base.authority,
         base_path: base.path,
         credential: credential.unwrap_or_default(),
@@ -124,6 +125,14 @@ pub(super) fn retries(section: &Node<'_>) -> Option<u32> {
 fn cluster_name(node: &Node<'_>) -> Option<String> {
     let name = node.name()?;
     if name.chars().all(|c| c.is_ascii_graphic()) { Some(name) } else { node.expected("the name of an Envoy cluster") }
+}
+
+/// The cluster of an address: one for each signer, since signing is the cluster's.
+fn own_cluster(address: &Address, credential: &Credential) -> String {
+    match credential {
+        Credential::Signed(aws) => format!("{}_{}", address.cluster(), aws.suffix()),
+        Credential::None | Credential::Key(_) | Credential::Bearer(_) => address.cluster(),
+    }
 }
 
 impl Address {
@@ -180,7 +189,10 @@ fn catalog(base_model: &Node<'_>, model: Option<&(&Vendor, String)>) -> Option<b
         Some((prefix, name)) => budget::lookup(prefix, name),
         None => budget::lookup(vendor.prefix, &base_model),
     });
-    by_base.or_else(|| budget::lookup(vendor.prefix, model))
+    // An ARN ends with the name of what it profiles.
+    let profiled = || model.strip_prefix("arn:")?.rsplit('/').next();
+    let by_arn = || budget::lookup(vendor.prefix, profiled()?);
+    by_base.or_else(|| budget::lookup(vendor.prefix, model)).or_else(by_arn)
 }
 
 /// `listed` with the price fields of `model_info` over it, and those of `litellm_params` over both.

@@ -2,9 +2,9 @@
 
 use url::Url;
 
-use super::Address;
 use super::fault::hint;
 use super::read::Node;
+use super::{Address, aws};
 use crate::budget;
 use crate::provider::vendor::{self, VENDORS};
 use crate::provider::{Credential, Vendor, vendor::Base as VendorBase};
@@ -26,7 +26,7 @@ const INFERRED: &[(&str, &str)] = &[
 /// LiteLLM's other providers.
 #[rustfmt::skip]
 const LATER: &[&str] = &[
-    "ai21", "aiml", "aleph_alpha", "anyscale", "azure_text", "bedrock", "bedrock_converse", "clarifai", "cloudflare",
+    "ai21", "aiml", "aleph_alpha", "anyscale", "azure_text", "clarifai", "cloudflare",
     "deepgram", "docker_model_runner", "elevenlabs", "gigachat", "github_copilot", "gradient_ai", "heroku",
     "lemonade", "maritalk", "nlp_cloud", "oci", "oobabooga", "petals", "predibase", "sagemaker", "sagemaker_chat",
     "snowflake", "topaz", "triton", "vllm", "watsonx_text", "xinference",
@@ -75,6 +75,7 @@ pub(super) fn model(params: &Node<'_>) -> Option<(&'static Vendor, String)> {
 pub(super) fn base(params: &Node<'_>, vendor: &Vendor, location: Option<&str>) -> Option<Base> {
     let (api_base, base_url) = (params.at("api_base"), params.at("base_url"));
     let node = if api_base.is_absent() { base_url } else { api_base };
+    let node = if node.is_absent() && vendor.language.aws_service().is_some() { aws::endpoint(params) } else { node };
     if !node.is_absent() {
         let text = node.text()?;
         return parse(&text, vendor).or_else(|message| node.fault(message).ok_or(message)).ok();
@@ -111,6 +112,11 @@ pub(super) fn credential(
     }
     if !node.is_absent() {
         return node.secret().map(Credential::Key);
+    }
+    if let Some(service) = vendor.language.aws_service() {
+        let is_at_home = own_base(vendor, location).is_some_and(|own| base.is_some_and(|b| b.address == own.address));
+        let key_variables = if is_at_home { vendor.key_variables } else { &[] };
+        return aws::credential(params, service, key_variables, location);
     }
     let variables = &node.reader.variables;
     let key = |value: String| Credential::Key(Secret::new(value));
@@ -159,7 +165,8 @@ fn known(prefix: &str, node: &Node<'_>) -> Option<&'static Vendor> {
 
 fn inferred(model: &str, node: &Node<'_>) -> Option<&'static Vendor> {
     let by_name = INFERRED.iter().find(|(start, _)| model.starts_with(start)).map(|(_, prefix)| *prefix);
-    let by_catalog = || ["openai", "anthropic"].into_iter().find(|prefix| budget::lookup(prefix, model).is_some());
+    let by_catalog =
+        || ["openai", "anthropic", "bedrock"].into_iter().find(|prefix| budget::lookup(prefix, model).is_some());
     match by_name.or_else(by_catalog) {
         Some(prefix) => known(prefix, node),
         None => node.fault("expected `provider/model`, found a model whose provider is unknown"),

@@ -6,6 +6,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`vendor`] | every vendor once: prefix, language, base URL, credential, differences |
+//! | [`aws`] | what Envoy signs requests to AWS with |
 //! | [`target`] | where an attempt goes, as far as a language cares |
 //! | [`params`] | which parameters a target takes; what the config drops, adds and lets pass |
 //! | [`given`] | what a client gave, member by member |
@@ -13,6 +14,8 @@
 //! | the folders | one language each |
 
 pub mod anthropic;
+pub mod aws;
+pub mod bedrock;
 pub mod chunks;
 pub mod cohere;
 pub mod gemini;
@@ -74,6 +77,11 @@ pub trait Language: fmt::Debug + Sync {
 
     /// The stream of an answer to `request`; `now_secs` is Unix time for the `created` field.
     fn stream(&self, request: &Request, target: &Target, now_secs: u64) -> Box<dyn Stream>;
+
+    /// The AWS service in whose name requests are signed where the config gives no key; `None` outside AWS.
+    fn aws_service(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// A stream of a provider on its way to OpenAI's shape. The same bytes in any chunking give the same bytes out.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::error::Error;
 use crate::openai::{Endpoint, Request};
+use crate::provider::aws::Aws;
 use crate::provider::params::Params;
 use crate::provider::{Answer, Body, Stream, Upstream, Vendor};
 use crate::secret::Secret;
@@ -51,6 +52,8 @@ pub enum Credential {
     Key(Secret),
     /// A token that does not change, for `authorization: Bearer` even where a key has a header of its own.
     Bearer(Secret),
+    /// Nothing is sent by the filter: Envoy signs what it has written.
+    Signed(Box<Aws>),
 }
 
 impl Credential {
@@ -58,7 +61,7 @@ impl Credential {
     pub fn key(&self) -> Option<&Secret> {
         match self {
             Self::Key(key) | Self::Bearer(key) => Some(key),
-            Self::None => None,
+            Self::None | Self::Signed(_) => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Every vendor, once: what LiteLLM's prefix stands for, and how an OpenAI dialect differs from OpenAI.
 
 use super::openai::{Dialect, table};
-use super::{Language, anthropic, cohere, gemini, ollama, openai, vertex};
+use super::{Language, anthropic, bedrock, cohere, gemini, ollama, openai, vertex};
 
 /// What a LiteLLM provider prefix stands for.
 ///
@@ -184,6 +184,8 @@ pub const VENDORS: &[Vendor] = &[
     speaks_cohere("cohere_chat"),
     speaks_ollama("ollama"),
     speaks_ollama("ollama_chat"),
+    on_bedrock("bedrock"),
+    on_bedrock("bedrock_converse"),
 ];
 
 const OPENAI: &str = "https://api.openai.com/v1";
@@ -230,6 +232,17 @@ const fn speaks_ollama(prefix: &'static str) -> Vendor {
         base: Base::Local("http://localhost:11434"),
         key_variables: &["OLLAMA_API_KEY"],
         surplus: &["/chat", "/generate", "/embed", "/embeddings", "/api"],
+    }
+}
+
+const fn on_bedrock(prefix: &'static str) -> Vendor {
+    Vendor {
+        prefix,
+        language: &bedrock::Bedrock,
+        dialect: Dialect::OPENAI,
+        base: Base::Located(bedrock::base_url),
+        key_variables: &["AWS_BEARER_TOKEN_BEDROCK"],
+        surplus: &[],
     }
 }
 

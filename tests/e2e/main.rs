@@ -16,6 +16,7 @@
 mod anthropic;
 mod auth;
 mod azure;
+mod bedrock;
 mod budget;
 mod config_update;
 mod dialects;

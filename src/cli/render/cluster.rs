@@ -8,8 +8,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::signing;
 use super::template::{fill, item, scalar};
 use crate::config::{Address, Config};
+use crate::provider::Credential;
+use crate::provider::aws::Aws;
 
 const CLUSTER: &str = include_str!("cluster.yaml");
 const TLS: &str = include_str!("tls.yaml");
@@ -20,6 +23,8 @@ pub(super) struct Cluster<'a> {
     pub(super) name: &'a str,
     /// Where it leads.
     address: &'a Address,
+    /// Who signs what goes there.
+    signer: Option<&'a Aws>,
     /// Whether the config names it: somebody else's.
     pub(super) is_named: bool,
 }
@@ -33,6 +38,7 @@ impl<'a> Cluster<'a> {
         new.map(|(position, deployment)| Cluster {
             name: &deployment.cluster,
             address: &deployment.address,
+            signer: signer(&deployment.target.credential),
             is_named: named.contains(&position),
         })
         .collect()
@@ -62,6 +68,7 @@ impl<'a> Cluster<'a> {
             ("transport_socket", tls),
             ("protocol", if self.address.tls { ALPN } else { HTTP1 }.to_owned()),
             ("vm_config", vm_config.to_owned()),
+            ("signing", self.signer.map_or_else(|| NO_SIGNING.to_owned(), signing::filter)),
         ];
         let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
         fill(CLUSTER, &values)
@@ -88,8 +95,19 @@ pub(super) fn list(clusters: &[Cluster<'_>], vm_config: impl Fn(usize) -> String
             "# Not here: {name}, which the config names. Give it the http_filters of the clusters above,\n\
              # with the name {plugin} and the same vm_config.\n"
         ));
+        if let Some(aws) = cluster.signer {
+            out.push_str("# After that filter, this one signs:\n");
+            signing::filter(aws).lines().for_each(|line| out.push_str(&format!("#   {line}\n")));
+        }
     }
     out
+}
+
+fn signer(credential: &Credential) -> Option<&Aws> {
+    match credential {
+        Credential::Signed(aws) => Some(aws),
+        Credential::None | Credential::Key(_) | Credential::Bearer(_) => None,
+    }
 }
 
 /// The positions in `model_list` of the deployments whose cluster the config names.
@@ -113,6 +131,7 @@ fn is_ip(host: &str) -> bool {
     host.parse::<IpAddr>().is_ok()
 }
 
+const NO_SIGNING: &str = "# Signing or credential injection goes here, after the provider's path and body are written.";
 const DNS: &str = "dns_lookup_family: V4_PREFERRED";
 const ALPN: &str = "auto_config: {http2_protocol_options: {}}";
 const HTTP1: &str = "explicit_http_config: {http_protocol_options: {}}";

@@ -1,7 +1,8 @@
 //! A config as Envoy's own YAML: the bootstrap that an Envoy engineer would write by hand.
 //!
 //! The output is text made from the templates beside this file, so that its comments survive; it is the same for the
-//! same input. It never holds a secret that the config keeps outside itself: the config goes in as it was typed.
+//! same input. It never holds a secret that the config keeps outside itself: the config goes in as it was typed, and so
+//! do the keys of a signer (see `signing`).
 //!
 //! ## Why the provider's certificate is checked against a file
 //!
@@ -9,6 +10,7 @@
 //! ("without trusted CA"), without one it takes any certificate. So `trusted_ca` names the system's bundle.
 
 mod cluster;
+mod signing;
 mod template;
 
 use std::collections::BTreeSet;

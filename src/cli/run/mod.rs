@@ -32,6 +32,8 @@ use self::files::Files;
 use super::load::{self, Loaded, Strictness};
 use super::render::{self, Rendering};
 use super::{CA_FILE, Failure};
+use crate::config::Config;
+use crate::provider::Credential;
 
 /// How to run.
 #[derive(Debug, clap::Args)]
@@ -84,7 +86,7 @@ fn start(args: &Run, text: &str) -> Result<(), Failure> {
     let files = Files::create()?;
     files.write_first(&rendering(&loaded, &options, &environment()))?;
     watcher(&files)?;
-    let fault = command(&envoy, args, &files).exec();
+    let fault = command(&envoy, args, &files).envs(signing_keys(&loaded.config)?).exec();
     Err(format!("{}: {fault}", envoy.display()).into())
 }
 
@@ -100,6 +102,21 @@ fn command(envoy: &Path, args: &Run, files: &Files) -> Command {
         command.args(["--concurrency", &workers.to_string()]);
     }
     command
+}
+
+/// The keys that Envoy signs with, where its configuration refers to them by a variable of ours.
+fn signing_keys(config: &Config) -> Result<Vec<(String, String)>, String> {
+    let mut keys = Vec::new();
+    for deployment in &config.deployments {
+        let Credential::Signed(aws) = &deployment.target.credential else { continue };
+        if let Some(variable) = aws.variable() {
+            let file = aws.credentials_file(&load::variable);
+            let file =
+                file.map_err(|name| format!("{}: the environment variable `{name}` is not set", deployment.id))?;
+            keys.extend(file.map(|file| (variable, file.expose().to_owned())));
+        }
+    }
+    Ok(keys)
 }
 
 /// Starts this command once more, as the watcher.

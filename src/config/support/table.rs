@@ -114,6 +114,16 @@ const LITELLM_PARAMS: &[Row] = &[
     exact("", &["model", "custom_llm_provider", "base_url", "organization", "extra_headers", "weight", "drop_params"]),
     exact("OPENAI_API_BASE and its like are not read", &["api_base"]),
     exact("", &["api_key"]),
+    exact("", &["aws_bedrock_runtime_endpoint", "aws_region_name", "model_id", "region_name"]),
+    exact(
+        "Envoy signs: a literal is written into the cluster, a variable stays a reference",
+        &["aws_access_key_id", "aws_secret_access_key", "aws_session_token"],
+    ),
+    approximate(
+        "Envoy fetches and renews the credentials",
+        &["aws_external_id", "aws_profile_name", "aws_role_name", "aws_session_name", "aws_web_identity_token"],
+    ),
+    unsupported("Envoy uses the region's own endpoint, and has no such parameter", &["aws_*"]),
     exact("a share of the group's requests, as in LiteLLM's simple-shuffle; not a limit", &["rpm", "tpm"]),
     approximate(PER_ATTEMPT, &["timeout"]),
     approximate("the group takes the largest of its deployments'", &["num_retries"]),
@@ -148,7 +158,7 @@ const LITELLM_PARAMS: &[Row] = &[
     unsupported(
         NO_PROVIDER,
         &[
-            "region_name", "azure_*", "tenant_id", "client_id", "client_secret", "vertex_*", "aws_*",
+            "azure_*", "tenant_id", "client_id", "client_secret", "vertex_*",
             "watsonx_region_name", "gcs_bucket_name", "s3_bucket_name", "s3_encryption_key_id",
         ],
     ),

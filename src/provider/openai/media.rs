@@ -61,7 +61,7 @@ impl Stream for Events {
 mod tests {
     use super::*;
     use crate::openai::Endpoint;
-    use crate::provider::Body;
+    use crate::provider::{Body, Target};
     use wasm_bindgen_test::wasm_bindgen_test;
 
     const FORM: &str = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nalias\r\n--b\r\nContent-Disposition: \
