@@ -7,7 +7,8 @@
 //! | path | answer |
 //! | --- | --- |
 //! | `<prefix>/chat/completions`, `/completions`, `/embeddings`, `/models` | OpenAI |
-//! | `<prefix>/messages` | Anthropic |
+//! | `<prefix>/messages`, `<prefix>:rawPredict` | Anthropic |
+//! | `<prefix>:generateContent`, `:streamGenerateContent`, `:batchEmbedContents`, `:predict` | Google |
 //! | `GET`, `DELETE /_mock/requests` | the last requests as JSON, with `--record` |
 //! | `POST /_mock/script?match=PART` | the body is the script of every path that contains PART |
 //! | `DELETE /_mock/script` | forgets those scripts and every `times` counter |
@@ -18,6 +19,7 @@ mod anthropic;
 mod anthropic_stream;
 mod control;
 mod embeddings;
+mod gemini;
 mod openai;
 mod record;
 mod reply;
