@@ -235,6 +235,8 @@ fn a_schema_that_stands_for_too_much_is_refused() {
     assert!(ask(&bomb(4)).is_ok());
     let param = "tools[0].function.parameters";
     assert_eq!(ask(&bomb(40)).unwrap_err().param.as_deref(), Some(param));
+    let many = format!(r#"{{"description":"{}","anyOf":[{}]}}"#, "x".repeat(1 << 12), vec!["{}"; 1 << 12].join(","));
+    assert_eq!(ask(&many).unwrap_err().param.as_deref(), Some(param));
     let chain: Vec<String> =
         (0..500).map(|i| format!(r##""d{i}":{{"items":{{"$ref":"#/$defs/d{}"}}}}"##, i + 1)).collect();
     let deep = format!(r##"{{"$ref":"#/$defs/d0","$defs":{{{}}}}}"##, chain.join(","));
