@@ -14,7 +14,7 @@ use crate::value::{Object, object};
 use crate::vendor::{self, Call, Fault};
 
 /// The length of a vector when the request does not say.
-const DIMENSIONS: usize = 8;
+pub(crate) const DIMENSIONS: usize = 8;
 /// The longest vector that is served.
 const DIMENSIONS_LIMIT: usize = 4096;
 

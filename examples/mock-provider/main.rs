@@ -10,7 +10,8 @@
 //! | `<prefix>/images/generations`, `/images/edits`, `/audio/transcriptions`, `/audio/translations`, `/audio/speech`, `/moderations` | OpenAI |
 //! | `<prefix>/realtime` | OpenAI's WebSocket |
 //! | `<prefix>/openai/deployments/<name>/...`, `/openai/v1/...` | Azure OpenAI |
-//! | `<prefix>/messages`, `/messages/count_tokens` | Anthropic |
+//! | `<prefix>/messages`, `/messages/count_tokens`, `<prefix>:rawPredict` | Anthropic |
+//! | `<prefix>:generateContent`, `:streamGenerateContent`, `:batchEmbedContents`, `:predict` | Google |
 //! | `<prefix>/rerank` | Cohere |
 //! | `<prefix>/model/{id}/converse`, `/converse-stream`, `/invoke` | Bedrock: signed, or with a key |
 //! | `GET`, `DELETE /_mock/requests` | the last requests as JSON, with `--record` |
@@ -29,6 +30,7 @@ mod embeddings;
 mod form;
 mod images;
 mod judge;
+mod gemini;
 mod openai;
 mod realtime;
 mod record;

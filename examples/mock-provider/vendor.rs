@@ -7,7 +7,7 @@ use hyper::http::request::Parts;
 use crate::reply::{Event, Reply};
 use crate::script::Script;
 use crate::value::{Object, object};
-use crate::{anthropic, audio, bedrock, embeddings, images, judge, openai};
+use crate::{anthropic, audio, bedrock, embeddings, gemini, images, judge, openai};
 
 /// The operation that the end of a path names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,6 +26,11 @@ pub(crate) enum Endpoint {
     Transcriptions,
     BedrockConverse,
     BedrockInvoke,
+    GenerateContent,
+    StreamGenerateContent,
+    BatchEmbedContents,
+    Predict,
+    RawPredict,
 }
 
 /// One request to an endpoint.
@@ -65,6 +70,12 @@ impl Endpoint {
             ("/converse", Endpoint::BedrockConverse),
             ("/converse-stream", Endpoint::BedrockConverse),
             ("/invoke", Endpoint::BedrockInvoke),
+            (":generateContent", Endpoint::GenerateContent),
+            (":streamGenerateContent", Endpoint::StreamGenerateContent),
+            (":batchEmbedContents", Endpoint::BatchEmbedContents),
+            (":predict", Endpoint::Predict),
+            (":rawPredict", Endpoint::RawPredict),
+            (":streamRawPredict", Endpoint::RawPredict),
         ];
         SUFFIXES.iter().find(|(suffix, _)| path.ends_with(suffix)).map(|(_, endpoint)| *endpoint)
     }
@@ -84,7 +95,8 @@ impl Fault {
 
 /// Answers a call: the scripted error first, then credentials, then the endpoint.
 pub(crate) fn answer(call: &Call<'_>) -> Reply {
-    let anthropic = matches!(call.endpoint, Endpoint::Messages | Endpoint::CountTokens);
+    let anthropic = matches!(call.endpoint, Endpoint::Messages | Endpoint::CountTokens | Endpoint::RawPredict);
+    let google = call.head.uri.path().rsplit('/').next().is_some_and(|last| last.contains(':')) && !anthropic;
     let result = scripted(call.script).and_then(|()| match call.endpoint {
         Endpoint::ChatCompletions => openai::chat(call),
         Endpoint::Completions => openai::completions(call),
@@ -100,12 +112,16 @@ pub(crate) fn answer(call: &Call<'_>) -> Reply {
         Endpoint::Transcriptions => audio::transcriptions(call),
         Endpoint::BedrockConverse => bedrock::converse(call),
         Endpoint::BedrockInvoke => bedrock::invoke(call),
+        Endpoint::GenerateContent | Endpoint::StreamGenerateContent => gemini::generate(call),
+        Endpoint::BatchEmbedContents | Endpoint::Predict => gemini::embed(call),
+        Endpoint::RawPredict => gemini::authenticate(call).and_then(|()| anthropic::messages(call)),
     });
     let bedrock = matches!(call.endpoint, Endpoint::BedrockConverse | Endpoint::BedrockInvoke);
     let mut reply = result.unwrap_or_else(|fault| {
         let body = match () {
             () if anthropic => anthropic::error(&fault),
             () if bedrock => bedrock::error(&fault),
+            () if google => gemini::error(&fault),
             () => openai::error(&fault),
         };
         Reply::json(StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &body)

@@ -23,6 +23,7 @@ mod dialects;
 mod endpoints;
 mod fallback;
 mod forms;
+mod gemini;
 mod harness;
 mod held_bodies;
 mod infos;

@@ -6,17 +6,20 @@
 //!
 //! Source: Google, "Schema" <https://ai.google.dev/api/caching#Schema>, not re-read for this; LITELLM.md 3.2.
 
+mod node;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use self::node::{Node, Raw, get, set, take};
 use super::members::Members;
 use crate::json::Literal;
 use crate::openai::chat::Fault;
 
-/// How much text references may stand for, in bytes, all together.
+/// How much text may be sent more often than the client wrote it, in bytes, all together.
 const MAX_INLINED_BYTES: usize = 1 << 20;
 /// How deep a schema may be once its references are in place.
 const MAX_LEVELS: usize = 100;
@@ -49,16 +52,12 @@ const KNOWN: &[&str] = &[
     "type",
 ];
 
-/// The keywords that belong to the object or the array among a list of types.
-const OF_CONTAINERS: &[&str] =
-    &["properties", "required", "items", "minItems", "maxItems", "minProperties", "maxProperties"];
-
 /// A schema ready to be sent.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) struct Schema<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
 
 /// The value of a keyword.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Value<'a> {
     Text(Cow<'a, str>),
     True,
@@ -67,12 +66,6 @@ enum Value<'a> {
     /// Names.
     Texts(Vec<Cow<'a, str>>),
     Other(&'a RawValue),
-}
-
-impl PartialEq for Value<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        serde_json::to_string(self).ok() == serde_json::to_string(other).ok()
-    }
 }
 
 impl Serialize for Schema<'_> {
@@ -90,6 +83,18 @@ impl Serialize for Value<'_> {
             Self::Schemas(schemas) => schemas.serialize(serializer),
             Self::Texts(texts) => texts.serialize(serializer),
             Self::Other(raw) => raw.serialize(serializer),
+        }
+    }
+}
+
+impl<'a> Value<'a> {
+    fn of(raw: Raw<'a>) -> Option<Self> {
+        match raw {
+            Raw::Own(raw) => Some(Self::Other(raw)),
+            Raw::Text(text) => Some(Self::Text(text)),
+            Raw::True => Some(Self::True),
+            Raw::Texts(texts) => Some(Self::Texts(texts)),
+            Raw::Nodes(_) => None,
         }
     }
 }
@@ -121,19 +126,6 @@ pub(super) struct Rewriter<'a> {
     has_integer_enums: bool,
 }
 
-/// A node before it is rewritten: its members as they came or as they have become.
-type Node<'a> = Vec<(String, Raw<'a>)>;
-
-/// A value before it is rewritten.
-#[derive(Clone, Debug)]
-enum Raw<'a> {
-    Own(&'a RawValue),
-    Text(Cow<'a, str>),
-    True,
-    Texts(Vec<Cow<'a, str>>),
-    Nodes(Vec<Node<'a>>),
-}
-
 impl<'a> Rewriter<'a> {
     pub(super) fn new(form: Form) -> Self {
         let (definitions, open) = (BTreeMap::new(), Vec::new());
@@ -152,8 +144,8 @@ impl<'a> Rewriter<'a> {
     }
 
     fn schema(&mut self, raw: &'a RawValue, levels: usize) -> Result<Schema<'a>, Fault> {
-        match Members::read(raw) {
-            Some(members) => self.node(members.0.into_iter().map(|(key, raw)| (key, Raw::Own(raw))).collect(), levels),
+        match node::read(raw) {
+            Some(node) => self.node(node, levels),
             None => Ok(Schema::object()),
         }
     }
@@ -167,10 +159,7 @@ impl<'a> Rewriter<'a> {
         if let Some(resolved) = self.reference(&mut node, levels)? {
             return Ok(resolved);
         }
-        merge_all_of(&mut node);
-        alternatives(&mut node);
-        only_value(&mut node);
-        types(&mut node);
+        node::simplify(&mut node);
         if get(&node, "anyOf").is_some() {
             return self.any_of(node, levels);
         }
@@ -185,14 +174,20 @@ impl<'a> Rewriter<'a> {
         else {
             return Ok(None);
         };
-        self.inlined_bytes = self.inlined_bytes.saturating_add(target.get().len());
-        if self.inlined_bytes > MAX_INLINED_BYTES {
-            return Err(Fault::wrong_value("a schema whose references stand for less"));
-        }
+        self.repeat(target.get().len())?;
         self.open.push(name.to_owned());
         let resolved = self.schema(target, levels);
         self.open.pop();
         resolved.map(Some)
+    }
+
+    /// Counts what is sent more often than the client wrote it.
+    fn repeat(&mut self, bytes: usize) -> Result<(), Fault> {
+        self.inlined_bytes = self.inlined_bytes.saturating_add(bytes);
+        match self.inlined_bytes > MAX_INLINED_BYTES {
+            true => Err(Fault::wrong_value("a schema whose references stand for less")),
+            false => Ok(()),
+        }
     }
 
     /// A choice of schemas; Gemini takes nothing beside them, so that title and description go into each.
@@ -208,7 +203,10 @@ impl<'a> Rewriter<'a> {
         for mut branch in branches {
             let about = ["title", "description"].map(|keyword| (keyword, get(&node, keyword).cloned()));
             for (keyword, value) in about {
-                value.into_iter().for_each(|value| set(&mut branch, keyword, value));
+                if let Some(value) = value {
+                    self.repeat(value.len())?;
+                    set(&mut branch, keyword, value);
+                }
             }
             if has_null {
                 set(&mut branch, "nullable", Raw::True);
@@ -236,7 +234,7 @@ impl<'a> Rewriter<'a> {
                 "enum" => self.values(&raw, type_.as_deref()),
                 "format" => raw.text().filter(|text| matches!(&**text, "enum" | "date-time")).map(Value::Text),
                 "required" if is_empty || raw.is_null() => None,
-                keyword if KNOWN.contains(&keyword) => raw.value(),
+                keyword if KNOWN.contains(&keyword) => Value::of(raw),
                 _ => None,
             };
             out.extend(value.map(|value| (Cow::Owned(key), value)));
@@ -293,128 +291,4 @@ impl<'a> Rewriter<'a> {
         self.enum_bytes = self.enum_bytes.saturating_add(all.iter().map(|text| text.len()).sum());
         (!all.is_empty()).then_some(Value::Texts(all))
     }
-}
-
-impl<'a> Raw<'a> {
-    fn own(&self) -> Option<&'a RawValue> {
-        match self {
-            Self::Own(raw) => Some(raw),
-            Self::Text(_) | Self::True | Self::Texts(_) | Self::Nodes(_) => None,
-        }
-    }
-
-    fn is_null(&self) -> bool {
-        self.own().is_some_and(|raw| raw.get() == "null")
-    }
-
-    fn text(&self) -> Option<Cow<'a, str>> {
-        match self {
-            Self::Own(raw) => Literal::new(raw)?.decode(),
-            Self::Text(text) => Some(text.clone()),
-            Self::True | Self::Texts(_) | Self::Nodes(_) => None,
-        }
-    }
-
-    /// An array of schemas.
-    fn nodes(self) -> Vec<Node<'a>> {
-        match self {
-            Self::Nodes(nodes) => nodes,
-            Self::Own(raw) => {
-                let all: Vec<&'a RawValue> = serde_json::from_str(raw.get()).unwrap_or_default();
-                let node =
-                    |raw| Members::read(raw).unwrap_or_default().0.into_iter().map(|(key, raw)| (key, Self::Own(raw)));
-                all.into_iter().map(|raw| node(raw).collect()).collect()
-            }
-            Self::Text(_) | Self::True | Self::Texts(_) => Vec::new(),
-        }
-    }
-
-    fn value(self) -> Option<Value<'a>> {
-        match self {
-            Self::Own(raw) => Some(Value::Other(raw)),
-            Self::Text(text) => Some(Value::Text(text)),
-            Self::True => Some(Value::True),
-            Self::Texts(texts) => Some(Value::Texts(texts)),
-            Self::Nodes(_) => None,
-        }
-    }
-}
-
-fn get<'n, 'a>(node: &'n Node<'a>, keyword: &str) -> Option<&'n Raw<'a>> {
-    node.iter().find(|(key, _)| key == keyword).map(|(_, raw)| raw)
-}
-
-fn take<'a>(node: &mut Node<'a>, keyword: &str) -> Option<Raw<'a>> {
-    let at = node.iter().position(|(key, _)| key == keyword)?;
-    Some(node.remove(at).1)
-}
-
-fn set<'a>(node: &mut Node<'a>, keyword: &str, value: Raw<'a>) {
-    match node.iter_mut().find(|(key, _)| key == keyword) {
-        Some((_, raw)) => *raw = value,
-        None => node.push((keyword.to_owned(), value)),
-    }
-}
-
-/// Puts what is to hold together beside what holds anyway; of two that say the same, what stands first counts.
-fn merge_all_of<'a>(node: &mut Node<'a>) {
-    for branch in take(node, "allOf").map(Raw::nodes).unwrap_or_default() {
-        for (key, value) in branch {
-            if get(node, &key).is_none() {
-                node.push((key, value));
-            }
-        }
-    }
-}
-
-/// Gemini has one way to say that there are alternatives.
-fn alternatives<'a>(node: &mut Node<'a>) {
-    if let Some(one_of) = take(node, "oneOf")
-        && get(node, "anyOf").is_none()
-    {
-        node.push(("anyOf".to_owned(), one_of));
-    }
-    if get(node, "anyOf").is_some_and(|raw| raw.clone().nodes().is_empty()) {
-        take(node, "anyOf");
-    }
-}
-
-/// A text that is the only one allowed.
-fn only_value<'a>(node: &mut Node<'a>) {
-    if let Some(text) = take(node, "const").and_then(|raw| raw.text()).filter(|text| !text.is_empty()) {
-        set(node, "type", Raw::Text("string".into()));
-        set(node, "enum", Raw::Texts(vec![text]));
-    }
-}
-
-/// Types in a list become alternatives; what belongs to an object or an array goes with it.
-fn types<'a>(node: &mut Node<'a>) {
-    let Some(raw) = get(node, "type").and_then(Raw::own).filter(|raw| raw.get().starts_with('[')) else { return };
-    let types: Vec<&'a RawValue> = serde_json::from_str(raw.get()).unwrap_or_default();
-    let types: Vec<Cow<'a, str>> = types.into_iter().filter_map(|raw| Literal::new(raw)?.decode()).collect();
-    take(node, "type");
-    if let [one] = types.as_slice() {
-        return set(node, "type", Raw::Text(one.clone()));
-    }
-    let mut of_containers = Vec::new();
-    if types.iter().any(|type_| is_container(type_)) {
-        for keyword in OF_CONTAINERS {
-            of_containers.extend(take(node, keyword).map(|raw| ((*keyword).to_owned(), raw)));
-        }
-    }
-    let values = get(node, "enum").cloned();
-    let branch = |type_: Cow<'a, str>| {
-        let mut branch = vec![("type".to_owned(), Raw::Text(type_.clone()))];
-        match &*type_ {
-            type_ if is_container(type_) => branch.extend(of_containers.iter().cloned()),
-            "integer" => branch.extend(values.clone().map(|values| ("enum".to_owned(), values))),
-            _ => (),
-        }
-        branch
-    };
-    set(node, "anyOf", Raw::Nodes(types.into_iter().map(branch).collect()));
-}
-
-fn is_container(type_: &str) -> bool {
-    matches!(type_, "object" | "array")
 }

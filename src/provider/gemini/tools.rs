@@ -4,6 +4,7 @@
 //! <https://ai.google.dev/api/caching#Tool>, not re-read for this; LITELLM.md 3.2.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -102,41 +103,47 @@ pub(super) fn translate<'a>(params: &Params<'a>, integer_enums: bool, drops: boo
 }
 
 fn offer<'a>(params: &Params<'a>, rewriter: &mut Rewriter<'a>, drops: bool) -> Result<Offer<'a>, Fault> {
-    let (mut functions, mut googles) = (Vec::new(), Vec::<Google<'a>>::new());
+    let (mut functions, mut googles) = (Vec::new(), Googles::default());
     for name in ["tools", "functions"] {
         let Some(raw) = params.raw(name) else { continue };
         let all = chat::elements(raw.get()).map_err(|fault| fault.at(name))?;
         for (i, raw) in all.into_iter().enumerate() {
-            match tool(raw, rewriter).map_err(|fault| fault.in_element(name, i)) {
-                Ok(Read::Function(function)) => functions.push(function),
-                Ok(Read::Google(google)) => put(&mut googles, google),
-                Ok(Read::Unknown) if drops => (),
-                Ok(Read::Unknown) => {
-                    return Err(Fault::wrong_value("function, web_search or a tool of Google's")
-                        .at("type")
-                        .in_element(name, i));
+            match tool(raw, rewriter).map_err(|fault| fault.in_element(name, i))? {
+                Read::Function(function) => functions.push(function),
+                Read::Google(google) => googles.put(google),
+                Read::Unknown if drops => (),
+                Read::Unknown => {
+                    let fault = Fault::wrong_value("function, web_search or a tool of Google's");
+                    return Err(fault.at("type").in_element(name, i));
                 }
-                Err(fault) => return Err(fault),
             }
         }
     }
-    googles.sort_by_key(|google| ORDER.iter().position(|name| *name == google.name).unwrap_or(ORDER.len()));
     if params.text("web_search_options").is_some() {
-        put(&mut googles, Google { name: "googleSearch".into(), settings: Settings::None {} });
+        googles.put(Google { name: "googleSearch".into(), settings: Settings::None {} });
     }
     let has_functions = !functions.is_empty();
     if has_functions && params.flag("include_server_side_tool_invocations")? != Some(true) {
-        googles.retain(|google| !SEARCHES.contains(&&*google.name));
+        googles.known.retain(|_, google| !SEARCHES.contains(&&*google.name));
     }
     let functions = has_functions.then_some(Tool::Functions { function_declarations: functions });
-    Ok(Offer { tools: functions.into_iter().chain(googles.into_iter().map(Tool::Google)).collect(), has_functions })
+    let googles = googles.known.into_values().chain(googles.others).map(Tool::Google);
+    Ok(Offer { tools: functions.into_iter().chain(googles).collect(), has_functions })
 }
 
-/// Adds a tool of Google's; of two with the same name the last counts.
-fn put<'a>(googles: &mut Vec<Google<'a>>, google: Google<'a>) {
-    match googles.iter_mut().find(|known| known.name == google.name) {
-        Some(known) => *known = google,
-        None => googles.push(google),
+/// Google's tools of a request: the known ones in LiteLLM's order, of two with the same name the last.
+#[derive(Debug, Default)]
+struct Googles<'a> {
+    known: BTreeMap<usize, Google<'a>>,
+    others: Vec<Google<'a>>,
+}
+
+impl<'a> Googles<'a> {
+    fn put(&mut self, google: Google<'a>) {
+        match ORDER.iter().position(|name| *name == google.name) {
+            Some(rank) => drop(self.known.insert(rank, google)),
+            None => self.others.push(google),
+        }
     }
 }
 
