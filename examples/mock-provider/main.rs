@@ -8,6 +8,8 @@
 //! | --- | --- |
 //! | `<prefix>/chat/completions`, `/completions`, `/embeddings`, `/models` | OpenAI |
 //! | `<prefix>/messages` | Anthropic |
+//! | `<prefix>/v2/chat`, `/v2/embed`, `/v2/rerank` | Cohere |
+//! | `<prefix>/api/chat`, `/api/embed` | Ollama |
 //! | `GET`, `DELETE /_mock/requests` | the last requests as JSON, with `--record` |
 //! | `POST /_mock/script?match=PART` | the body is the script of every path that contains PART |
 //! | `DELETE /_mock/script` | forgets those scripts and every `times` counter |
@@ -16,8 +18,11 @@
 mod answer;
 mod anthropic;
 mod anthropic_stream;
+mod cohere;
+mod cohere_stream;
 mod control;
 mod embeddings;
+mod ollama;
 mod openai;
 mod record;
 mod reply;

@@ -28,7 +28,7 @@ pub(crate) struct Reply {
 /// A whole body, or a stream of events with the vendor's event for a broken stream.
 pub(crate) enum Content {
     Whole { content_type: &'static str, bytes: Bytes },
-    Events { events: Vec<Event>, error: Bytes },
+    Events { content_type: &'static str, events: Vec<Event>, error: Bytes },
 }
 
 /// One server-sent event, with its blank line.
@@ -55,7 +55,12 @@ impl Reply {
 
     /// A stream of events; `error` is what `error-stream` sends.
     pub(crate) fn events(events: Vec<Event>, error: Bytes) -> Self {
-        Self { status: StatusCode::OK, headers: Vec::new(), content: Content::Events { events, error } }
+        Self::events_of("text/event-stream; charset=utf-8", events, error)
+    }
+
+    /// The same in another framing.
+    pub(crate) fn events_of(content_type: &'static str, events: Vec<Event>, error: Bytes) -> Self {
+        Self { status: StatusCode::OK, headers: Vec::new(), content: Content::Events { content_type, events, error } }
     }
 
     /// The response with every fault of the script in it.
@@ -69,9 +74,7 @@ impl Reply {
                 let bytes = garble(bytes, fault);
                 (content_type, Some(bytes.len()), whole(bytes, script))
             }
-            Content::Events { events, error } => {
-                ("text/event-stream; charset=utf-8", None, stream(events, error, script))
-            }
+            Content::Events { content_type, events, error } => (content_type, None, stream(events, error, script)),
         };
         let mut response = Response::builder().status(status);
         response = response.header(CONTENT_TYPE, fault.content_type.as_deref().unwrap_or(content_type));

@@ -7,7 +7,7 @@ use hyper::http::request::Parts;
 use crate::reply::{Event, Reply};
 use crate::script::Script;
 use crate::value::{Object, object};
-use crate::{anthropic, embeddings, openai};
+use crate::{anthropic, cohere, embeddings, ollama, openai};
 
 /// The operation that the end of a path names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,6 +17,11 @@ pub(crate) enum Endpoint {
     Embeddings,
     Models,
     Messages,
+    CohereChat,
+    CohereEmbed,
+    CohereRerank,
+    OllamaChat,
+    OllamaEmbed,
 }
 
 /// One request to an endpoint.
@@ -45,6 +50,11 @@ impl Endpoint {
             ("/embeddings", Endpoint::Embeddings),
             ("/models", Endpoint::Models),
             ("/messages", Endpoint::Messages),
+            ("/v2/chat", Endpoint::CohereChat),
+            ("/v2/embed", Endpoint::CohereEmbed),
+            ("/v2/rerank", Endpoint::CohereRerank),
+            ("/api/chat", Endpoint::OllamaChat),
+            ("/api/embed", Endpoint::OllamaEmbed),
         ];
         SUFFIXES.iter().find(|(suffix, _)| path.ends_with(suffix)).map(|(_, endpoint)| *endpoint)
     }
@@ -64,19 +74,28 @@ impl Fault {
 
 /// Answers a call: the scripted error first, then credentials, then the endpoint.
 pub(crate) fn answer(call: &Call<'_>) -> Reply {
-    let anthropic = call.endpoint == Endpoint::Messages;
     let result = scripted(call.script).and_then(|()| match call.endpoint {
         Endpoint::ChatCompletions => openai::chat(call),
         Endpoint::Completions => openai::completions(call),
         Endpoint::Embeddings => embeddings::embeddings(call),
         Endpoint::Models => openai::models(call),
         Endpoint::Messages => anthropic::messages(call),
+        Endpoint::CohereChat => cohere::chat(call),
+        Endpoint::CohereEmbed => cohere::embed(call),
+        Endpoint::CohereRerank => cohere::rerank(call),
+        Endpoint::OllamaChat => ollama::chat(call),
+        Endpoint::OllamaEmbed => ollama::embed(call),
     });
     let mut reply = result.unwrap_or_else(|fault| {
-        let body = if anthropic { anthropic::error(&fault) } else { openai::error(&fault) };
+        let body = match call.endpoint {
+            Endpoint::Messages => anthropic::error(&fault),
+            Endpoint::CohereChat | Endpoint::CohereEmbed | Endpoint::CohereRerank => cohere::error(&fault),
+            Endpoint::OllamaChat | Endpoint::OllamaEmbed => ollama::error(&fault),
+            _ => openai::error(&fault),
+        };
         Reply::json(StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &body)
     });
-    let name = if anthropic { "request-id" } else { "x-request-id" };
+    let name = if call.endpoint == Endpoint::Messages { "request-id" } else { "x-request-id" };
     reply.headers.push((name, format!("req_mock_{}", call.serial)));
     reply
 }

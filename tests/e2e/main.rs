@@ -16,6 +16,7 @@
 mod anthropic;
 mod auth;
 mod budget;
+mod cohere;
 mod config_update;
 mod endpoints;
 mod fallback;
@@ -23,6 +24,7 @@ mod harness;
 mod held_bodies;
 mod isolation;
 mod no_dead_worker;
+mod ollama;
 mod passthrough;
 mod raw;
 mod records;
