@@ -157,9 +157,9 @@ fn what_is_not_counted_is_estimated_and_what_is_counted_is_charged() {
     assert!(chunks.last().unwrap()["usage"]["completion_tokens"].as_u64() > Some(0), "{chunks:#?}");
     gate().chat("sk-cost", "counted").expect_ok();
     let record = gate().record("ol-cost");
-    assert_eq!((&record["input_tokens"], &record["output_tokens"]), (&json!(1000), &json!(50)), "{record}");
+    assert_eq!((&record["input_tokens"], &record["output_tokens"]), (&json!("1000"), &json!("50")), "{record}");
     assert_eq!((&record["provider"], &record["usage_source"]), (&json!("ollama_chat"), &json!("provider")), "{record}");
-    assert_eq!(record["cost_usd"].to_string().trim_matches('"').parse::<f64>().unwrap(), 1.1, "{record}");
+    assert_eq!(record["cost_usd"], "1.1", "{record}");
 }
 
 #[test]
