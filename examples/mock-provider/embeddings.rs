@@ -31,13 +31,11 @@ struct EmbeddingRequest {
 pub(crate) fn embeddings(call: &Call<'_>) -> Result<Reply, Fault> {
     openai::authenticate(call)?;
     let request: EmbeddingRequest = vendor::parse(call.body)?;
-    let dimensions = request.dimensions.unwrap_or(DIMENSIONS).min(DIMENSIONS_LIMIT);
     let base64 = request.encoding_format.as_deref() == Some("base64");
-    let vectors: Vec<Object> = inputs(&request.input)
-        .iter()
+    let vectors: Vec<Object> = vectors(&request.input, request.dimensions)
+        .into_iter()
         .enumerate()
-        .map(|(index, input)| {
-            let vector = vector(input, dimensions);
+        .map(|(index, vector)| {
             let entry = object! {"object": "embedding", "index": index};
             if base64 { entry.with("embedding", &encode(&vector)) } else { entry.with("embedding", &vector) }
         })
@@ -46,6 +44,12 @@ pub(crate) fn embeddings(call: &Call<'_>) -> Result<Reply, Fault> {
     let prompt = usage::count(call.script, call.body.len(), "").prompt;
     let usage = (!call.script.shape.no_usage).then(|| object! {"prompt_tokens": prompt, "total_tokens": prompt});
     Ok(Reply::json(StatusCode::OK, &body.with_some("usage", usage)))
+}
+
+/// The vectors of every input.
+pub(crate) fn vectors(input: &Value, dimensions: Option<usize>) -> Vec<Vec<f32>> {
+    let dimensions = dimensions.unwrap_or(DIMENSIONS).min(DIMENSIONS_LIMIT);
+    inputs(input).iter().map(|input| vector(input, dimensions)).collect()
 }
 
 /// A string or a list of token numbers is one input; any other list is one input per element.
@@ -72,7 +76,8 @@ pub(crate) fn vector(input: &str, dimensions: usize) -> Vec<f32> {
     (0..dimensions).map(|_| next()).collect()
 }
 
-fn encode(vector: &[f32]) -> String {
+/// Base64 of a vector's little-endian floats.
+pub(crate) fn encode(vector: &[f32]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);

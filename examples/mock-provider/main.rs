@@ -12,8 +12,9 @@
 //! | `<prefix>/openai/deployments/<name>/...`, `/openai/v1/...` | Azure OpenAI |
 //! | `<prefix>/messages`, `/messages/count_tokens`, `<prefix>:rawPredict` | Anthropic |
 //! | `<prefix>:generateContent`, `:streamGenerateContent`, `:batchEmbedContents`, `:predict` | Google |
-//! | `<prefix>/rerank` | Cohere |
+//! | `<prefix>/v2/chat`, `/v2/embed`, `/v2/rerank`, `/rerank` | Cohere |
 //! | `<prefix>/model/{id}/converse`, `/converse-stream`, `/invoke` | Bedrock: signed, or with a key |
+//! | `<prefix>/api/chat`, `/api/embed` | Ollama |
 //! | `GET`, `DELETE /_mock/requests` | the last requests as JSON, with `--record` |
 //! | `POST /_mock/script?match=PART` | the body is the script of every path that contains PART |
 //! | `DELETE /_mock/script` | forgets those scripts and every `times` counter |
@@ -24,6 +25,8 @@ mod anthropic;
 mod anthropic_stream;
 mod audio;
 mod bedrock;
+mod cohere;
+mod cohere_stream;
 mod control;
 mod dialect;
 mod embeddings;
@@ -31,6 +34,7 @@ mod form;
 mod images;
 mod judge;
 mod gemini;
+mod ollama;
 mod openai;
 mod realtime;
 mod record;

@@ -7,7 +7,7 @@ use hyper::http::request::Parts;
 use crate::reply::{Event, Reply};
 use crate::script::Script;
 use crate::value::{Object, object};
-use crate::{anthropic, audio, bedrock, embeddings, gemini, images, judge, openai};
+use crate::{anthropic, audio, bedrock, cohere, embeddings, gemini, images, judge, ollama, openai};
 
 /// The operation that the end of a path names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,6 +31,11 @@ pub(crate) enum Endpoint {
     BatchEmbedContents,
     Predict,
     RawPredict,
+    CohereChat,
+    CohereEmbed,
+    CohereRerank,
+    OllamaChat,
+    OllamaEmbed,
 }
 
 /// One request to an endpoint.
@@ -63,6 +68,11 @@ impl Endpoint {
             ("/images/edits", Endpoint::ImageEdits),
             ("/images/generations", Endpoint::ImageGenerations),
             ("/messages", Endpoint::Messages),
+            ("/v2/chat", Endpoint::CohereChat),
+            ("/v2/embed", Endpoint::CohereEmbed),
+            ("/v2/rerank", Endpoint::CohereRerank),
+            ("/api/chat", Endpoint::OllamaChat),
+            ("/api/embed", Endpoint::OllamaEmbed),
             ("/messages/count_tokens", Endpoint::CountTokens),
             ("/models", Endpoint::Models),
             ("/moderations", Endpoint::Moderations),
@@ -97,6 +107,8 @@ impl Fault {
 pub(crate) fn answer(call: &Call<'_>) -> Reply {
     let anthropic = matches!(call.endpoint, Endpoint::Messages | Endpoint::CountTokens | Endpoint::RawPredict);
     let google = call.head.uri.path().rsplit('/').next().is_some_and(|last| last.contains(':')) && !anthropic;
+    let cohere = matches!(call.endpoint, Endpoint::CohereChat | Endpoint::CohereEmbed | Endpoint::CohereRerank);
+    let ollama = matches!(call.endpoint, Endpoint::OllamaChat | Endpoint::OllamaEmbed);
     let result = scripted(call.script).and_then(|()| match call.endpoint {
         Endpoint::ChatCompletions => openai::chat(call),
         Endpoint::Completions => openai::completions(call),
@@ -115,13 +127,20 @@ pub(crate) fn answer(call: &Call<'_>) -> Reply {
         Endpoint::GenerateContent | Endpoint::StreamGenerateContent => gemini::generate(call),
         Endpoint::BatchEmbedContents | Endpoint::Predict => gemini::embed(call),
         Endpoint::RawPredict => gemini::authenticate(call).and_then(|()| anthropic::messages(call)),
+        Endpoint::CohereChat => cohere::chat(call),
+        Endpoint::CohereEmbed => cohere::embed(call),
+        Endpoint::CohereRerank => cohere::rerank(call),
+        Endpoint::OllamaChat => ollama::chat(call),
+        Endpoint::OllamaEmbed => ollama::embed(call),
     });
     let bedrock = matches!(call.endpoint, Endpoint::BedrockConverse | Endpoint::BedrockInvoke);
     let mut reply = result.unwrap_or_else(|fault| {
         let body = match () {
             () if anthropic => anthropic::error(&fault),
             () if bedrock => bedrock::error(&fault),
+            () if cohere => cohere::error(&fault),
             () if google => gemini::error(&fault),
+            () if ollama => ollama::error(&fault),
             () => openai::error(&fault),
         };
         Reply::json(StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &body)

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::tags::{Piece, Tags};
-use super::{finish_reason, usage};
+use super::{error, finish_reason, usage};
 use crate::error::{Error, Kind};
 use crate::json::{Literal, Text};
 use crate::openai::chat::{self, Choice, Completion, Raw, Reply};
@@ -121,10 +121,13 @@ impl<'a> Call<'a> {
 ///
 /// # Errors
 ///
-/// `BadUpstream`: it is no answer of Ollama's.
+/// `BadUpstream`: it is no answer of Ollama's. `Upstream`: it is an error in spite of its status.
 pub(super) fn response(target: &Target, body: &[u8], now_secs: u64) -> Result<Answer, Error> {
     let bad = || Error::new(Kind::BadUpstream, "the provider's answer is not a chat message");
     let line: Line<'_> = serde_json::from_slice(body).map_err(|_| bad())?;
+    if let Some(error) = line.error {
+        return Err(error::in_stream(&Literal::new(error).and_then(Literal::decode).unwrap_or_default()));
+    }
     let message = line.message.as_ref().ok_or_else(bad)?;
     let stamp = line.stamp(now_secs);
     let (reply, content_bytes) = reply(message, &stamp);
@@ -166,7 +169,8 @@ fn reply<'a>(message: &Message<'a>, stamp: &str) -> (Reply<'a>, u64) {
 
 /// The reasoning at the beginning of a text, and the rest; `None` where there is none.
 fn untag(text: Literal<'_>) -> Option<(String, String)> {
-    let text = text.decode()?;
+    // The brackets may be escaped, as Go's encoder does.
+    let text = if text.inner().contains("think") { text.decode()? } else { return None };
     let (mut tags, mut thought, mut rest) = (Tags::default(), String::new(), String::new());
     let mut take = |piece: Piece<'_>| match piece {
         Piece::Reasoning(text) => thought.push_str(&text),

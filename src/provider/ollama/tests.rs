@@ -6,6 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 use super::error::error;
 use super::stream::Stream;
 use super::{Ollama, embed, request, response};
+use crate::config::{Config, Env};
 use crate::error::Error;
 use crate::openai::{Endpoint, Request};
 use crate::provider::hostile::Hostile;
@@ -177,6 +178,24 @@ fn a_fault_names_its_place_and_no_content() {
         assert_eq!((error.status(), error.param.as_deref()), (400, Some(param)), "{body}");
         assert!(!error.message.contains("secret"), "{}", error.message);
     }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_key_is_sent_where_there_is_one() {
+    let credential = |params: Value, set: bool| {
+        let document = json!({
+            "model_list": [{"model_name": "m", "litellm_params": params}],
+            "tollgate": {"allow_anonymous": true},
+        });
+        let variable = move |name: &str| (set && name == "OLLAMA_API_KEY").then(|| "sk-env".to_owned());
+        let config = Config::compile(&document, Env::Strict(&variable));
+        config.unwrap().deployments.remove(0).target.credential.key().map(|key| key.expose().to_owned())
+    };
+    let at_home = json!({"model": "ollama/m"});
+    let elsewhere = json!({"model": "ollama/m", "api_base": "https://ollama.example"});
+    assert_eq!(credential(at_home.clone(), false), None);
+    assert_eq!(credential(at_home, true).as_deref(), Some("sk-env"));
+    assert_eq!(credential(elsewhere, true).as_deref(), Some("sk-env"));
 }
 
 #[wasm_bindgen_test(unsupported = test)]
