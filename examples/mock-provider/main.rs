@@ -6,7 +6,7 @@
 //!
 //! | path | answer |
 //! | --- | --- |
-//! | `<prefix>/chat/completions`, `/completions`, `/embeddings`, `/models` | OpenAI |
+//! | `<prefix>/chat/completions`, `/completions`, `/embeddings`, `/models`, `/responses` | OpenAI |
 //! | `<prefix>/messages` | Anthropic |
 //! | `GET`, `DELETE /_mock/requests` | the last requests as JSON, with `--record` |
 //! | `POST /_mock/script?match=PART` | the body is the script of every path that contains PART |
@@ -21,6 +21,7 @@ mod embeddings;
 mod openai;
 mod record;
 mod reply;
+mod responses;
 mod script;
 mod usage;
 mod value;

@@ -7,7 +7,7 @@ use hyper::http::request::Parts;
 use crate::reply::{Event, Reply};
 use crate::script::Script;
 use crate::value::{Object, object};
-use crate::{anthropic, embeddings, openai};
+use crate::{anthropic, embeddings, openai, responses};
 
 /// The operation that the end of a path names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,6 +17,7 @@ pub(crate) enum Endpoint {
     Embeddings,
     Models,
     Messages,
+    Responses,
 }
 
 /// One request to an endpoint.
@@ -45,6 +46,7 @@ impl Endpoint {
             ("/embeddings", Endpoint::Embeddings),
             ("/models", Endpoint::Models),
             ("/messages", Endpoint::Messages),
+            ("/responses", Endpoint::Responses),
         ];
         SUFFIXES.iter().find(|(suffix, _)| path.ends_with(suffix)).map(|(_, endpoint)| *endpoint)
     }
@@ -71,6 +73,7 @@ pub(crate) fn answer(call: &Call<'_>) -> Reply {
         Endpoint::Embeddings => embeddings::embeddings(call),
         Endpoint::Models => openai::models(call),
         Endpoint::Messages => anthropic::messages(call),
+        Endpoint::Responses => responses::responses(call),
     });
     let mut reply = result.unwrap_or_else(|fault| {
         let body = if anthropic { anthropic::error(&fault) } else { openai::error(&fault) };

@@ -27,5 +27,6 @@ mod passthrough;
 mod raw;
 mod records;
 mod reload;
+mod responses;
 mod sdk;
 mod usage;
