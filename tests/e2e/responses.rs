@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Gate, Mock};
+use crate::harness::{Answer, Gate, Mock, Request};
 
 const CONFIG: &str = "
 model_list:
@@ -223,6 +223,8 @@ fn an_error_is_openais() {
     assert_eq!(error["param"], "conversation");
     let error = ask("sk-app", &json!({"model": "bridged", "input": [{"role": "user", "content": 1}]}));
     assert_eq!(error.expect_error(400, "invalid_request_error", "invalid_type")["param"], "input[0].content");
+    let kept = Request::get(gate().port, "/v1/responses/resp_1").key("sk-app").send();
+    kept.expect_error(404, "invalid_request_error", "unknown_endpoint");
 }
 
 #[test]
