@@ -29,7 +29,7 @@
 //! - An error amid the events is an `error` and then `response.failed`, as OpenAI does it.
 //! - Ids are made of the chat completion's id and the number of the item.
 //!
-//! Compared with LiteLLM 1.109.1 (38 requests, read 2026-11-23), which makes a chat completion of a response in the same
+//! Compared with LiteLLM 1.109.1 (36 requests, body by body, on 2026-11-23), which makes a chat completion of a response in the same
 //! way: it leaves an `item_reference` and the place of a web search out in silence, refuses `allowed_tools`, searches
 //! files by itself, and sends `mcp` tools to Anthropic. The description of a custom tool's argument is in other words.
 //!
