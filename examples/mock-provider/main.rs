@@ -6,7 +6,7 @@
 //!
 //! | path | answer |
 //! | --- | --- |
-//! | `<prefix>/chat/completions`, `/completions`, `/embeddings`, `/models` | OpenAI |
+//! | `<prefix>/chat/completions`, `/completions`, `/embeddings`, `/models`, `/responses` | OpenAI |
 //! | `<prefix>/images/generations`, `/images/edits`, `/audio/transcriptions`, `/audio/translations`, `/audio/speech`, `/moderations` | OpenAI |
 //! | `<prefix>/realtime` | OpenAI's WebSocket |
 //! | `<prefix>/openai/deployments/<name>/...`, `/openai/v1/...` | Azure OpenAI |
@@ -39,6 +39,7 @@ mod openai;
 mod realtime;
 mod record;
 mod reply;
+mod responses;
 mod script;
 mod sigv4;
 mod usage;

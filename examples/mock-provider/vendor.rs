@@ -7,7 +7,7 @@ use hyper::http::request::Parts;
 use crate::reply::{Event, Reply};
 use crate::script::Script;
 use crate::value::{Object, object};
-use crate::{anthropic, audio, bedrock, cohere, embeddings, gemini, images, judge, ollama, openai};
+use crate::{anthropic, audio, bedrock, cohere, embeddings, gemini, images, judge, ollama, openai, responses};
 
 /// The operation that the end of a path names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,6 +36,7 @@ pub(crate) enum Endpoint {
     CohereRerank,
     OllamaChat,
     OllamaEmbed,
+    Responses,
 }
 
 /// One request to an endpoint.
@@ -86,6 +87,7 @@ impl Endpoint {
             (":predict", Endpoint::Predict),
             (":rawPredict", Endpoint::RawPredict),
             (":streamRawPredict", Endpoint::RawPredict),
+            ("/responses", Endpoint::Responses),
         ];
         SUFFIXES.iter().find(|(suffix, _)| path.ends_with(suffix)).map(|(_, endpoint)| *endpoint)
     }
@@ -132,6 +134,7 @@ pub(crate) fn answer(call: &Call<'_>) -> Reply {
         Endpoint::CohereRerank => cohere::rerank(call),
         Endpoint::OllamaChat => ollama::chat(call),
         Endpoint::OllamaEmbed => ollama::embed(call),
+        Endpoint::Responses => responses::responses(call),
     });
     let bedrock = matches!(call.endpoint, Endpoint::BedrockConverse | Endpoint::BedrockInvoke);
     let mut reply = result.unwrap_or_else(|fault| {

@@ -123,6 +123,10 @@ mod tests {
             (chat(r#""messages":["0123"],"tools":[{"a":"b"}]"#), 2 + 3),
             (request(Endpoint::Completions, r#"{"model":"m","prompt":"012345678901"}"#), 4),
             (request(Endpoint::Embeddings, r#"{"model":"m","input":["01","23"]}"#), 3),
+            (
+                request(Endpoint::Responses, r#"{"model":"m","input":"012345","instructions":"01","tools":[]}"#),
+                2 + 1 + 1,
+            ),
         ];
         for (request, tokens) in rows {
             assert_eq!(prompt_tokens(&request), tokens, "{}", String::from_utf8_lossy(&request.body));
@@ -157,6 +161,8 @@ mod tests {
         for (members, max, tokens) in rows {
             assert_eq!(output_tokens(&chat(&format!(r#""messages":[]{members}"#)), max), tokens, "{members}");
         }
+        let response = request(Endpoint::Responses, r#"{"model":"m","input":"a","max_output_tokens":7}"#);
+        assert_eq!(output_tokens(&response, Some(100)), 7);
         assert_eq!(output_tokens(&request(Endpoint::Embeddings, r#"{"model":"m","input":"a"}"#), Some(9)), 0);
     }
 

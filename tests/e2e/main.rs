@@ -38,5 +38,6 @@ mod raw;
 mod realtime;
 mod records;
 mod reload;
+mod responses;
 mod sdk;
 mod usage;

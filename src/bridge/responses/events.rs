@@ -3,6 +3,12 @@
 //! One reasoning item and one message are open at a time, and all calls, since their pieces may come in any order.
 //! Every event has its number; the items are numbered as they begin.
 
+mod closing;
+mod sequence;
+
+use serde_json::value::RawValue;
+
+use self::sequence::{Place, Sequence};
 use super::chat::{Call, Completion, Said};
 use super::item::{self, Item, PartKind, put};
 use super::response::{begun, custom_names, grow};
@@ -12,7 +18,6 @@ use crate::error::{Error, Kind};
 use crate::json::Literal;
 use crate::openai::Request;
 use crate::openai::usage::ResponseWire;
-use serde_json::value::RawValue;
 
 /// The longest answer that the last event can repeat: twice what an answer of a million tokens takes.
 const MAX_KEPT_BYTES: usize = 8 << 20;
@@ -53,48 +58,6 @@ struct Open {
     /// The number of the call in the chat completion.
     call: Option<u64>,
     item: Item,
-}
-
-/// The number of the next event.
-#[derive(Debug, Default)]
-struct Sequence(u64);
-
-impl Sequence {
-    /// Writes an event; `members` each begin with a comma.
-    fn event(&mut self, name: &str, out: &mut Vec<u8>, members: impl FnOnce(&mut Vec<u8>)) {
-        put(out, &[b"event: ", name.as_bytes(), b"\ndata: {\"type\":\"", name.as_bytes(), b"\",\"sequence_number\":"]);
-        put(out, &[itoa::Buffer::new().format(self.0).as_bytes()]);
-        members(out);
-        put(out, &[b"}\n\n"]);
-        self.0 += 1;
-    }
-
-    /// Writes an event about a part of an item: `part` is the name of its number.
-    fn part_event(&mut self, name: &str, place: Place<'_>, out: &mut Vec<u8>, members: &[&[u8]]) {
-        self.event(name, out, |out| {
-            place.write(out);
-            put(out, members);
-        });
-    }
-}
-
-/// Which item an event is about, and which part of it.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    id: &'a [u8],
-    index: u64,
-    /// `content_index` or `summary_index`, and its value.
-    part: Option<(&'static str, usize)>,
-}
-
-impl Place<'_> {
-    fn write(self, out: &mut Vec<u8>) {
-        put(out, &[b",\"item_id\":\"", self.id, b"\",\"output_index\":"]);
-        put(out, &[itoa::Buffer::new().format(self.index).as_bytes()]);
-        if let Some((name, number)) = self.part {
-            put(out, &[b",\"", name.as_bytes(), b"\":", itoa::Buffer::new().format(number).as_bytes()]);
-        }
-    }
 }
 
 impl Open {
@@ -151,6 +114,7 @@ impl Machine {
         }
         for data in said.images() {
             self.close_all(|open| open.call.is_none(), out);
+            self.kept_bytes += data.len();
             self.start(Item::Image(item::quoted(&data)), None, out);
             self.close_all(|open| matches!(open.item, Item::Image(_)), out);
         }
@@ -320,7 +284,7 @@ impl Machine {
             call.call_id = self.shell.item_id("call", self.begun);
         }
         let arguments = std::mem::take(&mut call.arguments);
-        self.kept_bytes += arguments.len() + call.name.len();
+        self.kept_bytes += arguments.len() + call.name.len() + call.call_id.len() + call.extra.len();
         self.start(Item::Call(call), Some(number.unwrap_or(self.begun)), out);
         let Self { open, sequence, .. } = self;
         let Some(Open { index, id, item: Item::Call(call), .. }) = open.last_mut() else { return };
@@ -343,86 +307,6 @@ impl Machine {
             }
         });
         self.open.push(Open { index, id, call, item });
-    }
-
-    /// Ends the open items that are meant.
-    fn close_all(&mut self, is_meant: impl Fn(&Open) -> bool, out: &mut Vec<u8>) {
-        let (closing, open) = std::mem::take(&mut self.open).into_iter().partition(|open| is_meant(open));
-        self.open = open;
-        let closing: Vec<Open> = closing;
-        closing.into_iter().for_each(|open| self.close(open, State::Completed.status(), out));
-    }
-
-    fn close(&mut self, open: Open, status: &str, out: &mut Vec<u8>) {
-        match &open.item {
-            Item::Reasoning(block) if !block.text.is_empty() => {
-                let place = open.place(Some(("summary_index", 0)));
-                let members: [&[u8]; 3] = [b",\"text\":\"", &block.text, b"\""];
-                self.sequence.part_event("response.reasoning_summary_text.done", place, out, &members);
-                self.sequence.event("response.reasoning_summary_part.done", out, |out| {
-                    place.write(out);
-                    put(out, &[b",\"part\":"]);
-                    block.write_part(out);
-                });
-            }
-            Item::Message(message) => self.close_parts(&open, message, out),
-            Item::Call(call) if call.is_custom => {
-                let (place, input) = (open.place(None), call.input());
-                let delta: [&[u8]; 3] = [b",\"delta\":\"", &input, b"\""];
-                self.sequence.part_event("response.custom_tool_call_input.delta", place, out, &delta);
-                let whole: [&[u8]; 3] = [b",\"input\":\"", &input, b"\""];
-                self.sequence.part_event("response.custom_tool_call_input.done", place, out, &whole);
-            }
-            Item::Call(call) => {
-                let members: [&[u8]; 5] = [b",\"name\":\"", &call.name, b"\",\"arguments\":\"", &call.arguments, b"\""];
-                self.sequence.part_event("response.function_call_arguments.done", open.place(None), out, &members);
-            }
-            Item::Reasoning(_) | Item::Image(_) => (),
-        }
-        let mut written = Vec::new();
-        open.item.write(&open.id, status, &mut written);
-        self.sequence.event("response.output_item.done", out, |out| {
-            put(out, &[b",\"output_index\":", open.index.to_string().as_bytes(), b",\"item\":", &written]);
-        });
-        self.finished.push((open.index, written));
-    }
-
-    fn close_parts(&mut self, open: &Open, message: &item::Message, out: &mut Vec<u8>) {
-        for (i, kind) in message.parts().into_iter().flatten().enumerate() {
-            let place = open.place(Some(("content_index", i)));
-            match kind {
-                PartKind::Text => {
-                    let text = message.text.as_deref().unwrap_or_default();
-                    let members: [&[u8]; 5] =
-                        [b",\"text\":\"", text, b"\",\"logprobs\":[", &message.logprobs.text, b"]"];
-                    self.sequence.part_event("response.output_text.done", place, out, &members);
-                }
-                PartKind::Refusal => {
-                    let refusal = message.refusal.as_deref().unwrap_or_default();
-                    let members: [&[u8]; 3] = [b",\"refusal\":\"", refusal, b"\""];
-                    self.sequence.part_event("response.refusal.done", place, out, &members);
-                }
-            }
-            self.sequence.event("response.content_part.done", out, |out| {
-                place.write(out);
-                put(out, &[b",\"part\":"]);
-                message.write_part(kind, out);
-            });
-        }
-    }
-
-    /// Writes the last event.
-    fn end(&mut self, state: State<'_>, out: &mut Vec<u8>) {
-        self.phase = Phase::Ended;
-        self.finished.sort_by_key(|(index, _)| *index);
-        let output: Vec<&[u8]> = self.finished.iter().map(|(_, item)| item.as_slice()).collect();
-        let (shell, usage) = (&self.shell, self.usage.as_ref());
-        self.sequence.event(&format!("response.{}", state.status()), out, |out| {
-            put(out, &[b",\"response\":"]);
-            shell.write(state, &output, usage, out);
-        });
-        self.finished = Vec::new();
-        self.open = Vec::new();
     }
 }
 

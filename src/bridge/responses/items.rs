@@ -43,6 +43,8 @@ struct Call<'a> {
     provider_specific_fields: Raw<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     extra_content: Raw<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_control: Raw<'a>,
 }
 
 /// An item of the input, whatever its type.
@@ -180,6 +182,7 @@ impl<'a> Conversation<'a> {
             function: Called { name, arguments: arguments(item) },
             provider_specific_fields: item.provider_specific_fields,
             extra_content: item.extra_content,
+            cache_control: item.cache_control,
         };
         self.assistant().tool_calls.push(call);
         Ok(())

@@ -62,8 +62,8 @@ fn escape(text: &[u8], out: &mut Vec<u8>) {
 pub(super) fn open(encrypted_content: Raw<'_>) -> Vec<Box<RawValue>> {
     let text = encrypted_content.and_then(Literal::new).and_then(Literal::decode);
     let blocks = text.and_then(|text| serde_json::from_str::<Vec<Box<RawValue>>>(&text).ok());
-    let is_proven = |raw: &Box<RawValue>| serde_json::from_str::<Block<'_>>(raw.get()).is_ok_and(|b| b.is_proven());
-    blocks.unwrap_or_default().into_iter().filter(is_proven).collect()
+    let is_proven = |raw: &RawValue| serde_json::from_str::<Block<'_>>(raw.get()).is_ok_and(|block| block.is_proven());
+    blocks.unwrap_or_default().into_iter().filter(|raw| is_proven(raw)).collect()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::chat::Completion;
 use super::item::put;
-use crate::json::Shape;
+use crate::json::{Literal, Shape};
 use crate::openai::Request;
 use crate::openai::chat::Raw;
 use crate::openai::usage::ResponseWire;
@@ -30,6 +30,9 @@ const ECHOED: &[(&str, &str)] = &[
     ("truncation", "\"disabled\""),
     ("user", "null"),
 ];
+
+/// The longest id of a chat completion that ours are made of: every event repeats one.
+const MAX_ID_BYTES: usize = 256;
 
 /// See the module.
 #[derive(Debug)]
@@ -94,8 +97,9 @@ impl Shell {
     /// Takes what a completion, or the first chunk of one, says of itself.
     pub(super) fn name(&mut self, completion: &Completion<'_>) {
         self.created_at = completion.created().unwrap_or(self.created_at);
-        let id = string(completion.id).map(|id| id.trim_matches('"'));
-        let id = id.map(|id| id.strip_prefix(ID_PREFIX).unwrap_or(id)).filter(|id| !id.is_empty());
+        let id = completion.id.and_then(Literal::new).map(Literal::inner);
+        let id = id.map(|id| id.strip_prefix(ID_PREFIX).unwrap_or(id));
+        let id = id.filter(|id| (1..=MAX_ID_BYTES).contains(&id.len()));
         self.id = id.map_or_else(|| self.created_at.to_string().into_bytes(), |id| id.as_bytes().to_vec());
         if let Some(model) = string(completion.model) {
             self.model = model.as_bytes().to_vec();

@@ -1,5 +1,6 @@
 use super::*;
 use crate::provider::Stream as _;
+use crate::provider::hostile::Hostile;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 const CREATED: &str = "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\",\"tools\":[{\"parameters\":{\"delta\":{}}}],\"usage\":null},\"sequence_number\":0}\n\n";
@@ -94,5 +95,21 @@ fn an_error_of_the_provider_is_seen_and_passed_on() {
             assert_eq!(run(&mut stream, &[source.as_bytes()]), source);
             assert_eq!(stream.tally().error.as_ref().unwrap().message, "overloaded");
         }
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn hostile_events_pass_the_same_however_they_are_cut() {
+    let mut hostile = Hostile(0x2545_f491);
+    let source = format!("{CREATED}{DELTA}{CALL}{COMPLETED}");
+    for _ in 0..500 {
+        let source = hostile.mutate(source.as_bytes());
+        if std::str::from_utf8(&source).is_err() {
+            continue;
+        }
+        let (mut whole, mut bytes) = (Stream::new(), Stream::new());
+        let expected = run(&mut whole, &[&source]);
+        assert_eq!(run(&mut bytes, &source.chunks(1).collect::<Vec<_>>()), expected);
+        assert_eq!(bytes.tally(), whole.tally());
     }
 }
