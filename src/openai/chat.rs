@@ -111,6 +111,9 @@ pub struct ToolCall<'a> {
     /// A [`FunctionCall`].
     #[serde(borrow)]
     pub function: Raw<'a>,
+    /// Where the provider's cache may end.
+    #[serde(borrow)]
+    pub cache_control: Raw<'a>,
 }
 
 /// What was called, and with what.
