@@ -9,8 +9,9 @@
 //!   so they are counted a quarter too low; text made to be dense in tokens can reach one byte a token, and be counted
 //!   four times too low. `\uXXXX` escapes are counted too high, up to six times.
 //! - The JSON around a text counts as text. It pays for the tokens that a vendor adds to each message.
-//! - A picture counts as [`IMAGE_TOKENS`], whatever its size, if it is a `data:` URL: up to four times too low. One behind
-//!   an `https:` URL counts as the text of its URL. Other files and audio in base64 count as text, which is far too high.
+//! - A picture counts as [`IMAGE_TOKENS`], whatever its size, if it is a `data:` URL or, in Anthropic's shape, base64 in a
+//!   member `data`, where a document or a sound counts as one too: up to four times too low, documents far more. A picture
+//!   behind an `https:` URL counts as the text of its URL. Other files in base64 count as text, which is far too high.
 
 use memchr::{memchr, memmem};
 
@@ -68,23 +69,40 @@ fn answers(request: &Request) -> u64 {
 
 /// The tokens of a JSON value, every byte of which is looked at once.
 fn tokens_in(mut value: &[u8]) -> u64 {
-    let finder = memmem::Finder::new(IMAGE_URL);
+    let finder = memmem::Finder::new(DATA);
     let (mut text, mut images) = (0_u64, 0_u64);
     while images < MOST_IMAGES {
         let Some(at) = finder.find(value) else { break };
-        let (before, url) = value.split_at(at.saturating_add(IMAGE_URL.len()));
+        let (before, after) = value.split_at(at.saturating_add(DATA.len()));
         text = text.saturating_add(before.len() as u64);
-        images = images.saturating_add(1);
-        value = memchr(b'"', url).and_then(|end| url.get(end..)).unwrap_or_default();
+        let picture = picture_len(after);
+        images = images.saturating_add(u64::from(picture.is_some()));
+        value = after.get(picture.unwrap_or_default()..).unwrap_or_default();
     }
     let text = text.saturating_add(value.len() as u64);
     tokens_in_bytes(text).saturating_add(images.saturating_mul(IMAGE_TOKENS))
 }
 
+/// The length of the picture that begins behind [`DATA`]: a `data:` URL, or the `data` of Anthropic's base64.
+fn picture_len(after: &[u8]) -> Option<usize> {
+    if after.starts_with(b":image/") {
+        return Some(memchr(b'"', after).unwrap_or(after.len()));
+    }
+    let value = after.strip_prefix(b"\"")?.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let data = value.strip_prefix(b"\"")?;
+    let len = memchr(b'"', data).unwrap_or(data.len());
+    let is_base64 = |&byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+    let is_picture = len >= SMALL_PICTURE_BYTES && data.iter().take(SMALL_PICTURE_BYTES).all(is_base64);
+    is_picture.then_some(after.len().saturating_sub(data.len()).saturating_add(len))
+}
+
 /// The members that a model reads.
 const PROMPT: [&str; 10] =
     ["messages", "prompt", "suffix", "input", "tools", "functions", "system", "instructions", "query", "documents"];
-const IMAGE_URL: &[u8] = b"\"data:image/";
+/// What pictures begin with, in a URL or as a member of their own.
+const DATA: &[u8] = b"\"data";
+/// A member `data` in base64 that is shorter counts as text: there is more of it in tools' arguments than in pictures.
+const SMALL_PICTURE_BYTES: usize = 1024;
 /// Pictures that are told from text in one member. No vendor takes more.
 const MOST_IMAGES: u64 = 1000;
 /// OpenAI's bound on `n`.
@@ -144,6 +162,17 @@ mod tests {
         assert!((3 * IMAGE_TOKENS..3 * IMAGE_TOKENS + 50).contains(&three), "{three}");
         let many = tokens(&vec![picture(1); MOST_IMAGES as usize + 500]);
         assert!((MOST_IMAGES * IMAGE_TOKENS..(MOST_IMAGES + 20) * IMAGE_TOKENS).contains(&many), "{many}");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_picture_in_anthropics_shape_is_one_too() {
+        let source = |bytes: usize| format!(r#"{{"type":"base64","data" : "{}"}}"#, "A".repeat(bytes));
+        let tokens = |sources: &[String]| prompt_tokens(&chat(&format!(r#""messages":[{}]"#, sources.join(","))));
+        let two = tokens(&[source(1_000_000), source(5000)]);
+        assert!((2 * IMAGE_TOKENS..2 * IMAGE_TOKENS + 40).contains(&two), "{two}");
+        assert!((25..50).contains(&tokens(&[source(100)])), "short data is text");
+        let words = format!(r#"{{"data":"{}"}}"#, "some words ".repeat(1000));
+        assert!(tokens(&[words]) > 2500);
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -156,6 +156,9 @@ pub struct ToolCall<'a> {
     /// What an answer had beside OpenAI's members: an object.
     #[serde(borrow)]
     pub provider_specific_fields: Raw<'a>,
+    /// Where the provider's cache may end.
+    #[serde(borrow)]
+    pub cache_control: Raw<'a>,
 }
 
 /// What was called, and with what.

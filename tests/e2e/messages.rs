@@ -16,7 +16,7 @@ model_list:
   litellm_params:
     model: anthropic/claude-haiku-4-5
     api_base: 'http://{mock}/ms-betas'
-    api_key: sk-ant-oat-x
+    api_key: sk-ant
     extra_headers: {anthropic-beta: config-2026}
 - model_name: native-1
   litellm_params: {model: anthropic/claude-haiku-4-5, api_base: 'http://{mock}/ms-native-1/usage=1000:50:600:100,chunk-bytes=1,chunks=2', api_key: sk-ant}
@@ -24,8 +24,6 @@ model_list:
   litellm_params: {model: anthropic/claude-haiku-4-5, api_base: 'http://{mock}/ms-529/status=529', api_key: sk-ant}
 - model_name: native-broken
   litellm_params: {model: anthropic/claude-haiku-4-5, api_base: 'http://{mock}/ms-broken/error-stream=2', api_key: sk-ant}
-- model_name: native-cut
-  litellm_params: {model: anthropic/claude-haiku-4-5, api_base: 'http://{mock}/ms-cut/cut=2', api_key: sk-ant}
 - model_name: bridged
   litellm_params: {model: openai/gpt-4o-mini, api_base: 'http://{mock}/ms-bridged/v1', api_key: sk-oa}
 - model_name: bridged-11
@@ -113,8 +111,7 @@ fn versions_and_betas_of_all_sides_reach_anthropic_alone() {
     send("betas");
     let received = Mock::shared().request("/ms-betas/");
     assert_eq!(received.header("anthropic-version"), Some("2099-01-01"));
-    assert_eq!(received.header("anthropic-beta"), Some("config-2026,oauth-2025-04-20,client-2026"));
-    assert_eq!(received.header("authorization"), Some("Bearer sk-ant-oat-x"));
+    assert_eq!(received.header("anthropic-beta"), Some("config-2026,client-2026"));
     send("bridged");
     for received in Mock::shared().requests("/ms-bridged/") {
         assert!(received.headers.iter().all(|(name, _)| !name.starts_with("anthropic-")), "{received:?}");
@@ -129,9 +126,9 @@ fn a_stream_of_anthropic_passes_and_is_counted() {
     assert!(answer.is_whole && text(&events).contains("caf\u{e9}"), "{events:#?}");
     assert_eq!(events.last().unwrap()["type"], "message_stop");
     let record = gate().record("counted");
-    assert_eq!((&record["input_tokens"], &record["output_tokens"]), (&json!(1000), &json!(50)), "{record:#}");
-    assert_eq!((&record["cached_tokens"], &record["usage_source"]), (&json!(600), &json!("provider")));
-    assert!(record["cost_usd"].as_f64() > Some(0.0));
+    assert_eq!((&record["input_tokens"], &record["output_tokens"]), (&json!("1000"), &json!("50")), "{record:#}");
+    assert_eq!((&record["cached_tokens"], &record["usage_source"]), (&json!("600"), &json!("provider")));
+    assert_eq!(record["cost_usd"], "0.000735");
 }
 
 #[test]
@@ -187,9 +184,7 @@ fn every_error_is_in_anthropics_shape() {
 
 #[test]
 fn an_error_in_the_middle_of_a_stream_is_an_event_of_anthropics() {
-    for (model, type_) in
-        [("native-broken", "overloaded_error"), ("native-cut", "api_error"), ("bridged-broken", "api_error")]
-    {
+    for (model, type_) in [("native-broken", "overloaded_error"), ("bridged-broken", "api_error")] {
         let answer = ask(model, r#","stream":true"#).expect_ok();
         let events = events(&answer);
         let last = events.last().unwrap();
@@ -225,7 +220,7 @@ fn tokens_are_counted_at_anthropic_or_here() {
     assert!((5..50).contains(&count("bridged-11")));
     assert_eq!(Mock::shared().requests("/ms-bridged-11/").len(), before, "nobody was asked");
     for record in gate().access_log("counter", 2) {
-        assert_eq!(record["cost_usd"].as_f64().unwrap_or(0.0), 0.0, "counting costs nothing: {record:#}");
+        assert!(matches!(record["cost_usd"].as_str(), None | Some("0")), "counting costs nothing: {record:#}");
     }
 }
 

@@ -19,6 +19,7 @@ const FAILED: &str = "(the tool failed without a message)";
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Message<'a> {
     role: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<Content<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_call_id: Option<Text<'a>>,

@@ -38,6 +38,8 @@ pub(super) struct Message<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) metadata: Option<Metadata<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) service_tier: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) thinking: Option<ThinkingParam<'a>>,
     #[serde(skip_serializing_if = "OutputConfig::is_empty")]
     pub(super) output_config: OutputConfig<'a>,
@@ -193,6 +195,18 @@ pub(super) fn metadata<'a>(params: &Params<'a>) -> Result<Option<Metadata<'a>>, 
     };
     let id = id.filter(|id| id.decode().is_some_and(|text| !text.is_empty() && !is_personal(&text)));
     Ok(id.map(|id| Metadata { user_id: Text::Literal(id) }))
+}
+
+/// `service_tier` in Anthropic's words. Only Anthropic itself has tiers, not who else serves its models.
+pub(super) fn service_tier(params: &Params<'_>, target: &Target) -> Result<Option<&'static str>, Fault> {
+    let Some(raw) = params.raw("service_tier").filter(|_| target.vendor.prefix == "anthropic") else { return Ok(None) };
+    let tier = chat::string(raw).map_err(|fault| fault.at("service_tier"))?;
+    match &*tier {
+        "auto" => Ok(Some("auto")),
+        "default" | "standard_only" => Ok(Some("standard_only")),
+        _ if target.params.drop => Ok(None),
+        _ => Err(Fault::wrong_value("auto or default").at("service_tier")),
+    }
 }
 
 fn user_id(metadata: Option<&str>) -> Option<Literal<'_>> {

@@ -134,7 +134,9 @@ impl<'a> Conversation<'a> {
         if let Some(calls) = message.tool_calls {
             let calls: Vec<ToolCall<'a>> = chat::objects(calls.get()).map_err(|fault| fault.at("tool_calls"))?;
             for (i, call) in calls.iter().enumerate() {
-                blocks.push(tool_use(call, names).map_err(|fault| fault.in_element("tool_calls", i))?);
+                let mut block = tool_use(call, names).map_err(|fault| fault.in_element("tool_calls", i))?;
+                block.cache(call.cache_control);
+                blocks.push(block);
             }
         }
         if let Some(call) = message.function_call {

@@ -24,9 +24,16 @@
 //! - Calls in the history without any `tools` declare those tools, with `tool_choice: none`: OpenAI's model could not
 //!   call them either.
 //! - `metadata` of OpenAI is a map for OpenAI's dashboard; only its `user_id` has a place at Anthropic.
+//! - Calls of tools that run at Anthropic are no `tool_calls`: nobody waits for a client to answer them. They and their
+//!   results are in `provider_specific_fields`, and pages that a text cites are annotations.
+//! - A file by its id is a document of that id; its name becomes the document's title.
+//! - The client's `anthropic-version` goes before ours, and its `anthropic-beta` beside ours and the config's.
+//! - On Anthropic's own endpoints only the model's name changes, and of the config's defaults those go in that Anthropic
+//!   has in the same meaning. Betas are added there for what the body asks for as LiteLLM does; for tools the client asks.
 //!
 //! # Limits
 //!
+//! - OpenAI's tool of type `mcp` goes on as it is, and Anthropic refuses it: `mcp_servers` is its own form.
 //! - `strict` of a tool is dropped; constraints of a `response_format` schema that Anthropic refuses are too.
 //! - Of the blocks of tools that ran at Anthropic nothing goes back there with the history.
 //! - Two tool call ids that differ only in characters that Anthropic refuses become one.

@@ -64,6 +64,7 @@ fn translate<'a>(
         sampling,
         stream: request.stream,
         metadata: body::metadata(params)?,
+        service_tier: body::service_tier(params, target)?,
         thinking: plan.thinking,
         output_config,
         rest,

@@ -116,10 +116,47 @@ pub(super) enum Declared<'a> {
         input_schema: Typed<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
         cache_control: Raw<'a>,
+        #[serde(flatten)]
+        hints: Hints<'a>,
     },
     /// Anthropic's own tool, as it came.
     Native(&'a RawValue),
+    /// The same, said in OpenAI's form.
+    Renested {
+        #[serde(rename = "type")]
+        type_: Cow<'a, str>,
+        name: Cow<'a, str>,
+        #[serde(flatten)]
+        members: BTreeMap<&'a str, &'a RawValue>,
+    },
     Search(WebSearch<'a>),
+}
+
+/// What steers the use of a tool at Anthropic; it stands beside the function or in it.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(super) struct Hints<'a> {
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    allowed_callers: Raw<'a>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    defer_loading: Raw<'a>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    eager_input_streaming: Raw<'a>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    input_examples: Raw<'a>,
+}
+
+impl<'a> Hints<'a> {
+    fn of(tool: Raw<'a>, function: &'a RawValue) -> Self {
+        let read = |raw: &'a RawValue| serde_json::from_str::<Self>(raw.get()).unwrap_or_default();
+        let (tool, function) = (tool.map(read).unwrap_or_default(), read(function));
+        Self {
+            allowed_callers: tool.allowed_callers.or(function.allowed_callers),
+            defer_loading: tool.defer_loading.or(function.defer_loading),
+            eager_input_streaming: tool.eager_input_streaming.or(function.eager_input_streaming),
+            input_examples: tool.input_examples.or(function.input_examples),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -133,7 +170,8 @@ impl<'a> Declared<'a> {
     /// A tool with nothing but a name and a schema.
     pub(super) fn bare(name: Cow<'a, str>, description: Option<&'static str>, schema: Raw<'a>) -> Self {
         let description = description.map(Description::Ours);
-        Self::Custom { type_: "custom", name, description, input_schema: Typed(schema), cache_control: None }
+        let hints = Hints::default();
+        Self::Custom { type_: "custom", name, description, input_schema: Typed(schema), cache_control: None, hints }
     }
 }
 
@@ -157,8 +195,13 @@ fn declare<'a>(tool: &Tool<'a>, names: &Names, native: impl Fn() -> Raw<'a>) -> 
             _ => Err(Fault::missing("an object").at("function")),
         };
     };
-    let function: Function<'a> = chat::object(function.get()).map_err(|fault| fault.at("function"))?;
+    let raw = function;
+    let function: Function<'a> = chat::object(raw.get()).map_err(|fault| fault.at("function"))?;
     let named = chat::required(function.name, "name").map_err(|fault| fault.at("function"))?;
+    if let Some(type_) = type_.filter(|type_| type_.starts_with("computer_")) {
+        let members = function.parameters.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+        return Ok(Declared::Renested { type_, name: named, members });
+    }
     let description = function.description.map(chat::literal).transpose();
     let description = description.map_err(|fault| fault.at("function.description"))?;
     if function.parameters.is_some_and(|schema| !schema.get().starts_with('{')) {
@@ -170,6 +213,7 @@ fn declare<'a>(tool: &Tool<'a>, names: &Names, native: impl Fn() -> Raw<'a>) -> 
         description: description.filter(|text| !text.inner().is_empty()).map(Description::Theirs),
         input_schema: Typed(function.parameters),
         cache_control: tool.cache_control.or(function.cache_control),
+        hints: Hints::of(native(), raw),
     })
 }
 
