@@ -33,6 +33,7 @@
 //!
 //! - Log probabilities of several tokens in one piece of text have no place in OpenAI's shape: they are in
 //!   `provider_specific_fields`.
+//! - `priority` steers a gateway, as with LiteLLM: Cohere's own parameter of that name is not sent.
 //! - Rerank is charged by search units; they are in the answer (`meta.billed_units`), not in the usage.
 
 mod embed;
