@@ -1,11 +1,9 @@
-//! Images, sound and WebSockets: forms, events that are no chat, and the path of a realtime session.
-
-use url::form_urlencoded;
+//! Images, sound and WebSockets: forms, events that are no chat, and the query of a realtime session.
 
 use super::Tail;
 use crate::json::Splice;
 use crate::openai::{Form, Request};
-use crate::provider::{Estimate, Pass, Stream, Tally, Target};
+use crate::provider::{Estimate, Pass, Stream, Tally};
 
 /// The client's form with the provider's `model` in it; all other bytes stay.
 pub(super) fn splice(form: &Form, model: &str) -> Option<Splice> {
@@ -19,23 +17,9 @@ pub(super) fn splice(form: &Form, model: &str) -> Option<Splice> {
     (is_done && named.next().is_none()).then_some(splice)
 }
 
-/// The path of a WebSocket: `/v1/realtime?model=...`.
-///
-/// Azure's takes the model as its deployment where an API version is configured.
-///
-/// Source: OpenAI, "Realtime API with WebSocket" <https://platform.openai.com/docs/guides/realtime-websocket>; Azure,
-/// "Realtime API reference" <https://learn.microsoft.com/azure/ai-services/openai/realtime-audio-reference>; neither
-/// re-read for this.
-pub(super) fn realtime_path(request: &Request, target: &Target) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    match &target.api_version {
-        Some(version) if target.vendor.prefix == "azure" => {
-            query.append_pair("api-version", version).append_pair("deployment", &target.model)
-        }
-        _ => query.append_pair("model", &target.model),
-    };
-    let separator = if request.query.is_empty() { "" } else { "&" };
-    format!("{}{}?{}{separator}{}", target.base_path, request.endpoint.path(), query.finish(), request.query)
+/// The `path` of a WebSocket, which ends in a query, with what the client asked for beside the model.
+pub(super) fn with_query(path: String, request: &Request) -> String {
+    if request.query.is_empty() { path } else { format!("{path}&{}", request.query) }
 }
 
 /// Events of speech, transcriptions and images: all of them pass; the usage of the last one is read from the end of the
@@ -77,7 +61,7 @@ impl Stream for Events {
 mod tests {
     use super::*;
     use crate::openai::Endpoint;
-    use crate::provider::Body;
+    use crate::provider::{Body, Target};
     use wasm_bindgen_test::wasm_bindgen_test;
 
     const FORM: &str = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nalias\r\n--b\r\nContent-Disposition: \

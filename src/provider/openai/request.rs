@@ -1,5 +1,7 @@
 //! The client's body with the provider's model name in it; all other bytes stay.
 
+use url::form_urlencoded;
+
 use super::media;
 use crate::error::{Error, Kind};
 use crate::json::scan::members_of;
@@ -17,9 +19,11 @@ const INCLUDE_USAGE: &str = r#"{"include_usage":true}"#;
 /// None that a parsed request can cause; `Internal` where its index does not fit its body.
 pub(super) fn request(request: &Request, target: &Target, key: Option<&Secret>) -> Result<Upstream, Error> {
     let authorization = key.map(|key| ("authorization", format!("Bearer {}", key.expose())));
+    let path = format!("{}{}", target.base_path, request.endpoint.path());
     if request.endpoint == Endpoint::Realtime {
-        let headers = authorization.into_iter().collect();
-        return Ok(Upstream { path: media::realtime_path(request, target), headers, body: Body::Whole(Vec::new()) });
+        let model: String = form_urlencoded::byte_serialize(target.model.as_bytes()).collect();
+        let path = media::with_query(format!("{path}?model={model}"), request);
+        return Ok(Upstream { path, headers: authorization.into_iter().collect(), body: Body::Whole(Vec::new()) });
     }
     let splice = match &request.form {
         Some(form) => media::splice(form, &target.model),
@@ -28,7 +32,6 @@ pub(super) fn request(request: &Request, target: &Target, key: Option<&Secret>) 
     let splice = splice.ok_or_else(|| Error::new(Kind::Internal, "the request cannot be spliced"))?;
     let content_type = request.form.as_ref().map_or("application/json", |form| &form.content_type);
     let headers = authorization.into_iter().chain([("content-type", content_type.to_owned())]).collect();
-    let path = format!("{}{}", target.base_path, request.endpoint.path());
     Ok(Upstream { path, headers, body: Body::Splice(splice) })
 }
 
