@@ -1,4 +1,4 @@
-//! Images, sound and WebSockets: forms, events that are no chat, and the path of a realtime session.
+//! Images, sound and WebSockets: forms, events that are no chat, and the query of a realtime session.
 
 use super::Tail;
 use crate::json::Splice;
@@ -17,8 +17,8 @@ pub(super) fn splice(form: &Form, model: &str) -> Option<Splice> {
     (is_done && named.next().is_none()).then_some(splice)
 }
 
-/// `path`, that of a WebSocket with its own query, with the rest of the client's query.
-pub(super) fn realtime_path(path: String, request: &Request) -> String {
+/// The `path` of a WebSocket, which ends in a query, with what the client asked for beside the model.
+pub(super) fn with_query(path: String, request: &Request) -> String {
     if request.query.is_empty() { path } else { format!("{path}&{}", request.query) }
 }
 

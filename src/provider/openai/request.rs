@@ -28,7 +28,7 @@ pub(super) fn request(request: &Request, target: &Target, key: Option<&Secret>) 
     headers.extend(target.vendor.dialect.headers.iter().map(|(name, value)| (*name, (*value).to_owned())));
     let path = azure::path(request, target);
     if request.endpoint == Endpoint::Realtime {
-        return Ok(Upstream { path: media::realtime_path(path, request), headers, body: Body::Whole(Vec::new()) });
+        return Ok(Upstream { path: media::with_query(path, request), headers, body: Body::Whole(Vec::new()) });
     }
     if let Some(form) = &request.form {
         headers.push(("content-type", form.content_type.clone()));
