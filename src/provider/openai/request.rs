@@ -25,12 +25,12 @@ const INCLUDE_USAGE: &str = r#"{"include_usage":true}"#;
 pub(super) fn request(request: &Request, target: &Target, key: Option<&Secret>) -> Result<Upstream, Error> {
     let cannot = || Error::new(Kind::Internal, "the request cannot be spliced");
     let mut headers = azure::credential(target, key);
-    headers.push(("content-type", "application/json".to_owned()));
     headers.extend(target.vendor.dialect.headers.iter().map(|(name, value)| (*name, (*value).to_owned())));
     let path = azure::path(request, target);
     if request.endpoint == Endpoint::Realtime {
         return Ok(Upstream { path, headers, body: Body::Whole(Vec::new()) });
     }
+    headers.push(("content-type", "application/json".to_owned()));
     let forced = schema::forced(request, target)?;
     let splice = splice(request, target, forced).ok_or_else(cannot)?;
     let body = if target.params.extra_body.0.is_empty() {
