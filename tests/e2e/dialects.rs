@@ -15,7 +15,7 @@ model_list:
 - model_name: mistral-cut
   litellm_params: {model: mistral/magistral-medium-latest, api_base: 'http://{mock}/di-cut/dialect=mistral,usage=9:8,chunk-bytes=3/v1', api_key: mi-x}
 - model_name: vllm
-  litellm_params: {model: hosted_vllm/llama, api_base: 'http://{mock}/di-vllm/v1', extra_body: {priority: 3}}
+  litellm_params: {model: hosted_vllm/llama, api_base: 'http://{mock}/di-vllm/v1', api_key: vl-x, extra_body: {priority: 3}}
 - model_name: deepseek
   litellm_params: {model: deepseek/deepseek-chat, api_base: 'http://{mock}/di-deepseek', api_key: ds-x}
 - model_name: openrouter
@@ -98,7 +98,10 @@ fn every_vendor_is_asked_its_own_way() {
         gate().post("/v1/chat/completions", "sk-app", chat(model, more)).expect_ok();
     }
     let vllm = Mock::shared().request("/di-vllm/");
-    assert_eq!((vllm.path.as_str(), vllm.header("authorization")), ("/di-vllm/v1/chat/completions", None));
+    assert_eq!(
+        (vllm.path.as_str(), vllm.header("authorization")),
+        ("/di-vllm/v1/chat/completions", Some("Bearer vl-x"))
+    );
     assert_eq!((&vllm.json()["priority"], &vllm.json()["reasoning_effort"]), (&json!(3), &json!("low")));
     let deepseek = Mock::shared().request("/di-deepseek/");
     assert_eq!(deepseek.header("authorization"), Some("Bearer ds-x"));

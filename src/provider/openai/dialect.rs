@@ -14,7 +14,7 @@ pub struct Dialect {
     pub lacking: &'static [&'static [&'static str]],
     /// The parameters of chat completions that some of its models lack.
     pub lacking_by_model: fn(&Target, &str) -> bool,
-    /// Whether its models are OpenAI's, whose families differ: see [`super::family`].
+    /// Whether its models are OpenAI's, whose families differ: see `family`.
     pub has_families: bool,
     /// The parameters of embeddings that it lacks.
     pub lacking_of_embeddings: &'static [&'static str],
@@ -34,11 +34,11 @@ pub struct Dialect {
     pub tools_without: &'static [Without],
     /// Which `tool_choice` it takes.
     pub choice: Choice,
-    /// Whether its model keeps to a JSON schema by itself; else a tool is called with the answer: see [`super::schema`].
+    /// Whether its model keeps to a JSON schema by itself; else a tool is called with the answer: see `schema`.
     pub takes_schema: fn(&Target) -> bool,
     /// How it is told to reason.
     pub reasoning: Reasoning,
-    /// Whether its answers are looked through for what OpenAI's shape has elsewhere: see [`super::reshape`].
+    /// Whether its answers are looked through for what OpenAI's shape has elsewhere: see `reshape`.
     pub is_reshaped: bool,
 }
 

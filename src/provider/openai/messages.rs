@@ -1,10 +1,10 @@
 //! Messages as a vendor takes them: roles, members and parts that it refuses are edited where they stand.
 //!
-//! A conversation in which a few searches find nothing to edit is not looked into.
+//! A conversation in which one pass over its quotes finds nothing to edit is not looked into.
 
 use std::ops::Range;
 
-use memchr::memmem;
+use memchr::{memchr_iter, memmem};
 
 use super::dialect::{Content, Messages, Names, Reasoning};
 use super::reasoning;
@@ -75,17 +75,27 @@ impl Rules {
 
     /// Whether there may be anything to edit in the conversation `text`.
     fn may_edit(&self, text: &[u8]) -> bool {
-        let has = |needle: &[u8]| memmem::find(text, needle).is_some();
         let looks_closer = self.messages.drops_empty
             || self.messages.names != Names::All
             || self.messages.content != Content::List
             || self.placeholder;
-        looks_closer
-            || (!self.knows_developer && has(b"\"developer\""))
-            || (!self.takes_cache_control && has(b"\"cache_control\""))
-            || has(b"null")
-            || self.messages.without.iter().any(|name| has(name.as_bytes()))
-            || has_bare_image(text)
+        looks_closer || memchr_iter(b'"', text).any(|at| self.marks(text.get(at + 1..).unwrap_or_default()))
+    }
+
+    /// Whether what stands behind a quote may have to be edited. One pass over the quotes is cheap: a picture has none.
+    fn marks(&self, after: &[u8]) -> bool {
+        match after.first() {
+            Some(b':' | b' ' | b'\n' | b'\r' | b'\t') => {
+                value_of(after).is_some_and(|value| value.starts_with(b"null"))
+            }
+            Some(b'd') => !self.knows_developer && after.starts_with(b"developer\""),
+            Some(b'c') => !self.takes_cache_control && after.starts_with(b"cache_control\""),
+            Some(b'i') => {
+                let url = after.strip_prefix(b"image_url\"").and_then(value_of);
+                url.is_some_and(|url| url.starts_with(b"\""))
+            }
+            _ => self.messages.without.iter().any(|name| after.starts_with(name.as_bytes())),
+        }
     }
 
     fn edit(&self, message: &Message<'_>, splice: &mut Splice) -> Option<()> {
@@ -173,13 +183,9 @@ impl Rules {
     }
 }
 
-/// Whether the URL of an image stands where an object with it should.
-fn has_bare_image(text: &[u8]) -> bool {
-    const NAME: &[u8] = b"\"image_url\"";
-    memmem::find_iter(text, NAME).any(|at| {
-        let after = text.get(at + NAME.len()..).unwrap_or_default().trim_ascii_start();
-        after.strip_prefix(b":").is_some_and(|value| value.trim_ascii_start().starts_with(b"\""))
-    })
+/// The value whose name has just ended.
+fn value_of(after: &[u8]) -> Option<&[u8]> {
+    after.trim_ascii_start().strip_prefix(b":").map(<[u8]>::trim_ascii_start)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

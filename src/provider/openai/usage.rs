@@ -48,9 +48,7 @@ impl Counted {
         let total = self.total_tokens;
         let details = self.prompt_tokens_details.or(self.input_tokens_details).unwrap_or_default();
         let spent = self.completion_tokens_details.or(self.output_tokens_details).unwrap_or_default();
-        if input.or(output).or(total).is_none() {
-            return None;
-        }
+        input.or(output).or(total)?;
         let reasoning_tokens = spent.reasoning_tokens.unwrap_or(0);
         // Embeddings and rerank may be counted in one sum.
         let input_tokens = match (input.unwrap_or(0), output.unwrap_or(0), total) {
