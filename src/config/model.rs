@@ -81,6 +81,7 @@ fn target(
     let extra_headers = header::headers(params, vendor);
     let api_version = params.at("api_version").name();
     let project = params.at("vertex_project").name();
+    let project = project.or_else(|| credential.as_ref()?.source()?.project.clone());
     let base_model = info.at("base_model").name();
     let ((vendor, model), base) = (model?, base?);
     let target = Target {

@@ -2,9 +2,9 @@
 
 use url::Url;
 
-use super::Address;
 use super::fault::hint;
 use super::read::Node;
+use super::{Address, token};
 use crate::budget;
 use crate::provider::vendor::{self, VENDORS};
 use crate::provider::{Credential, Vendor, vendor::Base as VendorBase};
@@ -101,6 +101,9 @@ pub(super) fn credential(
     base: Option<&Base>,
     location: Option<&str>,
 ) -> Option<Credential> {
+    if let Some(token) = token::credential(params, vendor) {
+        return Some(token);
+    }
     let node = params.at("api_key");
     if !node.is_absent() {
         return node.secret().map(Credential::Key);

@@ -1,12 +1,15 @@
 //! Where an attempt goes, as far as a language cares.
 
 use std::fmt;
+use std::rc::Rc;
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::openai::{Endpoint, Request};
 use crate::provider::params::Params;
 use crate::provider::{Answer, Body, Stream, Upstream, Vendor};
 use crate::secret::Secret;
+use crate::token::{Source, Tokens};
+use crate::units::Millis;
 
 /// A deployment as its provider sees it.
 #[derive(Clone)]
@@ -49,6 +52,8 @@ pub enum Credential {
     None,
     /// A key that does not change.
     Key(Secret),
+    /// A token that is fetched, and does.
+    Token(Rc<Source>),
 }
 
 impl Credential {
@@ -56,10 +61,31 @@ impl Credential {
     pub fn key(&self) -> Option<&Secret> {
         match self {
             Self::Key(key) => Some(key),
-            Self::None => None,
+            Self::Token(_) | Self::None => None,
         }
     }
+
+    /// Where the token comes from.
+    pub fn source(&self) -> Option<&Rc<Source>> {
+        match self {
+            Self::Token(source) => Some(source),
+            Self::Key(_) | Self::None => None,
+        }
+    }
+
+    /// The key, or the token at `now`.
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable`: there is no valid token.
+    pub fn secret<'a>(&'a self, tokens: &'a Tokens, now: Millis) -> Result<Option<&'a Secret>, Error> {
+        let Some(source) = self.source() else { return Ok(self.key()) };
+        let missing = || Error::new(Kind::Unreachable, NO_TOKEN).with_retry_after(Millis::from_secs(1));
+        tokens.secret(source, now).map(Some).ok_or_else(missing)
+    }
 }
+
+const NO_TOKEN: &str = "there is no access token for the provider at the moment: the gateway's log says why";
 
 impl fmt::Debug for Target {
     /// Without the values of `extra_headers`, which may be credentials.

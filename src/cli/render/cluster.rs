@@ -1,4 +1,5 @@
-//! One Envoy cluster per address, each with the `attempt` role in its upstream filter chain.
+//! One Envoy cluster per address, each with the `attempt` role in its upstream filter chain; and one for each place
+//! that access tokens come from, without it.
 //!
 //! A cluster that `model_info.cluster` names is the reader's own: it is not rendered, but a comment says what it needs.
 
@@ -12,6 +13,7 @@ use super::template::{fill, item, scalar};
 use crate::config::{Address, Config};
 
 const CLUSTER: &str = include_str!("cluster.yaml");
+const ATTEMPT: &str = include_str!("attempt.yaml");
 const TLS: &str = include_str!("tls.yaml");
 
 /// A cluster that an attempt may go to.
@@ -50,31 +52,45 @@ impl<'a> Cluster<'a> {
 
     /// The cluster as YAML; `vm_config` is the one of its filter.
     pub(super) fn render(&self, vm_config: &str, ca_file: &Path) -> String {
-        let host = self.address.host.trim_matches(['[', ']']);
-        let tls = if self.address.tls { tls(host, ca_file) } else { String::new() };
-        let values = [
-            ("name", scalar(self.name)),
-            ("plugin", scalar(&self.plugin())),
-            ("host", scalar(host)),
-            ("port", self.address.port.to_string()),
-            ("discovery", self.discovery(host).to_owned()),
-            ("dns", if is_ip(host) { String::new() } else { DNS.to_owned() }),
-            ("transport_socket", tls),
-            ("protocol", if self.address.tls { ALPN } else { HTTP1 }.to_owned()),
-            ("vm_config", vm_config.to_owned()),
-        ];
-        let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        fill(CLUSTER, &values)
+        let (name, plugin) = (scalar(self.name), scalar(&self.plugin()));
+        let filters = fill(ATTEMPT, &[("name", &name), ("plugin", &plugin), ("vm_config", vm_config)]);
+        cluster(self.name, self.address, &filters, ca_file)
     }
+}
 
-    /// Vendors spread their load over many addresses by DNS: connections outlive an answer that no longer names
-    /// theirs. A plain host name may be a headless service: every address is a host.
-    fn discovery(&self, host: &str) -> &'static str {
-        match (is_ip(host), self.address.tls) {
-            (true, _) => "STATIC",
-            (false, true) => "LOGICAL_DNS",
-            (false, false) => "STRICT_DNS",
-        }
+/// The clusters of the places that access tokens come from, each once.
+pub(super) fn tokens(config: &Config, ca_file: &Path) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut sources = config.token_sources();
+    sources.retain(|source| seen.insert(source.cluster.clone()));
+    sources.iter().map(|source| cluster(&source.cluster, &source.address, "", ca_file)).collect()
+}
+
+/// A cluster at `address` with these upstream filters.
+fn cluster(name: &str, address: &Address, http_filters: &str, ca_file: &Path) -> String {
+    let host = address.host.trim_matches(['[', ']']);
+    let tls = if address.tls { tls(host, ca_file) } else { String::new() };
+    let values = [
+        ("name", scalar(name)),
+        ("host", scalar(host)),
+        ("port", address.port.to_string()),
+        ("discovery", discovery(address, host).to_owned()),
+        ("dns", if is_ip(host) { String::new() } else { DNS.to_owned() }),
+        ("transport_socket", tls),
+        ("protocol", if address.tls { ALPN } else { HTTP1 }.to_owned()),
+        ("http_filters", http_filters.to_owned()),
+    ];
+    let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    fill(CLUSTER, &values)
+}
+
+/// Vendors spread their load over many addresses by DNS: connections outlive an answer that no longer names theirs. A
+/// plain host name may be a headless service: every address is a host.
+fn discovery(address: &Address, host: &str) -> &'static str {
+    match (is_ip(host), address.tls) {
+        (true, _) => "STATIC",
+        (false, true) => "LOGICAL_DNS",
+        (false, false) => "STRICT_DNS",
     }
 }
 
