@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `<prefix>/chat/completions`, `/completions`, `/embeddings`, `/models` | OpenAI |
 //! | `<prefix>/messages` | Anthropic |
+//! | `<prefix>/token` and others | an access token: see [`token`] |
 //! | `GET`, `DELETE /_mock/requests` | the last requests as JSON, with `--record` |
 //! | `POST /_mock/script?match=PART` | the body is the script of every path that contains PART |
 //! | `DELETE /_mock/script` | forgets those scripts and every `times` counter |
@@ -22,6 +23,7 @@ mod openai;
 mod record;
 mod reply;
 mod script;
+mod token;
 mod usage;
 mod value;
 mod vendor;
@@ -43,7 +45,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::control::Control;
 use crate::reply::{Body, Reply};
-use crate::script::Script;
+use crate::script::{Fault, Script, Shape};
 use crate::vendor::{Call, Endpoint};
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -124,6 +126,14 @@ async fn answer(control: Arc<Control>, request: Request<Incoming>) -> Result<Res
 }
 
 fn dispatch(control: &Control, head: &hyper::http::request::Parts, body: &Bytes, script: &Script) -> Reply {
+    if let Some(reply) = control.issued.answer(head, body, script, || control.serial()) {
+        return reply;
+    }
+    if script.shape.issued && !control.issued.covers(head) {
+        let fault = Fault { status: Some(401), ..script.fault.clone() };
+        let script = Script { fault, shape: Shape { issued: false, ..script.shape.clone() }, ..script.clone() };
+        return dispatch(control, head, body, &script);
+    }
     let Some(endpoint) = Endpoint::of(head.uri.path()) else {
         return Reply::text(StatusCode::NOT_FOUND, format!("mock-provider has no endpoint {}", head.uri.path()));
     };

@@ -20,6 +20,8 @@
 //! | `body-bytes=N` | the length of the answer text, 180 by default |
 //! | `usage=P:C[:R[:W]]` | prompt and completion tokens, of the prompt R read from and W written to a cache |
 //! | `no-usage=1` | no usage anywhere |
+//! | `issued=1` | 401 unless the bearer token is one that this mock issued and that has not expired |
+//! | `expires-in=N` | the seconds that an issued token lives, 3600 by default |
 //! | `times=K` | the faults (all above `chunks`) happen to the first K requests, then no more |
 //! | `id=S` | whose counter `times` uses; the script's own text by default |
 
@@ -60,6 +62,8 @@ pub(crate) struct Shape {
     pub(crate) body_bytes: Option<usize>,
     pub(crate) usage: Option<ScriptedUsage>,
     pub(crate) no_usage: bool,
+    pub(crate) issued: bool,
+    pub(crate) expires_in: Option<u64>,
 }
 
 /// The four numbers of `usage=P:C[:R[:W]]`.
@@ -128,6 +132,8 @@ const KEYS: &[(&str, Set)] = &[
         Some(())
     }),
     ("no-usage", |s, v| flag(&mut s.shape.no_usage, v)),
+    ("issued", |s, v| flag(&mut s.shape.issued, v)),
+    ("expires-in", |s, v| put(&mut s.shape.expires_in, v)),
     ("times", |s, v| put(&mut s.times, v)),
     ("id", |s, v| put(&mut s.id, v)),
 ];

@@ -118,3 +118,140 @@ const WATSONX_VARIABLES: [&str; 3] = ["WX_API_KEY", "WATSONX_API_KEY", "WATSONX_
 fn kept(node: &Node<'_>, source: Result<Source, Fault>) -> Option<Source> {
     source.or_else(|fault| node.fault(fault).ok_or(())).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::credential;
+    use crate::config::Env;
+    use crate::config::env::Variables;
+    use crate::config::read::Reader;
+    use crate::provider::vendor::Base;
+    use crate::provider::{Credential, Vendor, openai};
+
+    const ACCOUNT: &str = include_str!("../../examples/mock-provider/service-account.json");
+
+    fn vendor(prefix: &'static str) -> Vendor {
+        let dialect = openai::Dialect::OPENAI;
+        let key_variables: &[&str] = if prefix == "azure" { &["AZURE_API_KEY"] } else { &[] };
+        Vendor { prefix, language: &openai::OpenAi, dialect, base: Base::Given, key_variables, surplus: &[] }
+    }
+
+    /// Where the token of a deployment of `prefix` comes from, or the faults; and the variables that were asked for.
+    fn read(prefix: &'static str, params: &Value, env: Env<'_>) -> (String, Vec<String>) {
+        let document = json!({"p": params});
+        let reader = Reader::new(&document, env);
+        let found = match credential(&reader.root().at("p"), &vendor(prefix)) {
+            Some(Credential::Token(source)) => format!("{} {}", source.authority, source.path),
+            _ => String::new(),
+        };
+        let faults: Vec<String> = reader.faults().iter().map(ToString::to_string).collect();
+        let text = if faults.is_empty() { found } else { faults.join("\n") };
+        let Reader { variables, .. } = reader;
+        (text, Variables::into_asked(variables).into_iter().collect())
+    }
+
+    const GOOGLE: &str = "oauth2.googleapis.com /token";
+    const METADATA: &str = "169.254.169.254 /computeMetadata/v1/instance/service-accounts/default/token";
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn vertex_takes_a_credential_in_any_form() {
+        let account: Value = serde_json::from_str(ACCOUNT).unwrap();
+        let set = |name: &str| match name {
+            "ACCOUNT" | "GOOGLE_APPLICATION_CREDENTIALS" => Some(ACCOUNT.to_owned()),
+            "KEY" => Some(account["private_key"].as_str().unwrap().to_owned()),
+            _ => None,
+        };
+        let bare = |name: &str| (name == "GCE_METADATA_HOST").then(|| "metadata.test:81".to_owned());
+        let mut split = account.clone();
+        split["private_key"] = json!("os.environ/KEY");
+        for params in [
+            json!({"vertex_credentials": account}),
+            json!({"vertex_credentials": ACCOUNT}),
+            json!({"vertex_credentials": split}),
+            json!({"vertex_ai_credentials": "os.environ/ACCOUNT"}),
+            json!({}),
+        ] {
+            assert_eq!(read("vertex_ai", &params, Env::Strict(&set)).0, GOOGLE, "{params}");
+        }
+        assert_eq!(read("vertex_ai", &json!({}), Env::Strict(&|_| None)).0, METADATA);
+        assert_eq!(
+            read("vertex_ai_beta", &json!({}), Env::Strict(&bare)).0,
+            METADATA.replace("169.254.169.254", "metadata.test:81")
+        );
+        assert_eq!(read("vertex_ai", &json!({"api_key": "k"}), Env::Strict(&set)).0, "");
+        assert_eq!(read("openai", &json!({}), Env::Strict(&set)).0, "");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_path_is_a_fault_where_no_file_can_be_read() {
+        let path = |name: &str| (name == "GOOGLE_APPLICATION_CREDENTIALS").then(|| "/secret/key.json".to_owned());
+        for params in
+            [json!({"vertex_credentials": "/secret/key.json"}), json!({}), json!({"vertex_credentials": "[1]"})]
+        {
+            let (fault, _) = read("vertex_ai", &params, Env::Strict(&path));
+            assert!(fault.starts_with("p.vertex_credentials: ") && fault.contains("reads no files"), "{fault}");
+            assert!(!fault.contains("/secret"), "{fault}");
+        }
+        let (fault, _) =
+            read("vertex_ai", &json!({"vertex_credentials": {"type": "external_account"}}), Env::Strict(&path));
+        assert!(fault.contains("federation"), "{fault}");
+        let (fault, _) = read("vertex_ai", &json!({"vertex_credentials": "os.environ/NONE"}), Env::Strict(&path));
+        assert!(fault.contains("`NONE`"), "{fault}");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_check_goes_without_the_secrets_and_names_their_variables() {
+        let none = |_: &str| None;
+        let (found, asked) =
+            read("vertex_ai", &json!({"vertex_credentials": "os.environ/ACCOUNT"}), Env::Lenient(&none));
+        let names = ["ACCOUNT", "GCE_METADATA_HOST", "GOOGLE_APPLICATION_CREDENTIALS", "VERTEXAI_CREDENTIALS"];
+        assert_eq!((found.as_str(), asked), (GOOGLE, names.map(str::to_owned).to_vec()));
+        let params = json!({"tenant_id": "t", "client_id": "c", "client_secret": "os.environ/SECRET"});
+        let (found, asked) = read("azure", &params, Env::Lenient(&none));
+        assert_eq!(found, "login.microsoftonline.com /t/oauth2/v2.0/token");
+        let names = ["AZURE_AUTHORITY_HOST", "AZURE_SCOPE", "SECRET"];
+        assert!(names.iter().all(|name| asked.contains(&(*name).to_owned())), "{asked:?}");
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn azure_needs_all_three_and_a_key_goes_first() {
+        let triple = |name: &str| match name {
+            "AZURE_TENANT_ID" => Some("tenant".to_owned()),
+            "AZURE_CLIENT_ID" => Some("client".to_owned()),
+            "AZURE_CLIENT_SECRET" => Some("secret".to_owned()),
+            "AZURE_AUTHORITY_HOST" => Some("https://login.test".to_owned()),
+            _ => None,
+        };
+        let keyed = |name: &str| if name == "AZURE_API_KEY" { Some("key".to_owned()) } else { triple(name) };
+        let token = "login.test /tenant/oauth2/v2.0/token";
+        let rows = [
+            (json!({}), Env::Strict(&triple), token),
+            (json!({}), Env::Strict(&keyed), ""),
+            (json!({"client_secret": "own"}), Env::Strict(&keyed), token),
+            (json!({"api_key": "k", "client_secret": "own"}), Env::Strict(&triple), ""),
+            (json!({"tenant_id": "t", "client_id": "c"}), Env::Strict(&|_| None), ""),
+            (json!({"tenant_id": "a/b"}), Env::Strict(&triple), "p.tenant_id: expected a tenant's id or domain"),
+        ];
+        for (params, env, expected) in rows {
+            assert_eq!(read("azure", &params, env).0, expected, "{params}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn watsonx_exchanges_its_key() {
+        let set = |name: &str| match name {
+            "WATSONX_APIKEY" => Some("k".to_owned()),
+            "WATSONX_IAM_URL" => Some("http://iam.test/token".to_owned()),
+            _ => None,
+        };
+        assert_eq!(
+            read("watsonx", &json!({"api_key": "k"}), Env::Strict(&|_| None)).0,
+            "iam.cloud.ibm.com /identity/token"
+        );
+        assert_eq!(read("watsonx_text", &json!({}), Env::Strict(&set)).0, "iam.test /token");
+        assert_eq!(read("watsonx", &json!({}), Env::Strict(&|_| None)).0, "");
+    }
+}
