@@ -61,15 +61,15 @@ fn vertex(params: &Node<'_>) -> Option<Source> {
 
 /// A mapping, or a string with the JSON of one.
 fn google(node: &Node<'_>) -> Option<Source> {
-    if node.object().is_some() {
-        return kept(node, Source::google(&node.resolved()));
-    }
-    let is_unset = |name: &str| node.reader.variables.value(name).is_none();
-    if let Some(name) = reference(node.typed()).filter(|name| is_unset(name))
-        && node.reader.variables.placeholder(name).is_some()
-    {
+    if unknown(node).is_some() {
         // Whose it is, nobody can say yet; where it is exchanged, nearly always.
-        return Source::google(&stand_in(name)).ok();
+        return kept(node, Source::google(&stand_in(None)));
+    }
+    if node.object().is_some() {
+        return match node.members().iter().find_map(|(_, member)| unknown(member)) {
+            Some(_) => kept(node, Source::google(&stand_in(node.at("token_uri").text()))),
+            None => kept(node, Source::google(&node.resolved())),
+        };
     }
     match serde_json::from_str::<Value>(&node.text()?) {
         Ok(json) if json.is_object() => kept(node, Source::google(&json)),
@@ -77,9 +77,18 @@ fn google(node: &Node<'_>) -> Option<Source> {
     }
 }
 
+/// The variable that this refers to, where it is not set and need not be.
+fn unknown<'a>(node: &Node<'a>) -> Option<&'a str> {
+    let variables = &node.reader.variables;
+    let name = reference(node.typed()).filter(|name| variables.value(name).is_none())?;
+    variables.placeholder(name).map(|_| name)
+}
+
 /// A credential of Google's that nobody has.
-fn stand_in(name: &str) -> Value {
-    serde_json::json!({"type": "authorized_user", "client_id": name, "client_secret": name, "refresh_token": name})
+fn stand_in(token_uri: Option<String>) -> Value {
+    let nobodys = "os.environ/";
+    serde_json::json!({"type": "authorized_user", "client_id": nobodys, "client_secret": nobodys,
+        "refresh_token": nobodys, "token_uri": token_uri})
 }
 
 /// Only with all three of tenant, client and secret, each from the config or its variable. Variables alone give way to
@@ -209,6 +218,10 @@ mod tests {
             read("vertex_ai", &json!({"vertex_credentials": "os.environ/ACCOUNT"}), Env::Lenient(&none));
         let names = ["ACCOUNT", "GCE_METADATA_HOST", "GOOGLE_APPLICATION_CREDENTIALS", "VERTEXAI_CREDENTIALS"];
         assert_eq!((found.as_str(), asked), (GOOGLE, names.map(str::to_owned).to_vec()));
+        let params =
+            json!({"vertex_credentials": {"private_key": "os.environ/KEY", "token_uri": "http://tokens.test/t"}});
+        let (found, asked) = read("vertex_ai", &params, Env::Lenient(&none));
+        assert_eq!((found.as_str(), asked.contains(&"KEY".to_owned())), ("tokens.test /t", true));
         let params = json!({"tenant_id": "t", "client_id": "c", "client_secret": "os.environ/SECRET"});
         let (found, asked) = read("azure", &params, Env::Lenient(&none));
         assert_eq!(found, "login.microsoftonline.com /t/oauth2/v2.0/token");

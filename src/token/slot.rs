@@ -71,8 +71,10 @@ impl Slot {
     }
 
     /// Whether a try is due: also after a clock was set back, whose times mean nothing.
+    ///
+    /// Workers read the clock one after the other: a time that is a little ahead is another worker's.
     pub fn is_due(&self, now: Millis) -> bool {
-        self.due <= now || now < self.tried
+        self.due <= now || now.plus(LEASE) < self.tried
     }
 
     /// Whether a first try has ended, well or not.
@@ -82,7 +84,7 @@ impl Slot {
 
     /// Takes the next try, where it is due and nobody has it. It is this worker's once the slot is stored.
     pub fn claim(&mut self, now: Millis) -> bool {
-        let is_leased = now < self.lease && self.lease <= now.plus(LEASE);
+        let is_leased = now < self.lease && self.lease <= now.plus(LEASE).plus(LEASE);
         let is_ours = self.is_due(now) && !is_leased;
         if is_ours {
             self.lease = now.plus(LEASE);

@@ -336,7 +336,8 @@ fn a_token_is_renewed_before_its_end_and_used_until_it() {
         slot.succeed(NOW, &granted("t", secs), &mut |n| n - 1);
         assert!(!slot.is_due(later(late - 1)) && slot.is_due(later(late)), "{secs}");
         assert!(slot.is_settled() && Slot::decode(&slot.encode()) == slot);
-        assert!(slot.is_due(NOW.since(Millis(1))), "the clock was set back");
+        assert!(!slot.is_due(NOW.since(Millis(5))), "another worker's clock");
+        assert!(slot.is_due(NOW.since(Millis::from_secs(16))), "the clock was set back");
     }
 }
 
@@ -344,6 +345,7 @@ fn a_token_is_renewed_before_its_end_and_used_until_it() {
 fn one_worker_fetches_at_a_time() {
     let mut slot = Slot::default();
     assert!(slot.claim(NOW) && !slot.claim(NOW) && !slot.claim(at(14)));
+    assert!(!slot.claim(NOW.since(Millis(5))), "another worker read its clock before");
     assert!(slot.claim(at(15)), "whoever had it is gone");
     slot.release();
     assert!(slot.claim(at(16)), "it was given back");

@@ -28,4 +28,5 @@ mod raw;
 mod records;
 mod reload;
 mod sdk;
+mod tokens;
 mod usage;
