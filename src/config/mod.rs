@@ -32,6 +32,7 @@ mod tests;
 mod time;
 pub(crate) mod token;
 mod vendor;
+mod vertex;
 
 pub use compile::environment;
 pub use env::Env;

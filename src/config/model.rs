@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::env::reference;
 use super::read::{MAX_INTEGER, Node};
-use super::{Address, Deployment, header, hex, params, vendor};
+use super::{Address, Deployment, header, hex, params, vendor, vertex};
 use crate::budget::{self, Price};
 use crate::provider::params::Params;
 use crate::provider::{Target, Vendor};
@@ -75,15 +75,18 @@ fn target(
     facts: &Facts,
 ) -> Option<(Target, Address)> {
     let vendor = model.as_ref().map(|(vendor, _)| *vendor);
-    let location = location(params);
+    let location = vertex::location(params, vendor, location(params));
     let base = vendor.and_then(|vendor| vendor::base(params, vendor, location.as_deref()));
     let credential = vendor.and_then(|vendor| vendor::credential(params, vendor, base.as_ref(), location.as_deref()));
     let extra_headers = header::headers(params, vendor);
     let api_version = params.at("api_version").name();
-    let project = params.at("vertex_project").name();
-    let project = project.or_else(|| credential.as_ref()?.source()?.project.clone());
+    let named = vertex::project(params, vendor);
+    let project = named.or_else(|| credential.as_ref()?.source()?.project.clone());
     let base_model = info.at("base_model").name();
+    let model_name = model.as_ref().map_or("", |(_, name)| name);
+    let checked = vertex::check(params, vendor, model_name, project.as_deref(), location.as_deref());
     let ((vendor, model), base) = (model?, base?);
+    checked?;
     let target = Target {
         vendor,
         base_model: base_model.unwrap_or_else(|| model.clone()),

@@ -20,6 +20,7 @@ const INFERRED: &[(&str, &str)] = &[
     ("o4", "openai"),
     ("text-embedding-", "openai"),
     ("claude-", "anthropic"),
+    ("gemini-", "vertex_ai"),
 ];
 
 /// LiteLLM's other providers.
@@ -28,12 +29,12 @@ const LATER: &[&str] = &[
     "ai21", "aiml", "aleph_alpha", "anyscale", "azure", "azure_ai", "azure_text", "baseten", "bedrock",
     "bedrock_converse", "cerebras", "clarifai", "cloudflare", "codestral", "cohere", "cohere_chat", "cometapi",
     "dashscope", "databricks", "deepgram", "deepinfra", "deepseek", "docker_model_runner", "elevenlabs", "empower",
-    "featherless_ai", "fireworks_ai", "friendliai", "galadriel", "gemini", "gigachat", "github", "github_copilot",
+    "featherless_ai", "fireworks_ai", "friendliai", "galadriel", "gigachat", "github", "github_copilot",
     "gradient_ai", "groq", "heroku", "huggingface", "hyperbolic", "infinity", "jina_ai", "lambda_ai", "lemonade",
     "llamafile", "lm_studio", "maritalk", "meta_llama", "minimax", "mistral", "moonshot", "morph", "nebius",
     "nlp_cloud", "novita", "nscale", "nvidia_nim", "oci", "ollama", "ollama_chat", "oobabooga", "openrouter",
     "ovhcloud", "perplexity", "petals", "predibase", "replicate", "sagemaker", "sagemaker_chat", "sambanova",
-    "snowflake", "together_ai", "topaz", "triton", "v0", "vercel_ai_gateway", "vertex_ai", "vertex_ai_beta", "vllm",
+    "snowflake", "together_ai", "topaz", "triton", "v0", "vercel_ai_gateway", "vllm",
     "volcengine", "voyage", "wandb", "watsonx", "watsonx_text", "xai", "xinference", "zai",
 ];
 

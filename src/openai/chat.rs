@@ -51,6 +51,18 @@ pub struct Message<'a> {
     /// Where the provider's cache may end.
     #[serde(borrow)]
     pub cache_control: Raw<'a>,
+    /// Of `function`: what answered.
+    #[serde(borrow)]
+    pub name: Raw<'a>,
+    /// An assistant's reasoning, readable.
+    #[serde(borrow)]
+    pub reasoning_content: Raw<'a>,
+    /// An array of images that the assistant made, each with an `image_url`.
+    #[serde(borrow)]
+    pub images: Raw<'a>,
+    /// What an answer had beside OpenAI's members: an object.
+    #[serde(borrow)]
+    pub provider_specific_fields: Raw<'a>,
 }
 
 /// A part of a message's content.
@@ -72,6 +84,9 @@ pub struct Part<'a> {
     /// Of `file`: a [`File`].
     #[serde(borrow)]
     pub file: Raw<'a>,
+    /// Of `input_audio`: an [`InputAudio`].
+    #[serde(borrow)]
+    pub input_audio: Raw<'a>,
     /// Where the provider's cache may end.
     #[serde(borrow)]
     pub cache_control: Raw<'a>,
@@ -84,6 +99,24 @@ pub struct ImageUrl<'a> {
     /// `https:` or `data:`.
     #[serde(borrow)]
     pub url: Raw<'a>,
+    /// How closely the model is to look: `low`, `high` or `auto`.
+    #[serde(borrow)]
+    pub detail: Raw<'a>,
+    /// LiteLLM's place for the media type.
+    #[serde(borrow)]
+    pub format: Raw<'a>,
+}
+
+/// Recorded sound, inline.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct InputAudio<'a> {
+    /// Base64.
+    #[serde(borrow)]
+    pub data: Raw<'a>,
+    /// `wav` or `mp3`.
+    #[serde(borrow)]
+    pub format: Raw<'a>,
 }
 
 /// A file, inline or uploaded before.
@@ -99,6 +132,15 @@ pub struct File<'a> {
     /// Its name.
     #[serde(borrow)]
     pub filename: Raw<'a>,
+    /// LiteLLM's place for the media type.
+    #[serde(borrow)]
+    pub format: Raw<'a>,
+    /// How closely the model is to look, LiteLLM's.
+    #[serde(borrow)]
+    pub detail: Raw<'a>,
+    /// Which part of a video is meant, LiteLLM's.
+    #[serde(borrow)]
+    pub video_metadata: Raw<'a>,
 }
 
 /// A call that an assistant made.
@@ -111,6 +153,9 @@ pub struct ToolCall<'a> {
     /// A [`FunctionCall`].
     #[serde(borrow)]
     pub function: Raw<'a>,
+    /// What an answer had beside OpenAI's members: an object.
+    #[serde(borrow)]
+    pub provider_specific_fields: Raw<'a>,
 }
 
 /// What was called, and with what.
@@ -234,6 +279,9 @@ pub struct Reply<'a> {
     /// What the text rests on, OpenAI's annotations: an array.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub annotations: Option<Cow<'a, RawValue>>,
+    /// What the model said aloud.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio: Option<Audio<'a>>,
     /// What OpenAI's shape has no place for: an object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_specific_fields: Option<Box<RawValue>>,
@@ -256,6 +304,19 @@ pub struct Image<'a> {
 pub struct MadeImage<'a> {
     /// `data:image/png;base64,…`
     pub url: Cow<'a, str>,
+}
+
+/// `{"id":…,"data":…,"expires_at":…,"transcript":…}`, sound that the model made.
+#[derive(Debug, Serialize)]
+pub struct Audio<'a> {
+    /// Its id.
+    pub id: Cow<'a, str>,
+    /// Base64.
+    pub data: Cow<'a, str>,
+    /// Unix time.
+    pub expires_at: u64,
+    /// The words.
+    pub transcript: &'static str,
 }
 
 /// One call of a tool.
@@ -301,6 +362,15 @@ pub struct Delta<'a> {
     /// More of a call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_calls: Option<[CallDelta<'a>; 1]>,
+    /// An image that the model made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<[Image<'a>; 1]>,
+    /// What the text rests on, OpenAI's annotations: an array.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub annotations: Raw<'a>,
+    /// What the model said aloud.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio: Option<Audio<'a>>,
     /// What OpenAI's shape has no place for: an object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_specific_fields: Raw<'a>,

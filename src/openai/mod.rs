@@ -1,6 +1,7 @@
 //! OpenAI's wire shapes: what clients speak to us, and the language every provider is translated from and to.
 
 pub mod chat;
+pub mod embeddings;
 mod endpoint;
 pub mod request;
 pub mod usage;

@@ -13,12 +13,14 @@
 
 pub mod anthropic;
 pub mod chunks;
+pub mod gemini;
 #[cfg(test)]
 pub(crate) mod hostile;
 pub mod openai;
 pub mod params;
 pub mod target;
 pub mod vendor;
+pub mod vertex;
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! Every vendor, once: what LiteLLM's prefix stands for, and how an OpenAI dialect differs from OpenAI.
 
 use super::openai::Dialect;
-use super::{Language, anthropic, openai};
+use super::{Language, anthropic, gemini, openai, vertex};
 
 /// What a LiteLLM provider prefix stands for.
 ///
@@ -49,6 +49,16 @@ pub const VENDORS: &[Vendor] = &[
         key_variables: &["ANTHROPIC_API_KEY"],
         surplus: &["/messages", "/v1"],
     },
+    Vendor {
+        prefix: "gemini",
+        language: &gemini::Gemini(gemini::Home::Studio),
+        dialect: Dialect::OPENAI,
+        base: Base::Fixed("https://generativelanguage.googleapis.com"),
+        key_variables: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+        surplus: &[],
+    },
+    on_vertex("vertex_ai"),
+    on_vertex("vertex_ai_beta"),
 ];
 
 const OPENAI: &str = "https://api.openai.com/v1";
@@ -61,6 +71,17 @@ const fn speaks_openai(prefix: &'static str, base: Base, key_variables: &'static
         base,
         key_variables,
         surplus: &["/chat/completions"],
+    }
+}
+
+const fn on_vertex(prefix: &'static str) -> Vendor {
+    Vendor {
+        prefix,
+        language: &vertex::Vertex,
+        dialect: Dialect::OPENAI,
+        base: Base::Located(vertex::base),
+        key_variables: &[],
+        surplus: &[],
     }
 }
 

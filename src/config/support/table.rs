@@ -143,8 +143,10 @@ const LITELLM_PARAMS: &[Row] = &[
     approximate(GOOGLE_CREDENTIALS, &["vertex_credentials", "vertex_ai_credentials"]),
     exact("Entra ID's client credentials; an api_key goes first", &["tenant_id", "client_id", "client_secret"]),
     exact("https://cognitiveservices.azure.com/.default unless set", &["azure_scope"]),
-    unsupported(
-        "use tenant_id, client_id and client_secret", &["azure_username", "azure_password"],
+    unsupported("use tenant_id, client_id and client_secret", &["azure_username", "azure_password"]),
+    exact(
+        "us-central1 unless set; the project is not needed with an api_key (express mode)",
+        &["vertex_project", "vertex_location", "vertex_ai_project", "vertex_ai_location"],
     ),
     unsupported(
         NO_PROVIDER,
