@@ -80,7 +80,7 @@ fn target(
     let credential = vendor.and_then(|vendor| vendor::credential(params, vendor, base.as_ref(), location.as_deref()));
     let extra_headers = header::headers(params, vendor);
     let api_version = params.at("api_version").name();
-    let named = vertex::project(params, vendor);
+    let named = vertex::project(params, vendor).or_else(|| params.at("project_id").name());
     let project = named.or_else(|| credential.as_ref()?.source()?.project.clone());
     let base_model = info.at("base_model").name();
     let model_name = model.as_ref().map_or("", |(_, name)| name);
@@ -94,7 +94,7 @@ fn target(
         authority: base.authority,
         base_path: base.path,
         credential: credential.unwrap_or_default(),
-        api_version,
+        api_version: api_version.or(base.api_version),
         project,
         location,
         max_output_tokens: facts.max_output_tokens,

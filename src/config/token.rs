@@ -26,12 +26,12 @@ const NO_FILES: &str = "expected a credential in JSON, found something else (a f
 /// The credential of a deployment whose provider takes tokens; `None` where the config leads to a plain key, or has a
 /// fault here.
 ///
-/// `api_key` goes before a token, where a provider takes both.
+/// `api_key` goes before a token, where a provider takes both, and a token in the config before one that is fetched.
 pub(super) fn credential(params: &Node<'_>, vendor: &Vendor) -> Option<Credential> {
     let source = match vendor.prefix {
         "vertex_ai" | "vertex_ai_beta" if params.at("api_key").is_absent() => vertex(params),
         "azure" | "azure_text" | "azure_ai" if params.at("api_key").is_absent() => azure(params, vendor),
-        "watsonx" | "watsonx_text" => watsonx(params),
+        "watsonx" | "watsonx_text" if params.at("token").is_absent() => watsonx(params),
         _ => None,
     };
     source.map(|source| Credential::Token(Rc::new(source)))
@@ -92,7 +92,7 @@ fn stand_in(token_uri: Option<String>) -> Value {
 }
 
 /// Only with all three of tenant, client and secret, each from the config or its variable. Variables alone give way to
-/// the variable of a plain key.
+/// the variable of a plain key, and to `azure_ad_token`.
 fn azure(params: &Node<'_>, vendor: &Vendor) -> Option<Source> {
     let variables = &params.reader.variables;
     let name = |key: &str, variable: &str| params.at(key).name().or_else(|| variables.value(variable));
@@ -103,7 +103,9 @@ fn azure(params: &Node<'_>, vendor: &Vendor) -> Option<Source> {
     let scope = name("azure_scope", "AZURE_SCOPE");
     let authority = variables.value("AZURE_AUTHORITY_HOST");
     let is_named = ["tenant_id", "client_id", "client_secret"].iter().any(|key| !params.at(key).is_absent());
-    if !is_named && vendor.key_variables.iter().any(|name| variables.value(name).is_some()) {
+    let has_other = !params.at("azure_ad_token").is_absent()
+        || vendor.key_variables.iter().any(|name| variables.value(name).is_some());
+    if !is_named && has_other {
         return None;
     }
     let (Some(tenant), Some(client), Some(secret)) = (tenant, client, secret) else {

@@ -26,17 +26,16 @@ const INFERRED: &[(&str, &str)] = &[
 /// LiteLLM's other providers.
 #[rustfmt::skip]
 const LATER: &[&str] = &[
-    "ai21", "aiml", "aleph_alpha", "anyscale", "azure", "azure_ai", "azure_text", "baseten", "bedrock",
-    "bedrock_converse", "cerebras", "clarifai", "cloudflare", "codestral", "cohere", "cohere_chat", "cometapi",
-    "dashscope", "databricks", "deepgram", "deepinfra", "deepseek", "docker_model_runner", "elevenlabs", "empower",
-    "featherless_ai", "fireworks_ai", "friendliai", "galadriel", "gigachat", "github", "github_copilot",
-    "gradient_ai", "groq", "heroku", "huggingface", "hyperbolic", "infinity", "jina_ai", "lambda_ai", "lemonade",
-    "llamafile", "lm_studio", "maritalk", "meta_llama", "minimax", "mistral", "moonshot", "morph", "nebius",
-    "nlp_cloud", "novita", "nscale", "nvidia_nim", "oci", "ollama", "ollama_chat", "oobabooga", "openrouter",
-    "ovhcloud", "perplexity", "petals", "predibase", "replicate", "sagemaker", "sagemaker_chat", "sambanova",
-    "snowflake", "together_ai", "topaz", "triton", "v0", "vercel_ai_gateway", "vllm",
-    "volcengine", "voyage", "wandb", "watsonx", "watsonx_text", "xai", "xinference", "zai",
+    "ai21", "aiml", "aleph_alpha", "anyscale", "azure_text", "bedrock", "bedrock_converse", "clarifai", "cloudflare",
+    "cohere", "cohere_chat", "deepgram", "docker_model_runner", "elevenlabs", "gigachat", "github_copilot",
+    "gradient_ai", "heroku", "lemonade", "maritalk", "nlp_cloud", "oci", "ollama", "ollama_chat", "oobabooga",
+    "petals", "predibase", "sagemaker", "sagemaker_chat", "snowflake", "topaz", "triton", "vllm", "watsonx_text",
+    "xinference",
 ];
+
+/// Providers that cannot be served, and why.
+const NEVER: &[(&str, &str)] =
+    &[("replicate", "it answers a prediction that is asked for again until it is there, and a proxy does not poll")];
 
 /// A base URL, taken apart.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,6 +46,8 @@ pub(super) struct Base {
     pub(super) authority: String,
     /// The path without a slash at its end.
     pub(super) path: String,
+    /// `api-version` of its query, which users paste with Azure's URLs.
+    pub(super) api_version: Option<String>,
 }
 
 /// The provider of a deployment and the provider's own name of the model.
@@ -106,6 +107,9 @@ pub(super) fn credential(
         return Some(token);
     }
     let node = params.at("api_key");
+    if let Some(token) = token(params, vendor) {
+        return token.secret().map(Credential::Bearer);
+    }
     if !node.is_absent() {
         return node.secret().map(Credential::Key);
     }
@@ -124,9 +128,22 @@ pub(super) fn credential(
     }
 }
 
+/// Where a deployment has a bearer token, of a vendor that takes one. A key beside it counts for less.
+fn token<'a>(params: &Node<'a>, vendor: &Vendor) -> Option<Node<'a>> {
+    let name = match vendor.prefix {
+        "azure" | "azure_ai" => "azure_ad_token",
+        "watsonx" => "token",
+        _ => return None,
+    };
+    Some(params.at(name)).filter(|node| !node.is_absent())
+}
+
 fn known(prefix: &str, node: &Node<'_>) -> Option<&'static Vendor> {
     if let Some(vendor) = vendor::find(prefix) {
         return Some(vendor);
+    }
+    if let Some((_, reason)) = NEVER.iter().find(|(never, _)| *never == prefix) {
+        return node.fault(format!("the provider `{prefix}` is not supported: {reason}"));
     }
     if LATER.contains(&prefix) {
         return node.fault(format!("the provider `{prefix}` is not supported yet"));
@@ -159,7 +176,8 @@ fn parse(text: &str, vendor: &Vendor) -> Result<Base, &'static str> {
     if !url.username().is_empty() || url.password().is_some() {
         return Err("expected a URL without a user and password: use api_key");
     }
-    if url.query().is_some() || url.fragment().is_some() {
+    let api_version = api_version(&url, vendor);
+    if (url.query().is_some() && api_version.is_none()) || url.fragment().is_some() {
         return Err("expected a URL that ends with its path, found a query or fragment");
     }
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
@@ -171,7 +189,15 @@ fn parse(text: &str, vendor: &Vendor) -> Result<Base, &'static str> {
     }
     let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    Ok(Base { address: Address { tls, host, port }, authority, path: path.to_owned() })
+    Ok(Base { address: Address { tls, host, port }, authority, path: path.to_owned(), api_version })
+}
+
+/// The `api-version` that is all of an Azure URL's query.
+fn api_version(url: &Url, vendor: &Vendor) -> Option<String> {
+    let is_azures = vendor.prefix.starts_with("azure");
+    let mut pairs = url.query_pairs().filter(|_| is_azures);
+    let (name, value) = pairs.next()?;
+    (name == "api-version" && pairs.next().is_none()).then(|| value.into_owned())
 }
 
 #[cfg(test)]
@@ -190,6 +216,11 @@ mod tests {
             ("openai", "http://[::1]:9/v1", (false, "::1", 9, "[::1]:9", "/v1")),
             ("anthropic", "https://h/proxy/v1/messages", (true, "h", 443, "h", "/proxy")),
             ("anthropic", "https://h/v1/", (true, "h", 443, "h", "")),
+            (
+                "azure",
+                "https://h.openai.azure.com/openai/deployments/d/chat/completions?api-version=2024-06-01",
+                (true, "h.openai.azure.com", 443, "h.openai.azure.com", "/openai/deployments/d"),
+            ),
         ];
         for (vendor, text, (tls, host, port, authority, path)) in rows {
             let base = parse(text, vendor::find(vendor).unwrap()).unwrap();

@@ -1,5 +1,6 @@
 //! JSON without a second parse: an index over the members of one object, and splices into its bytes.
 
+pub mod edit;
 pub mod literal;
 pub mod scan;
 pub mod splice;

@@ -51,6 +51,8 @@ impl Shape {
 pub struct Member {
     /// The name, unescaped.
     pub key: String,
+    /// The bytes of the name, quotes included.
+    pub name: Range<usize>,
     /// The bytes of the value.
     pub value: Range<usize>,
     /// What the value is.
@@ -154,9 +156,11 @@ impl Index {
 pub fn members_of(text: &[u8], range: Range<usize>) -> Option<Index> {
     let mut index = Index::parse(text.get(range.clone())?).ok()?;
     index.start = index.start.saturating_add(range.start);
-    for member in &mut index.members {
-        member.value.start = member.value.start.saturating_add(range.start);
-        member.value.end = member.value.end.saturating_add(range.start);
+    for Member { name, value, .. } in &mut index.members {
+        for range_of in [name, value] {
+            range_of.start = range_of.start.saturating_add(range.start);
+            range_of.end = range_of.end.saturating_add(range.start);
+        }
     }
     Some(index)
 }
@@ -210,8 +214,8 @@ impl Scan<'_> {
             self.space();
             let value = self.at;
             let shape = self.value(depth)?;
-            if let Some(key) = self.unescape(key) {
-                each(Member { key, value: value..self.at, shape });
+            if let Some(text) = self.unescape(key.clone()) {
+                each(Member { key: text, name: key, value: value..self.at, shape });
             }
             self.space();
             if self.eat(b'}') {

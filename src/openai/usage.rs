@@ -19,6 +19,10 @@ pub struct Usage {
     pub cache_write_1h_tokens: u64,
     /// Answer tokens spent on reasoning.
     pub reasoning_tokens: u64,
+    /// Prompt tokens of audio.
+    pub audio_input_tokens: u64,
+    /// Answer tokens of audio.
+    pub audio_output_tokens: u64,
 }
 
 impl Usage {
@@ -59,6 +63,9 @@ pub struct PromptDetails {
     /// Written to the cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_creation_tokens: Option<u64>,
+    /// Of audio.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio_tokens: Option<u64>,
 }
 
 /// Parts of the answer's tokens.
@@ -67,6 +74,15 @@ pub struct CompletionDetails {
     /// Spent on reasoning.
     #[serde(default)]
     pub reasoning_tokens: Option<u64>,
+    /// Of audio.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio_tokens: Option<u64>,
+    /// Of a prediction that came true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_prediction_tokens: Option<u64>,
+    /// Of a prediction that did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected_prediction_tokens: Option<u64>,
 }
 
 impl From<&Wire> for Usage {
@@ -80,6 +96,8 @@ impl From<&Wire> for Usage {
             cache_write_tokens: prompt.cache_creation_tokens.unwrap_or(0),
             cache_write_1h_tokens: 0,
             reasoning_tokens: completion.reasoning_tokens.unwrap_or(0),
+            audio_input_tokens: prompt.audio_tokens.unwrap_or(0),
+            audio_output_tokens: completion.audio_tokens.unwrap_or(0),
         }
     }
 }
@@ -90,14 +108,20 @@ impl From<&Usage> for Wire {
         let prompt = PromptDetails {
             cached_tokens: Some(usage.cached_tokens),
             cache_creation_tokens: (written > 0).then_some(written),
+            audio_tokens: (usage.audio_input_tokens > 0).then_some(usage.audio_input_tokens),
         };
-        let completion = CompletionDetails { reasoning_tokens: Some(usage.reasoning_tokens) };
+        let completion = CompletionDetails {
+            reasoning_tokens: Some(usage.reasoning_tokens),
+            audio_tokens: (usage.audio_output_tokens > 0).then_some(usage.audio_output_tokens),
+            ..CompletionDetails::default()
+        };
         Self {
             prompt_tokens: usage.input_tokens,
             completion_tokens: usage.output_tokens,
             total_tokens: usage.total_tokens(),
             prompt_tokens_details: Some(prompt),
-            completion_tokens_details: (usage.reasoning_tokens > 0).then_some(completion),
+            completion_tokens_details: (usage.reasoning_tokens > 0 || usage.audio_output_tokens > 0)
+                .then_some(completion),
         }
     }
 }

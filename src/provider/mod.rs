@@ -42,6 +42,11 @@ pub trait Language: fmt::Debug + Sync {
     /// Whether `target` lacks the OpenAI parameter `name`, one of [`params::known`], at `endpoint`.
     fn lacks(&self, name: &str, endpoint: Endpoint, target: &Target) -> bool;
 
+    /// Whether `target` lacks this value of a parameter that it has; `value` is JSON.
+    fn lacks_value(&self, _name: &str, _value: &[u8], _request: &Request, _target: &Target) -> bool {
+        false
+    }
+
     /// The path, headers and body of an attempt at `target`, of an endpoint that it serves. `key` is its credential at
     /// this moment.
     ///

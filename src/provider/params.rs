@@ -165,6 +165,14 @@ pub fn is_gateways(name: &str) -> bool {
     GATEWAY.binary_search(&name).is_ok()
 }
 
+/// Whether nobody is refused for the parameter `name` with this `value`, a JSON text: where it cannot be sent it is not.
+pub fn goes_unrefused(name: &str, value: &[u8]) -> bool {
+    let is_idle = |(idle, text): &(&str, &[u8])| {
+        *idle == name && value.iter().filter(|byte| !byte.is_ascii_whitespace()).eq(text.iter())
+    };
+    UNREFUSED.contains(&name) || IDLE.iter().any(is_idle)
+}
+
 /// Whether `target` has the endpoint and every parameter of `request`, or may drop it. No value is looked into.
 ///
 /// # Errors
@@ -242,17 +250,14 @@ impl Own {
     fn is_lacking(&self, member: &Member, request: &Request, target: &Target) -> bool {
         let name = member.key.as_str();
         let value = request.body.get(member.value.clone()).unwrap_or_default();
-        let is_idle = |(idle, text): &(&str, &[u8])| {
-            *idle == name && value.iter().filter(|byte| !byte.is_ascii_whitespace()).eq(text.iter())
-        };
+        let language = target.vendor.language;
         member.shape != Shape::Null
             && known(request.endpoint).contains(&name)
-            && !UNREFUSED.contains(&name)
-            && !IDLE.iter().any(is_idle)
+            && !goes_unrefused(name, value)
             && !target.params.allows(name)
             && !self.allowed.iter().any(|allowed| allowed == name)
             && !target.params.additional_drop.iter().chain(&self.additional_drop).any(|dropped| dropped == name)
-            && target.vendor.language.lacks(name, request.endpoint, target)
+            && (language.lacks(name, request.endpoint, target) || language.lacks_value(name, value, request, target))
     }
 }
 
@@ -264,6 +269,9 @@ impl Params {
 
     /// Puts `extra_body` into a body of the provider's.
     pub fn extend(&self, body: &mut Vec<u8>) {
+        if self.extra_body.0.is_empty() {
+            return;
+        }
         let Ok(index) = Index::parse(body) else { return };
         let mut out = b"{".to_vec();
         let ours = |member: &&Member| !self.extra_body.0.iter().any(|(name, _)| *name == member.key);

@@ -52,15 +52,17 @@ pub enum Credential {
     None,
     /// A key that does not change.
     Key(Secret),
-    /// A token that is fetched, and does.
+    /// A token that does not change, for `authorization: Bearer` even where a key has a header of its own.
+    Bearer(Secret),
+    /// A token that is fetched and renewed, for the same header.
     Token(Rc<Source>),
 }
 
 impl Credential {
-    /// The key that does not change.
+    /// The key or token that does not change.
     pub fn key(&self) -> Option<&Secret> {
         match self {
-            Self::Key(key) => Some(key),
+            Self::Key(key) | Self::Bearer(key) => Some(key),
             Self::Token(_) | Self::None => None,
         }
     }
@@ -69,7 +71,7 @@ impl Credential {
     pub fn source(&self) -> Option<&Rc<Source>> {
         match self {
             Self::Token(source) => Some(source),
-            Self::Key(_) | Self::None => None,
+            Self::Key(_) | Self::Bearer(_) | Self::None => None,
         }
     }
 
@@ -108,7 +110,7 @@ impl Target {
     /// A target of the vendor `prefix` at its own base URL, with a key.
     pub(crate) fn of(prefix: &str, model: &str) -> Self {
         let params = serde_json::json!({"model": format!("{prefix}/{model}"), "api_key": "test-key",
-            "api_base": "https://provider.example", "vertex_project": "p", "region_name": "here"});
+            "token": "test-token", "api_base": "https://provider.example", "vertex_project": "p", "region_name": "here"});
         let document = serde_json::json!({
             "model_list": [{"model_name": "m", "litellm_params": params}],
             "tollgate": {"allow_anonymous": true},

@@ -124,6 +124,9 @@ const LITELLM_PARAMS: &[Row] = &[
     OTHER_PRICES,
     exact("fills what the client left out", DEFAULTS),
     exact("", &["extra_body", "additional_drop_params", "allowed_openai_params"]),
+    exact("Azure's; also read from the query of api_base", &["api_version"]),
+    exact("Azure's, a token that does not change; before api_key", &["azure_ad_token"]),
+    exact("watsonx's", &["project_id", "token"]),
     unsupported("the client says whether it wants a stream", &["stream", "stream_options"]),
     unsupported("the same timeout holds for streams", &["stream_timeout"]),
     unsupported("shares only: no limit of a deployment is enforced yet", &["itpm", "otpm", "rpd", "tpd"]),
@@ -151,7 +154,7 @@ const LITELLM_PARAMS: &[Row] = &[
     unsupported(
         NO_PROVIDER,
         &[
-            "api_version", "region_name", "azure_*", "vertex_*", "aws_*",
+            "region_name", "azure_*", "vertex_*", "aws_*",
             "watsonx_region_name", "gcs_bucket_name", "s3_bucket_name", "s3_encryption_key_id",
         ],
     ),

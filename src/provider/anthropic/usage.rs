@@ -64,6 +64,7 @@ impl Wire {
             cache_write_tokens: written - cache_write_1h_tokens,
             cache_write_1h_tokens,
             reasoning_tokens: thinking.unwrap_or(0),
+            ..Usage::default()
         }
     }
 }

@@ -1,43 +1,190 @@
-//! The client's body with the provider's model name in it; all other bytes stay.
+//! The client's body with what this provider has otherwise edited in it; all other bytes stay.
+//!
+//! Every edit is a splice by range: nothing is written anew, and a request to OpenAI itself is changed in its model
+//! name alone.
 
+use super::dialect::{Choice, Dialect};
+use super::family::Family;
+use super::{azure, messages, reasoning, tools};
 use crate::error::{Error, Kind};
-use crate::json::scan::members_of;
+use crate::json::edit::{self, Change};
+use crate::json::scan::{Member, members_of};
 use crate::json::{Shape, Splice};
 use crate::openai::{Endpoint, Request};
-use crate::provider::{Body, Target, Upstream};
+use crate::provider::{Body, Target, Upstream, params};
 use crate::secret::Secret;
 
 const INCLUDE_USAGE: &str = r#"{"include_usage":true}"#;
 
-/// The attempt at `target`: `model` is the target's, and a stream is asked for its usage.
+/// The attempt at `target`: `model` is the target's, a stream is asked for its usage, and the rest is as the target's
+/// dialect has it.
 ///
 /// # Errors
 ///
 /// None that a parsed request can cause; `Internal` where its index does not fit its body.
 pub(super) fn request(request: &Request, target: &Target, key: Option<&Secret>) -> Result<Upstream, Error> {
-    let splice =
-        splice(request, &target.model).ok_or_else(|| Error::new(Kind::Internal, "the request cannot be spliced"))?;
-    let authorization = key.map(|key| ("authorization", format!("Bearer {}", key.expose())));
-    let headers = authorization.into_iter().chain([("content-type", "application/json".to_owned())]).collect();
-    let path = format!("{}{}", target.base_path, request.endpoint.path());
-    Ok(Upstream { path, headers, body: Body::Splice(splice) })
+    let cannot = || Error::new(Kind::Internal, "the request cannot be spliced");
+    let mut headers = azure::credential(target, key);
+    headers.push(("content-type", "application/json".to_owned()));
+    headers.extend(target.vendor.dialect.headers.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    let path = azure::path(request, target);
+    if request.endpoint == Endpoint::Realtime {
+        return Ok(Upstream { path, headers, body: Body::Whole(Vec::new()) });
+    }
+    let splice = splice(request, target).ok_or_else(cannot)?;
+    let body = if target.params.extra_body.0.is_empty() {
+        Body::Splice(splice)
+    } else {
+        Body::Whole(splice.apply(&request.body).ok_or_else(cannot)?)
+    };
+    Ok(Upstream { path, headers, body })
 }
 
-fn splice(request: &Request, model: &str) -> Option<Splice> {
+fn splice(request: &Request, target: &Target) -> Option<Splice> {
     let mut splice = Splice::default();
-    let model = serde_json::to_vec(model).ok()?;
+    let dialect = &target.vendor.dialect;
+    let model = serde_json::to_vec(&azure::model(target)).ok()?;
+    let mut added: Vec<(&str, Vec<u8>)> = Vec::new();
     if request.index.get("model").is_none() {
-        let comma: &[u8] = if request.index.members().is_empty() { b"" } else { b"," };
-        splice.replace(request.index.start()..request.index.start(), [b"\"model\":", model.as_slice(), comma].concat());
+        added.push(("model", model.clone()));
     }
+    let plan = Plan::of(request, target);
+    added.extend(plan.added(dialect));
     // A repeated name means the last one to us and perhaps the first one to the provider: replace them all.
-    for member in request.index.members().iter().filter(|member| member.key == "model") {
-        splice.replace(member.value.clone(), model.clone()).then_some(())?;
+    let change = |member: &Member| match member.key.as_str() {
+        "model" => Change::Set(model.clone()),
+        _ => plan.change(member),
+    };
+    edit::object(&request.index, change, &added, &mut splice).then_some(())?;
+    if request.endpoint == Endpoint::ChatCompletions {
+        messages::edit(request, target, &mut splice)?;
+        if !plan.drops("tools") {
+            tools::edit(request, target, &mut splice)?;
+        }
     }
-    if asks_for_usage(request) {
+    if asks_for_usage(request) && dialect.takes_stream_options() {
         include_usage(request, &mut splice)?;
     }
     Some(splice)
+}
+
+/// What becomes of the members of one request.
+struct Plan<'a> {
+    request: &'a Request,
+    target: &'a Target,
+    dialect: &'a Dialect,
+    family: Family,
+    reasoning: reasoning::Plan,
+    has_tools: bool,
+}
+
+impl<'a> Plan<'a> {
+    fn of(request: &'a Request, target: &'a Target) -> Self {
+        let is_list = |name| request.index.get(name).is_some_and(|member| member.value.len() > 2);
+        Self {
+            request,
+            target,
+            dialect: &target.vendor.dialect,
+            family: Family::of(target),
+            reasoning: reasoning::plan(request, target),
+            has_tools: is_list("tools") || is_list("functions"),
+        }
+    }
+
+    fn added(&self, dialect: &'a Dialect) -> Vec<(&'a str, Vec<u8>)> {
+        if self.request.endpoint != Endpoint::ChatCompletions {
+            return Vec::new();
+        }
+        let adds = dialect.adds.iter().filter(|(name, _)| self.request.index.get(name).is_none());
+        let mut added: Vec<(&str, Vec<u8>)> = adds.map(|(name, value)| (*name, value.as_bytes().to_vec())).collect();
+        added.extend(self.reasoning.added.iter().map(|(name, value)| (*name, value.clone())));
+        added.extend(azure::watsonx_members(self.target));
+        added
+    }
+
+    fn drops(&self, name: &str) -> bool {
+        self.request.index.get(name).is_some_and(|member| self.change(member) == Change::Drop)
+    }
+
+    fn change(&self, member: &Member) -> Change {
+        let name = member.key.as_str();
+        if self.request.endpoint != Endpoint::ChatCompletions {
+            return self.change_elsewhere(member);
+        }
+        if self.is_unsent(member) {
+            return Change::Drop;
+        }
+        if let Some((_, change)) = self.reasoning.changes.iter().find(|(own, _)| *own == name) {
+            return change.clone();
+        }
+        if let Some(renamed) = self.rename(name) {
+            return renamed;
+        }
+        if name == "tool_choice" { self.choice(member) } else { Change::Keep }
+    }
+
+    /// Of other endpoints than chat completions.
+    fn change_elsewhere(&self, member: &Member) -> Change {
+        let name = member.key.as_str();
+        let lacks = self.request.endpoint == Endpoint::Embeddings
+            && self.dialect.lacking_of_embeddings.contains(&name)
+            && !self.target.params.allows(name);
+        let is_renamed = matches!(self.request.endpoint, Endpoint::Embeddings | Endpoint::Rerank);
+        match self.dialect.renames.iter().find(|(from, _)| is_renamed && *from == name) {
+            _ if lacks => Change::Drop,
+            Some((_, to)) => Change::Rename(to),
+            None => Change::Keep,
+        }
+    }
+
+    /// Whether a member goes that nobody was refused for.
+    fn is_unsent(&self, member: &Member) -> bool {
+        let name = member.key.as_str();
+        let value = self.request.body.get(member.value.clone()).unwrap_or_default();
+        let lacks = || self.dialect.lacks(name, self.target) || self.lacks_value(name, value);
+        let is_idle = params::goes_unrefused(name, value) && !self.target.params.allows(name) && lacks();
+        let is_untidy = match name {
+            "stream_options" if self.dialect.takes_stream_options() => false,
+            _ if member.shape == Shape::Null => true,
+            "metadata" => true,
+            "tool_choice" => !self.has_tools,
+            _ => false,
+        };
+        is_idle || (self.dialect.is_tidied && is_untidy)
+    }
+
+    fn lacks_value(&self, name: &str, value: &[u8]) -> bool {
+        super::lacks_value(name, value, self.request, self.target)
+    }
+
+    fn rename(&self, name: &str) -> Option<Change> {
+        const LATE: (&str, &str) = ("max_tokens", "max_completion_tokens");
+        let own = self.dialect.renames.iter().copied();
+        let late = (self.dialect.has_families && self.family.counts_reasoning()).then_some(LATE);
+        let (from, to) = own.chain(late).find(|(from, to)| *from == name || *to == name)?;
+        let has = |name: &str| self.request.index.get(name).is_some_and(|member| member.shape != Shape::Null);
+        // Where both are given, OpenAI's newer name counts, whatever it is called here.
+        let is_early = |name: &str| name == "max_tokens";
+        match (name == from, has(from) && has(to)) {
+            (true, true) if is_early(from) => Some(Change::Drop),
+            (true, _) => Some(Change::Rename(to)),
+            (false, true) if is_early(to) => Some(Change::Drop),
+            (false, _) => None,
+        }
+    }
+
+    fn choice(&self, member: &Member) -> Change {
+        let value = self.request.body.get(member.value.clone()).unwrap_or_default();
+        let is_word = member.shape == Shape::String;
+        match self.dialect.choice {
+            Choice::Same => Change::Keep,
+            Choice::Any if value == b"\"required\"" => Change::Set(b"\"any\"".to_vec()),
+            Choice::Any if !is_word => Change::Drop,
+            Choice::AutoOrNone if !matches!(value, b"\"auto\"" | b"\"none\"") => Change::Drop,
+            Choice::Option if is_word => Change::Rename("tool_choice_option"),
+            Choice::Any | Choice::AutoOrNone | Choice::Option => Change::Keep,
+        }
+    }
 }
 
 /// Embeddings say their usage unasked, and so does an answer that is no stream.
@@ -74,7 +221,7 @@ mod tests {
 
     fn spliced(endpoint: Endpoint, body: &str, model: &str) -> String {
         let request = Request::parse(endpoint, body.as_bytes().to_vec()).unwrap();
-        let splice = splice(&request, model).unwrap();
+        let splice = splice(&request, &Target::of("openai", model)).unwrap();
         let mut out = splice.head(&request.body).unwrap();
         out.extend_from_slice(&request.body[splice.end()..]);
         assert_eq!(out.len(), splice.len_of(body.len()));

@@ -5,22 +5,43 @@ use std::borrow::Cow;
 use memchr::memmem;
 use serde::Deserialize;
 
+use super::usage::Counted;
 use crate::error::{Error, Kind};
 use crate::json::Index;
-use crate::openai::usage::{Usage, Wire};
+use crate::openai::{Endpoint, Usage};
 use crate::provider::Answer;
 
-/// Reads the usage of a whole answer, or what an estimate of it needs.
+/// Reads the usage of a whole answer, or what an estimate of it needs. A transcription may be a plain text.
 ///
 /// # Errors
 ///
 /// `BadUpstream`: the body is not a JSON object.
-pub fn response(body: &[u8]) -> Result<Answer, Error> {
-    let index = Index::parse(body)
-        .map_err(|fault| Error::new(Kind::BadUpstream, format!("the provider's answer is not valid JSON: {fault}")))?;
-    let usage: Option<Wire> = index.read(body, "usage").ok().flatten();
+pub fn response(endpoint: Endpoint, body: &[u8]) -> Result<Answer, Error> {
+    let index = match Index::parse(body) {
+        Ok(index) => index,
+        Err(_) if matches!(endpoint, Endpoint::AudioTranscriptions | Endpoint::AudioTranslations) => {
+            return Ok(Answer::default());
+        }
+        Err(fault) => {
+            let message = format!("the provider's answer is not valid JSON: {fault}");
+            return Err(Error::new(Kind::BadUpstream, message));
+        }
+    };
+    let counted: Option<Counted> = index.read(body, "usage").ok().flatten();
+    let usage = counted.and_then(|counted| counted.usage()).or_else(|| billed(&index, body));
     let content_bytes = if usage.is_some() { 0 } else { content_bytes(&index, body) };
-    Ok(Answer { body: None, usage: usage.as_ref().map(Usage::from), content_bytes })
+    Ok(Answer { body: None, usage, content_bytes })
+}
+
+/// What Cohere's rerank says it counted: `{"meta":{"tokens":{"input_tokens"},"billed_units":{…}}}`.
+fn billed(index: &Index, body: &[u8]) -> Option<Usage> {
+    #[derive(Deserialize)]
+    struct Meta {
+        tokens: Option<Counted>,
+        billed_units: Option<Counted>,
+    }
+    let meta: Meta = index.read(body, "meta").ok().flatten()?;
+    meta.tokens.and_then(|tokens| tokens.usage()).or_else(|| meta.billed_units?.usage())
 }
 
 #[derive(Deserialize)]
@@ -35,7 +56,7 @@ struct Choice<'a> {
 struct Message<'a> {
     #[serde(borrow, default)]
     content: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, alias = "reasoning")]
     reasoning_content: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     tool_calls: Option<Vec<ToolCall<'a>>>,
@@ -91,8 +112,8 @@ impl Tail {
     pub fn usage(&self) -> Option<Usage> {
         let at = memmem::rfind(&self.bytes, b"\"usage\"")?;
         let value = self.bytes.get(at + 7..)?.trim_ascii_start().strip_prefix(b":")?;
-        let mut values = serde_json::Deserializer::from_slice(value).into_iter::<Wire>();
-        values.next()?.ok().as_ref().map(Usage::from)
+        let mut values = serde_json::Deserializer::from_slice(value).into_iter::<Counted>();
+        values.next()?.ok()?.usage()
     }
 }
 
@@ -104,12 +125,15 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn usage_is_read_or_what_an_estimate_needs() {
         let body = br#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":3,"total_tokens":12,"prompt_tokens_details":{"cached_tokens":4}}}"#;
-        let usage = response(body).unwrap().usage.unwrap();
+        let usage = response(Endpoint::ChatCompletions, body).unwrap().usage.unwrap();
         assert_eq!((usage.input_tokens, usage.output_tokens, usage.cached_tokens), (9, 3, 4));
         let body = br#"{"choices":[{"message":{"content":"12345","tool_calls":[{"id":"x","function":{"name":"f","arguments":"{}"}}]}},{"text":"123"}],"usage":null}"#;
-        let answer = response(body).unwrap();
+        let answer = response(Endpoint::ChatCompletions, body).unwrap();
         assert_eq!((answer.usage, answer.content_bytes), (None, 10));
-        assert_eq!(response(b"<html>").unwrap_err().kind, Kind::BadUpstream);
+        assert_eq!(response(Endpoint::ChatCompletions, b"<html>").unwrap_err().kind, Kind::BadUpstream);
+        assert_eq!(response(Endpoint::AudioTranscriptions, b"1\n00:00 --> 00:01\nHi").unwrap().usage, None);
+        let body = br#"{"results":[],"meta":{"billed_units":{"search_units":1},"tokens":{"input_tokens":8}}}"#;
+        assert_eq!(response(Endpoint::Rerank, body).unwrap().usage.unwrap().input_tokens, 8);
     }
 
     #[wasm_bindgen_test(unsupported = test)]

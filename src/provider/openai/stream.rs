@@ -3,16 +3,21 @@
 //! No event is decoded but the one with the usage. The bytes go on untouched unless an event is cut by the end of a
 //! chunk (then its beginning waits for its end) or is the usage that nobody asked for. A client that asked for usage
 //! gets an estimate before `[DONE]` where the provider said none.
+//!
+//! The stream of a vendor whose answers are reshaped (see [`super::reshape`]) is the same, but for the events that differ:
+//! usage that came beside choices is told in a chunk of its own, and `[DONE]` where the vendor has none.
 
 use memchr::{memchr, memmem};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::reshape;
+use super::usage::Counted;
 use crate::error::{Error, Kind};
-use crate::json::Index;
+use crate::json::{Index, Shape};
 use crate::openai::Request;
-use crate::openai::usage::{Usage, Wire};
+use crate::openai::usage::Wire;
 use crate::provider::{Estimate, Pass, Tally};
 use crate::sse::{Decoder, Event};
 
@@ -34,18 +39,25 @@ struct Reader {
     estimate: Option<Estimate>,
     /// The first chunk, where there is an estimate: the chunk with it looks alike.
     first: Vec<u8>,
+    is_reshaped: bool,
+    /// The usage that was taken out of the last chunk that had any, of a reshaped stream.
+    taken: Vec<u8>,
+    is_done: bool,
     tally: Tally,
 }
 
 impl Stream {
-    /// The stream that answers `request`.
-    pub fn new(request: &Request) -> Self {
+    /// The stream that answers `request`; `is_reshaped` where the vendor's answers are.
+    pub fn new(request: &Request, is_reshaped: bool) -> Self {
         let reader = Reader {
             usage: memmem::Finder::new("\"usage\""),
             choices: memmem::Finder::new("\"choices\""),
             hide_usage: !request.include_usage,
             estimate: None,
             first: Vec::new(),
+            is_reshaped,
+            taken: Vec::new(),
+            is_done: false,
             tally: Tally::default(),
         };
         Self { decoder: Decoder::default(), reader, blind: false }
@@ -67,10 +79,11 @@ impl crate::provider::Stream for Stream {
             if let Some(usage) = reader.untold_usage(event) {
                 kept.insert(&usage, out);
             }
-            if reader.read(event) {
-                kept.keep(event.raw, out);
-            } else {
-                kept.drop(event.raw, out);
+            let goes_on = reader.read(event);
+            match reader.reshaped(event) {
+                Some(data) if goes_on => kept.insert(&data, out),
+                None if goes_on => kept.keep(event.raw, out),
+                Some(_) | None => kept.drop(event.raw, out),
             }
         });
         if pushed.is_err() {
@@ -86,10 +99,14 @@ impl crate::provider::Stream for Stream {
             out.extend(reader.untold_usage(event).unwrap_or_default());
             // The last event may lack its blank line; half an event is no event.
             if is_whole(event) && reader.read(event) {
-                out.extend_from_slice(event.raw);
-                out.extend_from_slice(b"\n\n");
+                out.extend(reader.reshaped(event).unwrap_or_else(|| [event.raw, b"\n\n"].concat()));
             }
         });
+        if !self.blind && reader.is_reshaped && reader.tally.is_complete && !reader.is_done {
+            reader.is_done = true;
+            out.extend(reader.usage_chunk().unwrap_or_default());
+            out.extend_from_slice(b"data: [DONE]\n\n");
+        }
         if !self.blind && !reader.tally.is_complete && reader.tally.error.is_none() {
             let error = Error::new(Kind::BadUpstream, "the provider ended the stream before the answer was complete");
             for part in [b"data: ", error.body().as_slice(), b"\n\n"] {
@@ -149,7 +166,14 @@ impl Kept<'_> {
 struct Chunk {
     #[serde(default)]
     choices: Vec<IgnoredAny>,
-    usage: Option<Wire>,
+    usage: Option<Counted>,
+    x_groq: Option<Groq>,
+}
+
+/// Groq's usage, before it took OpenAI's `stream_options`.
+#[derive(Deserialize)]
+struct Groq {
+    usage: Option<Counted>,
 }
 
 /// The part of a chunk that all chunks of a stream have in common.
@@ -177,24 +201,52 @@ struct UsageChunk<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<&'a RawValue>,
     choices: [(); 0],
-    usage: Wire,
+    usage: &'a RawValue,
 }
 
 impl Reader {
     /// The event to put before `event`, where that is the end and the client waits for a usage that has not come.
     fn untold_usage(&mut self, event: Event<'_>) -> Option<Vec<u8>> {
-        let estimate = self.estimate.filter(|_| self.tally.usage.is_none())?;
+        if self.hide_usage || (self.estimate.is_none() && !self.is_reshaped) {
+            return None;
+        }
         let data = event.data()?;
         if data.as_ref() != b"[DONE]" {
-            if self.first.is_empty() && self.choices.find(&data).is_some() {
+            if self.first.is_empty() && self.choices.find(&data).is_some() && !is_without_choices(&data) {
                 self.first = data.into_owned();
             }
             return None;
         }
+        self.usage_chunk()
+    }
+
+    /// A chunk with the usage that was taken out of another one, or an estimate where there was none.
+    fn usage_chunk(&self) -> Option<Vec<u8>> {
+        if self.hide_usage {
+            return None;
+        }
+        let estimate = self.estimate.filter(|_| self.tally.usage.is_none());
+        let usage = match estimate {
+            _ if !self.taken.is_empty() => self.taken.clone(),
+            Some(estimate) => serde_json::to_vec(&Wire::from(&estimate.usage(self.tally.content_bytes))).ok()?,
+            None => return None,
+        };
+        let usage: &RawValue = serde_json::from_slice(&usage).ok()?;
         let Head { id, object, created, model } = serde_json::from_slice(&self.first).ok()?;
-        let usage = Wire::from(&estimate.usage(self.tally.content_bytes));
         let chunk = serde_json::to_vec(&UsageChunk { id, object, created, model, choices: [], usage }).ok()?;
         Some([b"data: ", chunk.as_slice(), b"\n\n"].concat())
+    }
+
+    /// The event as the client gets it, where the vendor's differs.
+    fn reshaped(&mut self, event: Event<'_>) -> Option<Vec<u8>> {
+        if !self.is_reshaped {
+            return None;
+        }
+        let (data, usage) = reshape::chunk(&event.data()?)?;
+        if let Some(usage) = usage.filter(|usage| usage.len() <= TAKEN_MAX) {
+            self.taken = usage;
+        }
+        Some([b"data: ", data.as_slice(), b"\n\n"].concat())
     }
 
     /// Reads one event; whether the client gets it.
@@ -202,11 +254,13 @@ impl Reader {
         let raw = event.raw;
         if self.has_usage(raw)
             && let Some(chunk) = event.data().and_then(|data| serde_json::from_slice::<Chunk>(&data).ok())
-            && let Some(usage) = chunk.usage
+            && let Some(usage) = chunk.usage.or_else(|| chunk.x_groq?.usage).and_then(|usage| usage.usage())
         {
-            self.tally.usage = Some(Usage::from(&usage));
+            self.tally.usage = Some(usage);
             self.tally.is_final = true;
             if chunk.choices.is_empty() {
+                // Told in a chunk of its own: it needs no other.
+                self.taken.clear();
                 return !self.hide_usage;
             }
         }
@@ -214,7 +268,19 @@ impl Reader {
             Some(at) => self.count(raw.get(at..).unwrap_or_default()),
             None => self.read_rare(event),
         }
+        if self.is_reshaped && memmem::find(raw, b"\"error\"").is_some() {
+            self.read_error(event);
+        }
         true
+    }
+
+    /// An error beside choices: OpenRouter's.
+    fn read_error(&mut self, event: Event<'_>) {
+        let Some(data) = event.data() else { return };
+        let Ok(index) = Index::parse(&data) else { return };
+        if index.get("error").is_some_and(|error| matches!(error.shape, Shape::Object | Shape::String)) {
+            self.tally.error = Some(super::error(500, &data));
+        }
     }
 
     /// `"usage":{...}`, not `"usage":null`.
@@ -228,6 +294,7 @@ impl Reader {
         let Some(data) = event.data() else { return };
         if data.as_ref() == b"[DONE]" {
             self.tally.is_complete = true;
+            self.is_done = true;
         } else if data.starts_with(b"{\"error\"") || data.starts_with(b"{ \"error\"") {
             self.tally.error = Some(super::error(500, &data));
         }
@@ -250,12 +317,20 @@ impl Reader {
                 b"content" | b"reasoning_content" | b"reasoning" | b"refusal" | b"arguments" | b"text" => {
                     self.tally.content_bytes = self.tally.content_bytes.saturating_add(len as u64);
                 }
-                b"finish_reason" => self.tally.is_complete = true,
+                b"finish_reason" if len > 0 => self.tally.is_complete = true,
                 _ => {}
             }
             name = b"";
         }
     }
+}
+
+/// The longest usage object that is kept to be told later: all details of all vendors fit.
+const TAKEN_MAX: usize = 4096;
+
+/// Whether a chunk has no choices: Azure's first one, which tells of the prompt's filters.
+fn is_without_choices(data: &[u8]) -> bool {
+    serde_json::from_slice::<Chunk>(data).is_ok_and(|chunk| chunk.choices.is_empty())
 }
 
 /// The length of a JSON string up to its closing quote.
