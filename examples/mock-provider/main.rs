@@ -135,6 +135,9 @@ fn dispatch(control: &Control, head: &hyper::http::request::Parts, body: &Bytes,
         return dispatch(control, head, body, &script);
     }
     let Some(endpoint) = Endpoint::of(head.uri.path()) else {
+        if head.uri.path().ends_with(":generateContent") {
+            return token::generated(script);
+        }
         return Reply::text(StatusCode::NOT_FOUND, format!("mock-provider has no endpoint {}", head.uri.path()));
     };
     let call = Call { endpoint, head, body, script, serial: control.serial() };

@@ -16,7 +16,7 @@ model_list:
 - model_name: account
   litellm_params:
     model: vertex_ai/gemini-2.5-flash
-    api_base: http://{mock}/tok-account/issued=1
+    api_base: http://{mock}/issued=1/tok-account/gemini-2.5-flash
     vertex_project: harbor
     vertex_location: europe-west4
     vertex_credentials:
@@ -28,7 +28,7 @@ model_list:
 - model_name: user
   litellm_params:
     model: vertex_ai/gemini-2.5-flash
-    api_base: http://{mock}/tok-user/issued=1
+    api_base: http://{mock}/issued=1/tok-user/gemini-2.5-flash
     vertex_project: harbor
     vertex_location: europe-west4
     vertex_ai_credentials: '{\"type\":\"authorized_user\",\"client_id\":\"mock-client\",\"client_secret\":\"mock-secret\",
@@ -36,13 +36,13 @@ model_list:
 - model_name: machine
   litellm_params:
     model: vertex_ai/gemini-2.5-flash
-    api_base: http://{mock}/tok-machine/issued=1
+    api_base: http://{mock}/issued=1/tok-machine/gemini-2.5-flash
     vertex_project: harbor
     vertex_location: europe-west4
 - model_name: azure
   litellm_params:
     model: azure/gpt-4o
-    api_base: http://{mock}/tok-azure/issued=1
+    api_base: http://{mock}/issued=1/tok-azure
     api_version: 2024-10-21
     tenant_id: contoso
     client_id: mock-client
@@ -76,7 +76,7 @@ fn deployment(name: &str, script: &str) -> String {
 - model_name: {name}
   litellm_params:
     model: vertex_ai/gemini-2.5-flash
-    api_base: http://{{mock}}/{name}/issued=1
+    api_base: http://{{mock}}/issued=1/{name}/gemini-2.5-flash
     vertex_project: harbor
     vertex_location: europe-west4
     vertex_credentials: '{account}'
@@ -97,7 +97,7 @@ fn fetches(mock: &Mock, name: &str) -> usize {
 
 /// The bearer tokens that a provider received under `name`.
 fn bearers(mock: &Mock, name: &str) -> Vec<String> {
-    let calls = mock.requests(&format!("/{name}/issued=1")).into_iter();
+    let calls = mock.requests(&format!("/issued=1/{name}")).into_iter();
     calls.map(|call| call.header("authorization").unwrap().to_owned()).collect()
 }
 
@@ -188,7 +188,7 @@ fn a_deployment_without_a_token_is_left_out() {
     let answer = gate.chat("", "lost").expect_ok();
     assert_eq!((answer.header("x-tollgate-attempts"), answer.header("x-tollgate-fallbacks")), (Some("1"), Some("1")));
     gate.chat("", "refused").expect_error(503, "api_error", "upstream_unreachable");
-    assert!(Mock::shared().requests("/refused/issued=1").is_empty());
+    assert!(Mock::shared().requests("/issued=1/refused").is_empty());
     let stderr = gate.stderr();
     assert!(
         stderr.contains("answered 400: invalid_grant") && stderr.contains("no access token from 127.0.0.1:1: "),
