@@ -3,7 +3,8 @@
 //! Where `vertex_credentials` is a path, or a variable that holds one, the file's content takes its place. A Vertex AI
 //! deployment without any gets what Google's own libraries would find: the file that GOOGLE_APPLICATION_CREDENTIALS
 //! names, else the one that `gcloud auth application-default login` leaves. Only `run` and `check` do so: what `run`
-//! writes nobody else can read, what `render` writes is for others to keep.
+//! writes nobody else can read, what `render` writes is for others to keep. A file that changes is read anew when the
+//! config changes.
 //!
 //! Source: Google Cloud, "How Application Default Credentials works"
 //! <https://docs.cloud.google.com/docs/authentication/application-default-credentials>, not re-read for this.
@@ -56,10 +57,12 @@ fn inline_one(params: &mut Map<String, Value>, variable: &dyn Fn(&str) -> Option
     }
     let named = VERTEX_VARIABLES.into_iter().find_map(|name| Some((name, variable(name)?)));
     let content = match named {
-        Some((name, text)) if is_path(&text) => read(Path::new(&text)).map_err(|fault| format!("{name}: {fault}"))?,
+        Some((name, text)) if is_path(&text) => {
+            read(Path::new(&text)).map_err(|fault| format!("{}: {name}: {fault}", VERTEX_CREDENTIALS[0]))?
+        }
         Some(_) => return Ok(()),
         None => match user_file(variable).filter(|path| path.exists()) {
-            Some(path) => read(&path)?,
+            Some(path) => read(&path).map_err(|fault| format!("{}: {fault}", VERTEX_CREDENTIALS[0]))?,
             None => return Ok(()),
         },
     };
