@@ -13,7 +13,7 @@ use crate::reply::Reply;
 use crate::script::ScriptedUsage;
 use crate::usage;
 use crate::value::{NULL, Object, object, text_at};
-use crate::vendor::{self, Call, Fault};
+use crate::vendor::{self, Call, Endpoint, Fault};
 
 /// What the model thinks, when thinking is asked for.
 const THINKING: &str = "The user asks something; the same calm words will do.";
@@ -22,6 +22,8 @@ const SIGNATURE: &str = "bW9jay1zaWduYXR1cmU=";
 
 #[derive(Deserialize)]
 struct MessagesRequest {
+    /// On Vertex it is in the path.
+    #[serde(default)]
     model: String,
     messages: Vec<Message>,
     #[expect(dead_code, reason = "its presence is what is checked")]
@@ -55,7 +57,9 @@ pub(crate) enum Block {
 
 /// Answers `/messages`.
 pub(crate) fn messages(call: &Call<'_>) -> Result<Reply, Fault> {
-    authenticate(call)?;
+    if call.endpoint == Endpoint::Messages {
+        authenticate(call)?;
+    }
     let request: MessagesRequest = vendor::parse(call.body)?;
     let stream = request.stream == Some(true);
     let turn = turn(call, request);

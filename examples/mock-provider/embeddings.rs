@@ -14,7 +14,7 @@ use crate::value::{Object, object};
 use crate::vendor::{self, Call, Fault};
 
 /// The length of a vector when the request does not say.
-const DIMENSIONS: usize = 8;
+pub(crate) const DIMENSIONS: usize = 8;
 /// The longest vector that is served.
 const DIMENSIONS_LIMIT: usize = 4096;
 
@@ -57,7 +57,7 @@ fn inputs(input: &Value) -> Vec<String> {
 }
 
 /// Numbers in `-1.0..1.0`, all multiples of 1/128, so that text and base64 say exactly the same.
-fn vector(input: &str, dimensions: usize) -> Vec<f32> {
+pub(crate) fn vector(input: &str, dimensions: usize) -> Vec<f32> {
     // FNV-1a, then xorshift.
     let mut state = input
         .bytes()

@@ -7,7 +7,8 @@
 //! | path | answer |
 //! | --- | --- |
 //! | `<prefix>/chat/completions`, `/completions`, `/embeddings`, `/models` | OpenAI |
-//! | `<prefix>/messages` | Anthropic |
+//! | `<prefix>/messages`, `<prefix>:rawPredict` | Anthropic |
+//! | `<prefix>:generateContent`, `:streamGenerateContent`, `:batchEmbedContents`, `:predict` | Google |
 //! | `<prefix>/token` and others | an access token: see [`token`] |
 //! | `GET`, `DELETE /_mock/requests` | the last requests as JSON, with `--record` |
 //! | `POST /_mock/script?match=PART` | the body is the script of every path that contains PART |
@@ -19,6 +20,7 @@ mod anthropic;
 mod anthropic_stream;
 mod control;
 mod embeddings;
+mod gemini;
 mod openai;
 mod record;
 mod reply;
@@ -135,9 +137,6 @@ fn dispatch(control: &Control, head: &hyper::http::request::Parts, body: &Bytes,
         return dispatch(control, head, body, &script);
     }
     let Some(endpoint) = Endpoint::of(head.uri.path()) else {
-        if head.uri.path().ends_with(":generateContent") {
-            return token::generated(script);
-        }
         return Reply::text(StatusCode::NOT_FOUND, format!("mock-provider has no endpoint {}", head.uri.path()));
     };
     let call = Call { endpoint, head, body, script, serial: control.serial() };

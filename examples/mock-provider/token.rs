@@ -85,20 +85,6 @@ impl Issued {
     }
 }
 
-/// What a Gemini model on Vertex answers, in short: for what takes issued tokens and is no endpoint of another vendor's.
-pub(crate) fn generated(script: &Script) -> Reply {
-    let status = script.fault.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::OK);
-    if status != StatusCode::OK {
-        let message = "Request had invalid authentication credentials.";
-        let error = object! {"code": u64::from(status.as_u16()), "message": message, "status": "UNAUTHENTICATED"};
-        return Reply::json(status, &object! {"error": error});
-    }
-    let content = object! {"role": "model", "parts": [object! {"text": "The mock answers."}]};
-    let candidate = object! {"content": content, "finishReason": "STOP", "index": 0_u64};
-    let usage = object! {"promptTokenCount": 4_u64, "candidatesTokenCount": 3_u64, "totalTokenCount": 7_u64};
-    Reply::json(status, &object! {"candidates": [candidate], "usageMetadata": usage})
-}
-
 fn check(head: &Parts, path: &str, body: &Bytes) -> Result<(), Refusal> {
     if path.ends_with(METADATA) {
         return check_metadata(head);

@@ -7,7 +7,7 @@ use hyper::http::request::Parts;
 use crate::reply::{Event, Reply};
 use crate::script::Script;
 use crate::value::{Object, object};
-use crate::{anthropic, embeddings, openai};
+use crate::{anthropic, embeddings, gemini, openai};
 
 /// The operation that the end of a path names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,6 +17,11 @@ pub(crate) enum Endpoint {
     Embeddings,
     Models,
     Messages,
+    GenerateContent,
+    StreamGenerateContent,
+    BatchEmbedContents,
+    Predict,
+    RawPredict,
 }
 
 /// One request to an endpoint.
@@ -45,6 +50,12 @@ impl Endpoint {
             ("/embeddings", Endpoint::Embeddings),
             ("/models", Endpoint::Models),
             ("/messages", Endpoint::Messages),
+            (":generateContent", Endpoint::GenerateContent),
+            (":streamGenerateContent", Endpoint::StreamGenerateContent),
+            (":batchEmbedContents", Endpoint::BatchEmbedContents),
+            (":predict", Endpoint::Predict),
+            (":rawPredict", Endpoint::RawPredict),
+            (":streamRawPredict", Endpoint::RawPredict),
         ];
         SUFFIXES.iter().find(|(suffix, _)| path.ends_with(suffix)).map(|(_, endpoint)| *endpoint)
     }
@@ -64,16 +75,24 @@ impl Fault {
 
 /// Answers a call: the scripted error first, then credentials, then the endpoint.
 pub(crate) fn answer(call: &Call<'_>) -> Reply {
-    let anthropic = call.endpoint == Endpoint::Messages;
+    let anthropic = matches!(call.endpoint, Endpoint::Messages | Endpoint::RawPredict);
+    let google = call.head.uri.path().rsplit('/').next().is_some_and(|last| last.contains(':')) && !anthropic;
     let result = scripted(call.script).and_then(|()| match call.endpoint {
         Endpoint::ChatCompletions => openai::chat(call),
         Endpoint::Completions => openai::completions(call),
         Endpoint::Embeddings => embeddings::embeddings(call),
         Endpoint::Models => openai::models(call),
         Endpoint::Messages => anthropic::messages(call),
+        Endpoint::GenerateContent | Endpoint::StreamGenerateContent => gemini::generate(call),
+        Endpoint::BatchEmbedContents | Endpoint::Predict => gemini::embed(call),
+        Endpoint::RawPredict => gemini::authenticate(call).and_then(|()| anthropic::messages(call)),
     });
     let mut reply = result.unwrap_or_else(|fault| {
-        let body = if anthropic { anthropic::error(&fault) } else { openai::error(&fault) };
+        let body = match () {
+            () if anthropic => anthropic::error(&fault),
+            () if google => gemini::error(&fault),
+            () => openai::error(&fault),
+        };
         Reply::json(StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &body)
     });
     let name = if anthropic { "request-id" } else { "x-request-id" };

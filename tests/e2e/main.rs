@@ -19,6 +19,7 @@ mod budget;
 mod config_update;
 mod endpoints;
 mod fallback;
+mod gemini;
 mod harness;
 mod held_bodies;
 mod isolation;

@@ -25,7 +25,7 @@ pub(super) enum Piece<'a> {
     Call {
         id: String,
         name: Cow<'a, str>,
-        arguments: &'a str,
+        arguments: Cow<'a, str>,
     },
     Image(String),
     Audio(Cow<'a, str>),
@@ -74,8 +74,7 @@ pub(super) fn read<'a>(raw: &'a RawValue, ids: &mut Ids) -> (Piece<'a>, Option<C
     let signature = part.thought_signature.filter(|signature| !signature.is_empty());
     if let Some(call) = part.function_call {
         let id = ids.next(&call, signature.as_deref());
-        let arguments = call.args.map_or("{}", RawValue::get);
-        let arguments = if arguments == "null" { "{}" } else { arguments };
+        let arguments = call.args.map(RawValue::get).filter(|args| *args != "null").map_or("{}".into(), compact);
         return (Piece::Call { id, name: call.name.unwrap_or_default(), arguments }, signature);
     }
     if let Some(text) = part.text.and_then(Literal::new) {
@@ -85,6 +84,21 @@ pub(super) fn read<'a>(raw: &'a RawValue, ids: &mut Ids) -> (Piece<'a>, Option<C
         };
     }
     (part.inline_data.map_or(Piece::Other(raw), media), signature)
+}
+
+/// JSON without the lines that Google breaks a whole answer into: a model reads its calls again.
+fn compact(json: &str) -> Cow<'_, str> {
+    if !json.contains('\n') {
+        return Cow::Borrowed(json);
+    }
+    let (mut is_inside, mut is_escaped) = (false, false);
+    let keep = |char: &char| {
+        let is_quote = *char == '"' && !is_escaped;
+        is_escaped = is_inside && *char == '\\' && !is_escaped;
+        is_inside ^= is_quote;
+        is_inside || !char.is_ascii_whitespace()
+    };
+    Cow::Owned(json.chars().filter(keep).collect())
 }
 
 /// Images and sound have a place of their own; what else there is becomes text.
@@ -154,4 +168,17 @@ pub(super) fn beside<'a>(candidate: &Candidate<'a>) -> [(&'static str, Raw<'a>);
         ("safety_ratings", candidate.safety_ratings),
         ("url_context_metadata", candidate.url_context_metadata),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn white_space_inside_strings_stays() {
+        let json = "{\n  \"a \\\" b\": [ 1,\n 2 ],\n \"c\\\\\": \" \\n \"\n}";
+        assert_eq!(compact(json), r#"{"a \" b":[1,2],"c\\":" \n "}"#);
+        assert_eq!(compact(r#"{"a": 1}"#), r#"{"a": 1}"#);
+    }
 }

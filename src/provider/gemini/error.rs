@@ -44,9 +44,11 @@ const MAX_DELAY_MS: u64 = 86_400_000;
 
 /// Reads an error answer; a body that is not Google's is not shown to the client.
 pub(super) fn error(status: u16, body: &[u8]) -> Error {
-    let one = || serde_json::from_slice::<Wire<'_>>(body).ok().map(|wire| wire.error);
-    let first = || serde_json::from_slice::<Vec<Wire<'_>>>(body).ok()?.into_iter().next().map(|wire| wire.error);
-    translate(status, &one().or_else(first).unwrap_or_default())
+    let one = || serde_json::from_slice::<Wire<'_>>(body).ok();
+    let first = || serde_json::from_slice::<Vec<Wire<'_>>>(body).ok()?.into_iter().next();
+    // To serde, a list may stand for a struct: it is read as a list first.
+    let wire = first().or_else(one);
+    translate(status, &wire.map(|wire| wire.error).unwrap_or_default())
 }
 
 /// Reads an error in the middle of a stream, where the status is spent.

@@ -176,3 +176,6 @@ fn finish_reason(native: Option<&str>, has_calls: bool) -> &'static str {
         _ => "stop",
     }
 }
+
+#[cfg(test)]
+mod tests;

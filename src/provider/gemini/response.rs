@@ -133,9 +133,10 @@ impl<'a> Parts<'a> {
                 return text.decoded_len();
             }
             Piece::Call { id, name, arguments } => {
-                let function = Called { name: Some(Text::Plain(name)), arguments: Text::Plain(arguments.into()) };
+                let bytes = arguments.len() as u64;
+                let function = Called { name: Some(Text::Plain(name)), arguments: Text::Plain(arguments) };
                 self.calls.push(Call { id: Text::Plain(id.into()), type_: "function", function });
-                return arguments.len() as u64;
+                return bytes;
             }
             Piece::Image(url) => {
                 let index = u32::try_from(self.reply.images.len()).unwrap_or(u32::MAX);

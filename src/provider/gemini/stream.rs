@@ -187,6 +187,7 @@ impl Machine {
         let mut bytes = 0;
         let choice = self.choices.entry(index).or_default();
         let delta = match piece {
+            Piece::Text(_, 0) if fields.is_none() && logprobs.is_none() => return,
             Piece::Text(text, len) => {
                 bytes = len;
                 chunks::content(text)
@@ -198,7 +199,7 @@ impl Machine {
             }
             Piece::Call { id, name, arguments } => {
                 bytes = arguments.len() as u64;
-                let function = Called { name: Some(Text::Plain(name)), arguments: Text::Plain(arguments.into()) };
+                let function = Called { name: Some(Text::Plain(name)), arguments: Text::Plain(arguments) };
                 let id = Some(Text::Plain(id.into()));
                 let call = CallDelta { index: choice.calls, id, type_: Some("function"), function };
                 choice.calls = choice.calls.saturating_add(1);

@@ -51,7 +51,7 @@ fn effort(raw: &RawValue, model: &Model) -> Result<Option<Thinking>, Fault> {
         return Err(Fault::wrong_type("a string"));
     }
     let reasoning: Reasoning<'_> = chat::object(raw.get())?;
-    let effort = reasoning.effort.map(|raw| of_effort(&*chat::string(raw)?, model));
+    let effort = reasoning.effort.map(|raw| of_effort(&chat::string(raw)?, model));
     effort.transpose().map_err(|fault| fault.at("effort"))
 }
 
