@@ -7,6 +7,7 @@
 //! | path | answer |
 //! | --- | --- |
 //! | `<prefix>/chat/completions`, `/completions`, `/embeddings`, `/models` | OpenAI |
+//! | `<prefix>/openai/deployments/<name>/...`, `/openai/v1/...` | Azure OpenAI |
 //! | `<prefix>/messages`, `<prefix>:rawPredict` | Anthropic |
 //! | `<prefix>:generateContent`, `:streamGenerateContent`, `:batchEmbedContents`, `:predict` | Google |
 //! | `<prefix>/token` and others | an access token: see [`token`] |
@@ -19,6 +20,7 @@ mod answer;
 mod anthropic;
 mod anthropic_stream;
 mod control;
+mod dialect;
 mod embeddings;
 mod gemini;
 mod openai;

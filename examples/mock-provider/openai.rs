@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::answer::{self, ARGUMENT_PIECES, ARGUMENTS, Answer, Message, Question};
+use crate::dialect::Dialect;
 use crate::reply::{Event, Reply};
 use crate::script::ScriptedUsage;
 use crate::usage;
@@ -55,12 +56,15 @@ struct Envelope<'a> {
     model: &'a str,
     /// `usage` is in every chunk, null but for the last.
     include_usage: bool,
+    dialect: Dialect,
 }
 
 /// Answers `/chat/completions`.
 pub(crate) fn chat(call: &Call<'_>) -> Result<Reply, Fault> {
     authenticate(call)?;
     let request: ChatRequest = vendor::parse(call.body)?;
+    let dialect = Dialect::of(call);
+    dialect.check(call)?;
     let answer = answer::answer(&question(&request), call.script);
     let finish = finish_reason(call, &answer);
     let usage = usage_json(call, &answer.words());
@@ -69,16 +73,22 @@ pub(crate) fn chat(call: &Call<'_>) -> Result<Reply, Fault> {
         let choices = chat_choices(call, &answer, &finish);
         return Ok(envelope.stream(choices, usage));
     }
+    let text = match &answer {
+        Answer::Text(text) => Some(text.as_str()),
+        Answer::Calls(_) => None,
+    };
+    let said = dialect.message(message(&answer), text);
     let body = object! {
         "id": format!("chatcmpl-mock-{}", call.serial),
         "object": "chat.completion",
         "created": CREATED,
         "model": request.model,
-        "choices": [object! {"index": 0_u64, "message": message(&answer), "logprobs": NULL, "finish_reason": finish}],
+        "choices": [object! {"index": 0_u64, "message": said, "logprobs": NULL, "finish_reason": finish}],
         "service_tier": "default",
         "system_fingerprint": "fp_mock",
     };
-    Ok(Reply::json(StatusCode::OK, &body.with_some("usage", usage)))
+    let filters = dialect.filters().map(|_| Vec::<Object>::new());
+    Ok(Reply::json(StatusCode::OK, &body.with_some("prompt_filter_results", filters).with_some("usage", usage)))
 }
 
 /// Answers the older `/completions`.
@@ -198,6 +208,7 @@ fn chat_choices(call: &Call<'_>, answer: &Answer, finish: &str) -> Vec<(Object, 
     match answer {
         Answer::Text(text) => {
             choices.push(choice(object! {"role": "assistant", "content": "", "refusal": NULL}, false));
+            choices.extend(Dialect::of(call).thought().map(|thought| choice(thought, false)));
             let deltas = answer::chunks(text, call.script).into_iter().map(|text| object! {"content": text});
             choices.extend(deltas.map(|delta| choice(delta, true)));
         }
@@ -228,13 +239,16 @@ fn envelope<'a>(
     options: Option<StreamOptions>,
 ) -> Envelope<'a> {
     let include_usage = options.is_some_and(|options| options.include_usage);
-    Envelope { id: format!("{prefix}-mock-{}", call.serial), object, model, include_usage }
+    Envelope { id: format!("{prefix}-mock-{}", call.serial), object, model, include_usage, dialect: Dialect::of(call) }
 }
 
 impl Envelope<'_> {
     fn stream(&self, choices: Vec<(Object, bool)>, usage: Option<Object>) -> Reply {
-        let mut events: Vec<Event> =
-            choices.into_iter().map(|(choice, content)| data(&self.chunk(&[choice], None), content)).collect();
+        let last = choices.len().saturating_sub(1);
+        let beside = |i: usize| usage.clone().filter(|_| self.dialect == Dialect::Mistral && i == last);
+        let mut events: Vec<Event> = self.dialect.filters().iter().map(|filters| data(filters, false)).collect();
+        let chunks = choices.into_iter().enumerate();
+        events.extend(chunks.map(|(i, (choice, content))| data(&self.chunk(&[choice], beside(i)), content)));
         if let Some(usage) = usage.filter(|_| self.include_usage) {
             events.push(data(&self.chunk(&[], Some(usage)), false));
         }
@@ -253,7 +267,7 @@ impl Envelope<'_> {
             "system_fingerprint": "fp_mock",
             "choices": choices,
         }
-        .with_some("usage", self.include_usage.then_some(usage))
+        .with_some("usage", (self.include_usage || usage.is_some()).then_some(usage))
     }
 }
 

@@ -19,6 +19,7 @@
 //! | `chunk-bytes=N` | the body cut anew into flushed writes of N bytes |
 //! | `body-bytes=N` | the length of the answer text, 180 by default |
 //! | `usage=P:C[:R[:W]]` | prompt and completion tokens, of the prompt R read from and W written to a cache |
+//! | `dialect=D` | the answer of `groq` or `mistral` in OpenAI's place |
 //! | `no-usage=1` | no usage anywhere |
 //! | `issued=1` | 401 unless the bearer token is one that this mock issued and that has not expired |
 //! | `expires-in=N` | the seconds that an issued token lives, 3600 by default |
@@ -64,6 +65,7 @@ pub(crate) struct Shape {
     pub(crate) no_usage: bool,
     pub(crate) issued: bool,
     pub(crate) expires_in: Option<u64>,
+    pub(crate) dialect: Option<String>,
 }
 
 /// The four numbers of `usage=P:C[:R[:W]]`.
@@ -131,6 +133,7 @@ const KEYS: &[(&str, Set)] = &[
         s.shape.usage = Some(scripted_usage(v)?);
         Some(())
     }),
+    ("dialect", |s, v| put(&mut s.shape.dialect, v)),
     ("no-usage", |s, v| flag(&mut s.shape.no_usage, v)),
     ("issued", |s, v| flag(&mut s.shape.issued, v)),
     ("expires-in", |s, v| put(&mut s.shape.expires_in, v)),

@@ -15,8 +15,10 @@
 
 mod anthropic;
 mod auth;
+mod azure;
 mod budget;
 mod config_update;
+mod dialects;
 mod endpoints;
 mod fallback;
 mod gemini;

@@ -55,14 +55,14 @@ pub(super) fn credential(target: &Target, key: Option<&Secret>) -> Vec<(&'static
     vec![("authorization", format!("Bearer {key}"))]
 }
 
-/// The name of the model in the body.
-pub(super) fn model(target: &Target) -> Cow<'_, str> {
+/// The name of the model in the body of a request to `endpoint`.
+pub(super) fn model(target: &Target, endpoint: Endpoint) -> Cow<'_, str> {
     let dialect = &target.vendor.dialect;
     let model = target.model.as_str();
     if dialect.site == Site::Azure {
         return MARKS.iter().find_map(|mark| model.strip_prefix(mark)).unwrap_or(model).into();
     }
-    if dialect.model_prefix.is_empty() || model.contains(['/', '#']) {
+    if dialect.model_prefix.is_empty() || !endpoint.generates() || model.contains(['/', '#']) {
         return model.into();
     }
     format!("{}{model}", dialect.model_prefix).into()
@@ -73,6 +73,8 @@ pub(super) fn path(request: &Request, target: &Target) -> String {
     let dialect = &target.vendor.dialect;
     let base = target.base_path.as_str();
     let below = dialect.path(request.endpoint).unwrap_or_else(|| request.endpoint.path());
+    // A path may have the version that configs give or leave out.
+    let below = if ends_with_version(base) { below.strip_prefix("/v1").unwrap_or(below) } else { below };
     match dialect.site {
         Site::Azure => azure(request.endpoint, target),
         Site::AzureAi if is_foundry(target) && !base.ends_with("/models") && request.endpoint != Endpoint::Rerank => {
@@ -84,16 +86,10 @@ pub(super) fn path(request: &Request, target: &Target) -> String {
         Site::Watsonx => watsonx(request, target),
         Site::V1 if !ends_with_version(base) => format!("{base}/v1{below}"),
         Site::Plain | Site::V1 | Site::AzureAi if request.endpoint == Endpoint::Realtime => {
-            format!("{base}{below}?model={}", encoded(&model(target)))
+            format!("{base}{below}?model={}", encoded(&model(target, request.endpoint)))
         }
-        Site::Plain if request.endpoint == Endpoint::Responses && is_bare_vllm(target) => format!("{base}/v1{below}"),
         Site::Plain | Site::V1 | Site::AzureAi => format!("{base}{below}"),
     }
-}
-
-/// vLLM has its responses below `/v1`, which a config may leave out for its other endpoints.
-fn is_bare_vllm(target: &Target) -> bool {
-    target.vendor.prefix == "hosted_vllm" && !target.base_path.ends_with("/v1")
 }
 
 fn ends_with_version(base: &str) -> bool {
@@ -116,7 +112,7 @@ fn azure(endpoint: Endpoint, target: &Target) -> String {
         None => (base.strip_suffix("/openai").unwrap_or(base), None),
     };
     let v1 = resource.strip_suffix("/openai/v1");
-    let deployment = model(target);
+    let deployment = model(target, endpoint);
     if endpoint == Endpoint::Responses {
         let resource = v1.unwrap_or(resource);
         return match version {
@@ -250,7 +246,13 @@ mod tests {
             target.base_path = base.to_owned();
             assert_eq!(path(&request(endpoint), &target), expected, "{vendor} {base}");
         }
-        assert_eq!(model(&Target::of("fireworks_ai", "llama")), "accounts/fireworks/models/llama");
-        assert_eq!(model(&Target::of("fireworks_ai", "accounts/me/models/x")), "accounts/me/models/x");
+        assert_eq!(
+            model(&Target::of("fireworks_ai", "llama"), Endpoint::ChatCompletions),
+            "accounts/fireworks/models/llama"
+        );
+        assert_eq!(
+            model(&Target::of("fireworks_ai", "accounts/me/models/x"), Endpoint::ChatCompletions),
+            "accounts/me/models/x"
+        );
     }
 }

@@ -34,6 +34,8 @@ pub struct Dialect {
     pub tools_without: &'static [Without],
     /// Which `tool_choice` it takes.
     pub choice: Choice,
+    /// Whether its model keeps to a JSON schema by itself; else a tool is called with the answer: see [`super::schema`].
+    pub takes_schema: fn(&Target) -> bool,
     /// How it is told to reason.
     pub reasoning: Reasoning,
     /// Whether its answers are looked through for what OpenAI's shape has elsewhere: see [`super::reshape`].
@@ -167,6 +169,7 @@ impl Dialect {
         },
         tools_without: &[],
         choice: Choice::Same,
+        takes_schema: |_| true,
         reasoning: Reasoning::Same,
         is_reshaped: false,
     };

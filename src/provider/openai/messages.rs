@@ -7,6 +7,7 @@ use std::ops::Range;
 use memchr::memmem;
 
 use super::dialect::{Content, Messages, Names, Reasoning};
+use super::reasoning;
 use crate::json::edit::{self, Change};
 use crate::json::scan::{Member, members_of};
 use crate::json::{Index, Shape, Splice};
@@ -56,13 +57,14 @@ impl Rules {
         let messages = dialect.messages;
         let has = |needle: &[u8]| memmem::find(&request.body, needle).is_some();
         let has_files = || has(b"\"image_url\"") || has(b"\"file\"");
-        let is_on = || has(b"\"enabled\"") || request.index.get("reasoning_effort").is_some();
         Self {
             messages,
             knows_developer: (messages.knows_developer)(target),
             takes_cache_control: (messages.takes_cache_control)(target),
             thinks: messages.thinks && (target.supports_reasoning || target.base_model.contains("magistral")),
-            placeholder: dialect.reasoning == Reasoning::Switch && target.supports_reasoning && is_on(),
+            placeholder: dialect.reasoning == Reasoning::Switch
+                && target.supports_reasoning
+                && reasoning::is_on(request, target),
             flattens: match messages.content {
                 Content::Text => true,
                 Content::TextWithoutFiles => !has_files(),

@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `dialect`, `table` | what may differ, and what does |
 //! | `family` | the parameters of OpenAI's model families |
-//! | `request`, `messages`, `tools`, `reasoning` | the edits of a request |
+//! | `request`, `messages`, `tools`, `schema`, `reasoning` | the edits of a request |
 //! | `azure` | the paths and credentials of every site, Azure's above all |
 //! | `response`, `stream`, `usage` | the usage of an answer, read on its way |
 //! | `reshape` | what an answer has elsewhere, put where OpenAI has it |
@@ -24,7 +24,6 @@
 //! - An empty user message stays; LiteLLM's Mistral loses it and sends no message at all.
 //! - A property that happens to be called `strict` or `additionalProperties` stays in a tool's schema.
 //! - Magistral is told to reason by `prompt_mode`, its own parameter, not by a system prompt.
-//! - A JSON schema goes to Groq as `response_format`, whatever the model; Groq says so where a model has none.
 //! - Whether a model has tools is its vendor's to say: LiteLLM refuses them to models that its price map does not know.
 //! - OpenRouter is told `x-title: Tollgate` and no `http-referer`; `extra_headers` says otherwise.
 //! - Of Azure's two ways to give a key, `api-key` is used everywhere, also on v1.
@@ -45,6 +44,7 @@ mod reasoning;
 mod request;
 mod reshape;
 mod response;
+mod schema;
 mod stream;
 pub mod table;
 mod tools;
@@ -53,7 +53,7 @@ mod usage;
 pub use dialect::Dialect;
 pub use error::error;
 pub use response::{Tail, response};
-pub use stream::Stream;
+pub use stream::{Reshaping, Stream};
 
 use super::{Answer, Language, Target, Upstream};
 use crate::error::Error;
@@ -87,13 +87,14 @@ impl Language for OpenAi {
     }
 
     fn passes_through(&self, request: &Request, target: &Target) -> bool {
-        !(request.endpoint == Endpoint::ChatCompletions && target.vendor.dialect.is_reshaped)
+        let is_reshaped = request.endpoint == Endpoint::ChatCompletions && target.vendor.dialect.is_reshaped;
+        !is_reshaped && !schema::is_by_tool(request, target)
     }
 
     fn response(&self, request: &Request, target: &Target, body: &[u8], _now_secs: u64) -> Result<Answer, Error> {
         let mut answer = response::response(request.endpoint, body)?;
         if !self.passes_through(request, target) {
-            answer.body = reshape::answer(body);
+            answer.body = reshape::answer(body, schema::is_by_tool(request, target));
         }
         Ok(answer)
     }
@@ -103,7 +104,12 @@ impl Language for OpenAi {
     }
 
     fn stream(&self, request: &Request, target: &Target, _now_secs: u64) -> Box<dyn super::Stream> {
-        Box::new(Stream::new(request, !self.passes_through(request, target)))
+        let shape = match self.passes_through(request, target) {
+            true => Reshaping::None,
+            false if schema::is_by_tool(request, target) => Reshaping::ByTool,
+            false => Reshaping::Dialect,
+        };
+        Box::new(Stream::new(request, shape))
     }
 }
 
@@ -115,3 +121,6 @@ fn lacks_value(name: &str, value: &[u8], request: &Request, target: &Target) -> 
     let effort: Option<String> = request.index.read(&request.body, "reasoning_effort").ok().flatten();
     family::Family::of(target).lacks_value(name, value, effort.as_deref())
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,7 @@ struct Thinking {
     budget_tokens: Option<u64>,
 }
 
+const ON: &[u8] = br#"{"type":"enabled"}"#;
 const SWITCH_EFFORTS: &[&str] = &["minimal", "low", "medium", "high", "xhigh", "max", "ultra"];
 
 /// What `request` asks of reasoning, as `target` is told.
@@ -41,6 +42,13 @@ pub(super) fn plan(request: &Request, target: &Target) -> Plan {
         Reasoning::Switch => by_switch(effort, thinking.as_ref()),
         Reasoning::PromptMode => by_prompt_mode(target, effort, thinking.as_ref()),
     }
+}
+
+/// Whether `request` asks a vendor with a switch to reason.
+pub(super) fn is_on(request: &Request, target: &Target) -> bool {
+    let on = |change: &Change| matches!(change, Change::Set(value) if value.as_slice() == ON);
+    let plan = plan(request, target);
+    plan.added.iter().any(|(_, value)| value.as_slice() == ON) || plan.changes.iter().any(|(_, change)| on(change))
 }
 
 fn by_effort(effort: Option<&str>, thinking: Option<&Thinking>) -> Plan {
@@ -64,7 +72,7 @@ fn by_switch(effort: Option<&str>, thinking: Option<&Thinking>) -> Plan {
         (_, None) => None,
     };
     let word = match is_on {
-        Some(true) => Some(br#"{"type":"enabled"}"#.to_vec()),
+        Some(true) => Some(ON.to_vec()),
         Some(false) => Some(br#"{"type":"disabled"}"#.to_vec()),
         None => None,
     };

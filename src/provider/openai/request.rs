@@ -5,7 +5,7 @@
 
 use super::dialect::{Choice, Dialect};
 use super::family::Family;
-use super::{azure, messages, reasoning, tools};
+use super::{azure, messages, reasoning, schema, tools};
 use crate::error::{Error, Kind};
 use crate::json::edit::{self, Change};
 use crate::json::scan::{Member, members_of};
@@ -31,7 +31,8 @@ pub(super) fn request(request: &Request, target: &Target, key: Option<&Secret>) 
     if request.endpoint == Endpoint::Realtime {
         return Ok(Upstream { path, headers, body: Body::Whole(Vec::new()) });
     }
-    let splice = splice(request, target).ok_or_else(cannot)?;
+    let forced = schema::forced(request, target)?;
+    let splice = splice(request, target, forced).ok_or_else(cannot)?;
     let body = if target.params.extra_body.0.is_empty() {
         Body::Splice(splice)
     } else {
@@ -40,16 +41,18 @@ pub(super) fn request(request: &Request, target: &Target, key: Option<&Secret>) 
     Ok(Upstream { path, headers, body })
 }
 
-fn splice(request: &Request, target: &Target) -> Option<Splice> {
+fn splice(request: &Request, target: &Target, forced: Option<schema::Forced>) -> Option<Splice> {
     let mut splice = Splice::default();
     let dialect = &target.vendor.dialect;
-    let model = serde_json::to_vec(&azure::model(target)).ok()?;
+    let model = serde_json::to_vec(&azure::model(target, request.endpoint)).ok()?;
     let mut added: Vec<(&str, Vec<u8>)> = Vec::new();
     if request.index.get("model").is_none() {
         added.push(("model", model.clone()));
     }
-    let plan = Plan::of(request, target);
+    let mut plan = Plan::of(request, target);
+    plan.is_forced = forced.is_some();
     added.extend(plan.added(dialect));
+    added.extend(forced.into_iter().flat_map(|forced| [("tools", forced.tools), ("tool_choice", forced.choice)]));
     // A repeated name means the last one to us and perhaps the first one to the provider: replace them all.
     let change = |member: &Member| match member.key.as_str() {
         "model" => Change::Set(model.clone()),
@@ -76,6 +79,8 @@ struct Plan<'a> {
     family: Family,
     reasoning: reasoning::Plan,
     has_tools: bool,
+    /// Whether a tool of ours stands for the schema.
+    is_forced: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -88,6 +93,7 @@ impl<'a> Plan<'a> {
             family: Family::of(target),
             reasoning: reasoning::plan(request, target),
             has_tools: is_list("tools") || is_list("functions"),
+            is_forced: false,
         }
     }
 
@@ -111,7 +117,8 @@ impl<'a> Plan<'a> {
         if self.request.endpoint != Endpoint::ChatCompletions {
             return self.change_elsewhere(member);
         }
-        if self.is_unsent(member) {
+        let is_replaced = self.is_forced && matches!(name, "response_format" | "tools" | "tool_choice");
+        if is_replaced || self.is_unsent(member) {
             return Change::Drop;
         }
         if let Some((_, change)) = self.reasoning.changes.iter().find(|(own, _)| *own == name) {
@@ -221,7 +228,7 @@ mod tests {
 
     fn spliced(endpoint: Endpoint, body: &str, model: &str) -> String {
         let request = Request::parse(endpoint, body.as_bytes().to_vec()).unwrap();
-        let splice = splice(&request, &Target::of("openai", model)).unwrap();
+        let splice = splice(&request, &Target::of("openai", model), None).unwrap();
         let mut out = splice.head(&request.body).unwrap();
         out.extend_from_slice(&request.body[splice.end()..]);
         assert_eq!(out.len(), splice.len_of(body.len()));

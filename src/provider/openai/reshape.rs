@@ -31,35 +31,44 @@ const REASONS: &[(&str, &[u8])] = &[
     ("tool_use", b"\"tool_calls\""),
 ];
 
-/// A whole answer in OpenAI's shape; `None` where it is in that shape.
-pub(super) fn answer(body: &[u8]) -> Option<Vec<u8>> {
+/// A whole answer in OpenAI's shape, `by_tool` where its content is in the call of a tool of ours; `None` where it is in
+/// that shape.
+pub(super) fn answer(body: &[u8], by_tool: bool) -> Option<Vec<u8>> {
     let has = |needle: &[u8]| memmem::find(body, needle).is_some();
     let may_differ = has_reasoning(body) || has(b"\"tool_calls\"") || has_odd_reason(body);
-    if may_differ { edited(body, "message").map(|(body, _)| body) } else { None }
+    if may_differ { edited(body, "message", by_tool).map(|(body, _)| body) } else { None }
 }
 
 /// The chunk `data` in OpenAI's shape and the usage taken out of it; `None` where it is in that shape.
-pub(super) fn chunk(data: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
-    let has_usage = memmem::find(data, b"\"usage\"").is_some();
-    if has_usage || has_reasoning(data) || has_odd_reason(data) { edited(data, "delta") } else { None }
+pub(super) fn chunk(data: &[u8], by_tool: bool) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+    let has = |needle: &[u8]| memmem::find(data, needle).is_some();
+    let may_differ = has(b"\"usage\"") || has(b"\"tool_calls\"") || has_reasoning(data) || has_odd_reason(data);
+    if may_differ { edited(data, "delta", by_tool) } else { None }
 }
 
 fn has_reasoning(text: &[u8]) -> bool {
-    memmem::find(text, b"\"reasoning\"").is_some() || memmem::find(text, b"\"thinking\"").is_some()
+    memmem::find(text, b"\"reasoning\"").is_some() || has_list_of_content(text)
 }
 
-fn has_odd_reason(text: &[u8]) -> bool {
-    const NAME: &[u8] = b"\"finish_reason\"";
-    memmem::find_iter(text, NAME).any(|at| {
-        let after = text.get(at + NAME.len()..).unwrap_or_default().trim_ascii_start();
-        let value = after.strip_prefix(b":").unwrap_or_default().trim_ascii_start();
-        let is_known = [&b"null"[..], b"\"stop\"", b"\"length\"", b"\"tool_calls\"", b"\"content_filter\""];
-        !is_known.iter().any(|known| value.starts_with(known))
+fn has_list_of_content(text: &[u8]) -> bool {
+    values(text, b"\"content\"").any(|value| value.starts_with(b"["))
+}
+
+/// What stands behind each `name` that is the name of a member.
+fn values<'a>(text: &'a [u8], name: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
+    memmem::find_iter(text, name).filter_map(move |at| {
+        let after = text.get(at + name.len()..).unwrap_or_default().trim_ascii_start();
+        after.strip_prefix(b":").map(<[u8]>::trim_ascii_start)
     })
 }
 
+fn has_odd_reason(text: &[u8]) -> bool {
+    let known = [&b"null"[..], b"\"stop\"", b"\"length\"", b"\"tool_calls\"", b"\"content_filter\""];
+    values(text, b"\"finish_reason\"").any(|value| !known.iter().any(|known| value.starts_with(known)))
+}
+
 /// The edited text and the usage that was taken out.
-fn edited(text: &[u8], said: &str) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+fn edited(text: &[u8], said: &str, by_tool: bool) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
     let index = Index::parse(text).ok()?;
     let choices = index.get("choices").filter(|member| member.shape == Shape::Array)?;
     let choices = edit::elements(text, choices.value.clone())?;
@@ -71,12 +80,12 @@ fn edited(text: &[u8], said: &str) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
     let change = |member: &Member| if is_usage(member) { Change::Drop } else { Change::Keep };
     edit::object(&index, change, &[], &mut splice).then_some(())?;
     for choice in choices {
-        edit_choice(text, choice, said, &mut splice)?;
+        edit_choice(text, choice, said, by_tool, &mut splice)?;
     }
     if splice == Splice::default() { None } else { Some((splice.apply(text)?, usage)) }
 }
 
-fn edit_choice(text: &[u8], range: Range<usize>, said: &str, splice: &mut Splice) -> Option<()> {
+fn edit_choice(text: &[u8], range: Range<usize>, said: &str, by_tool: bool, splice: &mut Splice) -> Option<()> {
     let Some(choice) = members_of(text, range) else { return Some(()) };
     let said = choice.get(said).filter(|member| member.shape == Shape::Object);
     let said = said.and_then(|member| members_of(text, member.value.clone()));
@@ -84,11 +93,38 @@ fn edit_choice(text: &[u8], range: Range<usize>, said: &str, splice: &mut Splice
     let is_whole = choice.get("message").is_some();
     let has_calls = is_whole && calls.is_some_and(|calls| calls.shape == Shape::Array && calls.value.len() > 2);
     let change = |member: &Member| match member.key.as_str() {
+        "finish_reason" if by_tool && text.get(member.value.clone()) == Some(b"\"tool_calls\"") => {
+            Change::Set(b"\"stop\"".to_vec())
+        }
+        "finish_reason" if by_tool => Change::Keep,
         "finish_reason" if member.shape == Shape::String => reason(text, member, has_calls),
         _ => Change::Keep,
     };
     edit::object(&choice, change, &[], splice).then_some(())?;
-    said.map_or(Some(()), |said| edit_said(text, &said, splice))
+    match said {
+        Some(said) if by_tool => edit_called(text, &said, splice),
+        Some(said) => edit_said(text, &said, splice),
+        None => Some(()),
+    }
+}
+
+/// Makes the arguments of a call the content.
+fn edit_called(text: &[u8], said: &Index, splice: &mut Splice) -> Option<()> {
+    let Some(calls) = said.get("tool_calls").filter(|member| member.shape == Shape::Array) else {
+        return edit_said(text, said, splice);
+    };
+    let call = edit::elements(text, calls.value.clone())?.into_iter().next().and_then(|call| members_of(text, call));
+    let function = call.and_then(|call| members_of(text, call.get("function")?.value.clone()));
+    let arguments = function.and_then(|function| text.get(function.get("arguments")?.value.clone()));
+    let content = arguments.map(<[u8]>::to_vec).unwrap_or_else(|| b"null".to_vec());
+    let change = |member: &Member| match member.key.as_str() {
+        "tool_calls" => Change::Drop,
+        "content" => Change::Set(content.clone()),
+        "reasoning" if member.shape == Shape::String => Change::Rename("reasoning_content"),
+        _ => Change::Keep,
+    };
+    let added = said.get("content").is_none().then(|| ("content", content.clone()));
+    edit::object(said, change, added.as_slice(), splice).then_some(())
 }
 
 fn reason(text: &[u8], member: &Member, has_calls: bool) -> Change {
@@ -118,7 +154,25 @@ fn edit_said(text: &[u8], said: &Index, splice: &mut Splice) -> Option<()> {
         ("content", Some(parts)) => Change::Set(parts.said.clone()),
         _ => Change::Keep,
     };
-    edit::object(said, change, &added, splice).then_some(())
+    edit::object(said, change, &added, splice).then_some(())?;
+    match said.get("tool_calls").filter(|member| member.shape == Shape::Array) {
+        Some(calls) => type_calls(text, calls.value.clone(), splice),
+        None => Some(()),
+    }
+}
+
+/// Says of each call that begins here that it is one of a function, where the vendor doesn't.
+fn type_calls(text: &[u8], calls: Range<usize>, splice: &mut Splice) -> Option<()> {
+    for call in edit::elements(text, calls)? {
+        let Some(call) = members_of(text, call) else { continue };
+        let begins = call.get("id").is_some_and(|id| id.shape == Shape::String);
+        let is_typed = call.get("type").is_some_and(|type_| type_.shape == Shape::String);
+        if begins && !is_typed {
+            let change = |member: &Member| if member.key == "type" { Change::Drop } else { Change::Keep };
+            edit::object(&call, change, &[("type", b"\"function\"".to_vec())], splice).then_some(())?;
+        }
+    }
+    Some(())
 }
 
 /// A list of content: its texts and its thoughts, each joined to one JSON string.
@@ -179,24 +233,24 @@ mod tests {
                 ),
             ),
             (
-                r#"{"choices":[{"message":{"content":"","tool_calls":[{"id":"1"}]},"finish_reason":""}]}"#,
+                r#"{"choices":[{"message":{"content":"","tool_calls":[{"id":"1","type":"function"}]},"finish_reason":""}]}"#,
                 Some(
-                    r#"{"choices":[{"message":{"content":"","tool_calls":[{"id":"1"}]},"finish_reason":"tool_calls"}]}"#,
+                    r#"{"choices":[{"message":{"content":"","tool_calls":[{"id":"1","type":"function"}]},"finish_reason":"tool_calls"}]}"#,
                 ),
             ),
             (r#"{"choices":[{"message":{"reasoning":null,"content":"a"},"finish_reason":"stop"}]}"#, None),
         ] {
-            assert_eq!(text(answer(body.as_bytes())).as_deref(), expected, "{body}");
+            assert_eq!(text(answer(body.as_bytes(), false)).as_deref(), expected, "{body}");
         }
     }
 
     #[wasm_bindgen_test(unsupported = test)]
     fn a_chunk_gives_its_usage_away() {
         let (data, usage) =
-            chunk(br#"{"id":"1","choices":[{"delta":{"content":"a"}}],"usage":{"total_tokens":3}}"#).unwrap();
+            chunk(br#"{"id":"1","choices":[{"delta":{"content":"a"}}],"usage":{"total_tokens":3}}"#, false).unwrap();
         assert_eq!(data, br#"{"id":"1","choices":[{"delta":{"content":"a"}}]}"#);
         assert_eq!(usage.unwrap(), br#"{"total_tokens":3}"#);
-        assert_eq!(chunk(br#"{"choices":[],"usage":{"total_tokens":3}}"#), None);
-        assert_eq!(chunk(br#"{"choices":[{"delta":{"content":"a"}}],"usage":null}"#), None);
+        assert_eq!(chunk(br#"{"choices":[],"usage":{"total_tokens":3}}"#, false), None);
+        assert_eq!(chunk(br#"{"choices":[{"delta":{"content":"a"}}],"usage":null}"#, false), None);
     }
 }

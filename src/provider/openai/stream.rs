@@ -17,6 +17,7 @@ use super::usage::Counted;
 use crate::error::{Error, Kind};
 use crate::json::{Index, Shape};
 use crate::openai::Request;
+use crate::openai::Usage;
 use crate::openai::usage::Wire;
 use crate::provider::{Estimate, Pass, Tally};
 use crate::sse::{Decoder, Event};
@@ -30,6 +31,17 @@ pub struct Stream {
     blind: bool,
 }
 
+/// What becomes of the events on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reshaping {
+    /// They pass.
+    None,
+    /// They become OpenAI's where the vendor's differ.
+    Dialect,
+    /// The same, and the call of a tool that stands for a schema becomes content.
+    ByTool,
+}
+
 #[derive(Debug)]
 struct Reader {
     usage: memmem::Finder<'static>,
@@ -39,7 +51,7 @@ struct Reader {
     estimate: Option<Estimate>,
     /// The first chunk, where there is an estimate: the chunk with it looks alike.
     first: Vec<u8>,
-    is_reshaped: bool,
+    reshaping: Reshaping,
     /// The usage that was taken out of the last chunk that had any, of a reshaped stream.
     taken: Vec<u8>,
     is_done: bool,
@@ -47,15 +59,15 @@ struct Reader {
 }
 
 impl Stream {
-    /// The stream that answers `request`; `is_reshaped` where the vendor's answers are.
-    pub fn new(request: &Request, is_reshaped: bool) -> Self {
+    /// The stream that answers `request`.
+    pub fn new(request: &Request, reshaping: Reshaping) -> Self {
         let reader = Reader {
             usage: memmem::Finder::new("\"usage\""),
             choices: memmem::Finder::new("\"choices\""),
             hide_usage: !request.include_usage,
             estimate: None,
             first: Vec::new(),
-            is_reshaped,
+            reshaping,
             taken: Vec::new(),
             is_done: false,
             tally: Tally::default(),
@@ -102,7 +114,7 @@ impl crate::provider::Stream for Stream {
                 out.extend(reader.reshaped(event).unwrap_or_else(|| [event.raw, b"\n\n"].concat()));
             }
         });
-        if !self.blind && reader.is_reshaped && reader.tally.is_complete && !reader.is_done {
+        if !self.blind && reader.owes_an_end() {
             reader.is_done = true;
             out.extend(reader.usage_chunk().unwrap_or_default());
             out.extend_from_slice(b"data: [DONE]\n\n");
@@ -173,7 +185,7 @@ struct Chunk {
 /// Groq's usage, before it took OpenAI's `stream_options`.
 #[derive(Deserialize)]
 struct Groq {
-    usage: Option<Counted>,
+    usage: Option<Box<RawValue>>,
 }
 
 /// The part of a chunk that all chunks of a stream have in common.
@@ -207,7 +219,7 @@ struct UsageChunk<'a> {
 impl Reader {
     /// The event to put before `event`, where that is the end and the client waits for a usage that has not come.
     fn untold_usage(&mut self, event: Event<'_>) -> Option<Vec<u8>> {
-        if self.hide_usage || (self.estimate.is_none() && !self.is_reshaped) {
+        if self.hide_usage || (self.estimate.is_none() && !self.is_reshaped()) {
             return None;
         }
         let data = event.data()?;
@@ -239,14 +251,23 @@ impl Reader {
 
     /// The event as the client gets it, where the vendor's differs.
     fn reshaped(&mut self, event: Event<'_>) -> Option<Vec<u8>> {
-        if !self.is_reshaped {
+        if !self.is_reshaped() {
             return None;
         }
-        let (data, usage) = reshape::chunk(&event.data()?)?;
+        let (data, usage) = reshape::chunk(&event.data()?, self.reshaping == Reshaping::ByTool)?;
         if let Some(usage) = usage.filter(|usage| usage.len() <= TAKEN_MAX) {
             self.taken = usage;
         }
         Some([b"data: ", data.as_slice(), b"\n\n"].concat())
+    }
+
+    fn is_reshaped(&self) -> bool {
+        self.reshaping != Reshaping::None
+    }
+
+    /// Whether the answer is complete, but the stream of a reshaped vendor was not ended as OpenAI ends it.
+    fn owes_an_end(&self) -> bool {
+        self.is_reshaped() && self.tally.is_complete && !self.is_done && self.tally.error.is_none()
     }
 
     /// Reads one event; whether the client gets it.
@@ -254,7 +275,7 @@ impl Reader {
         let raw = event.raw;
         if self.has_usage(raw)
             && let Some(chunk) = event.data().and_then(|data| serde_json::from_slice::<Chunk>(&data).ok())
-            && let Some(usage) = chunk.usage.or_else(|| chunk.x_groq?.usage).and_then(|usage| usage.usage())
+            && let Some(usage) = self.counted(&chunk)
         {
             self.tally.usage = Some(usage);
             self.tally.is_final = true;
@@ -268,10 +289,22 @@ impl Reader {
             Some(at) => self.count(raw.get(at..).unwrap_or_default()),
             None => self.read_rare(event),
         }
-        if self.is_reshaped && memmem::find(raw, b"\"error\"").is_some() {
+        if self.is_reshaped() && memmem::find(raw, b"\"error\"").is_some() {
             self.read_error(event);
         }
         true
+    }
+
+    /// What a chunk counts; Groq's own place is for the client's eyes only where there is no other.
+    fn counted(&mut self, chunk: &Chunk) -> Option<Usage> {
+        if let Some(usage) = &chunk.usage {
+            return usage.usage();
+        }
+        let groqs = chunk.x_groq.as_ref()?.usage.as_ref()?;
+        if self.is_reshaped() && groqs.get().len() <= TAKEN_MAX {
+            self.taken = groqs.get().into();
+        }
+        serde_json::from_str::<Counted>(groqs.get()).ok()?.usage()
     }
 
     /// An error beside choices: OpenRouter's.

@@ -106,6 +106,7 @@ pub const AZURE: Dialect = Dialect {
         (Realtime, "/realtime"),
     ],
     lacking_by_model: family::lacks_at_azure,
+    takes_schema: |target| target.api_version.as_deref().is_none_or(|version| version >= "2024-08-01"),
     ..Dialect::OPENAI
 };
 
@@ -146,7 +147,7 @@ pub const HOSTED_VLLM: Dialect = Dialect {
         (ImageEdits, "/images/edits"),
         (AudioTranscriptions, "/audio/transcriptions"),
         (AudioTranslations, "/audio/translations"),
-        (Responses, "/responses"),
+        (Responses, "/v1/responses"),
         (Rerank, "/rerank"),
     ],
     lacking: &[VERBOSITY, USER],
@@ -166,9 +167,10 @@ pub const GROQ: Dialect = Dialect {
     ],
     lacking: &[THINKING, USER],
     lacking_by_model: |target, name| match name {
-        "web_search_options" => !target.base_model.contains("compound") && !target.base_model.contains("gpt-oss"),
+        "web_search_options" => !target.base_model.contains("compound"),
         name => effort(target, name),
     },
+    takes_schema: |target| target.supports_response_schema,
     messages: Messages {
         without: &["thinking_blocks", "provider_specific_fields", "reasoning_content"],
         ..BROAD.messages
@@ -210,7 +212,7 @@ pub const MISTRAL: Dialect = Dialect {
         "reasoning_effort" => !target.supports_reasoning && !target.base_model.contains("magistral"),
         _ => false,
     },
-    lacking_of_embeddings: &["user"],
+    lacking_of_embeddings: &["dimensions", "user"],
     renames: &[("max_completion_tokens", "max_tokens"), ("seed", "random_seed")],
     messages: Messages {
         without: &["thinking_blocks", "provider_specific_fields", "reasoning_content"],
@@ -296,7 +298,7 @@ pub const XAI: Dialect = Dialect {
         (ImageGenerations, "/images/generations"),
         (Responses, "/responses"),
     ],
-    lacking: &[AUX, FUNCTIONS, THINKING],
+    lacking: &[AUX, FUNCTIONS, SEARCH, THINKING],
     lacking_by_model: |target, name| {
         let is = |kinds: &[&str]| kinds.iter().any(|kind| target.base_model.contains(kind));
         match name {
@@ -666,14 +668,14 @@ pub const AI21: Dialect = Dialect {
 
 /// Jina: embeddings and rerank.
 pub const JINA_AI: Dialect = Dialect {
-    endpoints: &[(Embeddings, "/embeddings"), (Rerank, "/rerank")],
+    endpoints: &[(Embeddings, "/embeddings"), (Rerank, "/v1/rerank")],
     lacking_of_embeddings: &["encoding_format", "user"],
     ..BROAD
 };
 
 /// Voyage: embeddings and rerank.
 pub const VOYAGE: Dialect = Dialect {
-    endpoints: &[(Embeddings, "/embeddings"), (Rerank, "/rerank")],
+    endpoints: &[(Embeddings, "/embeddings"), (Rerank, "/v1/rerank")],
     lacking_of_embeddings: &["user"],
     renames: &[("dimensions", "output_dimension"), ("top_n", "top_k")],
     ..BROAD

@@ -23,8 +23,10 @@ pub(super) struct Counted {
     /// Moonshot's and others' cached tokens.
     cached_tokens: Option<u64>,
     prompt_tokens_details: Option<Details>,
+    #[serde(alias = "input_token_details")]
     input_tokens_details: Option<Details>,
     completion_tokens_details: Option<Details>,
+    #[serde(alias = "output_token_details")]
     output_tokens_details: Option<Details>,
 }
 

@@ -12,7 +12,7 @@ const DONE: &str = "data: [DONE]\n\n";
 fn stream(include_usage: bool) -> Stream {
     let body =
         format!(r#"{{"model":"m","messages":[],"stream":true,"stream_options":{{"include_usage":{include_usage}}}}}"#);
-    Stream::new(&Request::parse(Endpoint::ChatCompletions, body.into_bytes()).unwrap(), false)
+    Stream::new(&Request::parse(Endpoint::ChatCompletions, body.into_bytes()).unwrap(), Reshaping::None)
 }
 
 fn run(stream: &mut Stream, chunks: &[&[u8]]) -> String {
