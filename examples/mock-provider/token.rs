@@ -67,7 +67,7 @@ impl Issued {
 
     fn issue(&self, script: &Script, serial: u64) -> Reply {
         let secs = script.shape.expires_in.unwrap_or(LIFETIME_SECS);
-        let token = format!("mock-token-{serial}");
+        let token = format!("ey.mock-token-{serial}");
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         tokens.retain(|_, end| *end > now);

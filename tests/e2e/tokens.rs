@@ -112,7 +112,7 @@ fn a_gateway_that_is_ready_has_every_token() {
     let mock = Mock::shared();
     for name in ["tok-account", "tok-user", "tok-machine", "tok-azure"] {
         let bearers = bearers(mock, name);
-        assert!(bearers.iter().all(|bearer| bearer.starts_with("Bearer mock-token-")), "{name}: {bearers:?}");
+        assert!(bearers.iter().all(|bearer| bearer.starts_with("Bearer ey.mock-token-")), "{name}: {bearers:?}");
         assert_eq!((bearers.len(), BTreeSet::from_iter(&bearers).len()), (4, 1), "{name}: {bearers:?}");
     }
     for name in ["tok-account", "tok-user", "tok-azure", "computeMetadata"] {
