@@ -19,6 +19,7 @@
 //! | [`bridge`] | endpoints that a vendor lacks, in terms of chat completions |
 //! | [`routing`] | the plan: which deployments are tried, in which order |
 //! | [`budget`] | prices, spend, reservations |
+//! | [`token`] | bearer tokens, fetched and renewed in the background |
 //! | [`exchange`] | one request as a state machine, for both roles |
 //! | [`telemetry`] | the names of every metric and record field, and their values |
 //! | `host` | the only code that knows proxy-wasm: callbacks in, effects out |
@@ -49,4 +50,5 @@ pub mod routing;
 pub mod secret;
 pub mod sse;
 pub mod telemetry;
+pub mod token;
 pub mod units;

@@ -63,6 +63,40 @@ fn envoy_takes_every_kind_of_cluster() {
     assert!(!rendered.contains("name: \"outbound|443||api.openai.com\"\n    type:"), "somebody else's cluster");
 }
 
+/// Every kind of place that tokens come from.
+const TOKENS: &str = r#"
+model_list:
+- model_name: account
+  litellm_params: {model: vertex_ai/gemini-2.5-flash, vertex_credentials: os.environ/DEMO_ACCOUNT}
+- model_name: machine
+  litellm_params: {model: vertex_ai/gemini-2.5-pro, vertex_project: p}
+- model_name: azure
+  litellm_params: {model: azure/gpt-4o, api_base: "https://demo.openai.azure.com", tenant_id: t, client_id: c, client_secret: s}
+- model_name: watsonx
+  litellm_params: {model: watsonx/ibm/granite, api_base: "https://us-south.ml.cloud.ibm.com", api_key: k, project_id: p}
+general_settings: {master_key: os.environ/DEMO_MASTER}
+"#;
+
+#[test]
+fn envoy_takes_the_clusters_of_tokens() {
+    let config = scratch("tokens.config.yaml");
+    fs::write(&config, TOKENS).unwrap();
+    let rendered = envoy_takes("tokens", &config);
+    for host in ["oauth2.googleapis.com", "login.microsoftonline.com", "iam.cloud.ibm.com"] {
+        let cluster = format!("- name: tollgate_token_https_{host}_443\n");
+        let (_, text) = rendered.split_once(&cluster).unwrap_or_else(|| panic!("{cluster} is missing in\n{rendered}"));
+        let text = text.split("\n  - name: ").next().unwrap();
+        assert!(text.contains(&format!("{{san_type: DNS, matcher: {{exact: {host}}}}}")), "{text}");
+        assert!(!text.contains("http_filters"), "the attempt role would let no token pass:\n{text}");
+    }
+    assert!(
+        rendered.contains("- name: \"tollgate_token_http_169.254.169.254_80\"\n    type: STATIC")
+            || rendered.contains("- name: tollgate_token_http_169.254.169.254_80\n    type: STATIC"),
+        "{rendered}"
+    );
+    assert!(rendered.contains("DEMO_ACCOUNT") && !rendered.contains("PRIVATE KEY"), "the account stays outside");
+}
+
 #[test]
 fn no_value_of_the_environment_is_rendered() {
     let rendered = stdout(&tollgate(&["render", "--config", QUICKSTART]));
@@ -143,6 +177,7 @@ fn with_keys(mut command: Command) -> Command {
     for (n, name) in names.iter().chain(&["DEMO_KEY", "DEMO_MASTER"]).enumerate() {
         command.env(name, format!("sk-value-{n}"));
     }
+    command.env("DEMO_ACCOUNT", include_str!("../examples/mock-provider/service-account.json"));
     command.current_dir(root());
     command
 }

@@ -11,6 +11,7 @@ use hyper::{Method, StatusCode};
 use crate::record::Record;
 use crate::reply::Reply;
 use crate::script::{Fault, Script};
+use crate::token::Issued;
 use crate::value::object;
 
 /// Scripts set from outside, counters, and the record.
@@ -18,6 +19,7 @@ pub(crate) struct Control {
     record: Option<Mutex<Record>>,
     scripts: Mutex<Scripts>,
     served: AtomicU64,
+    pub(crate) issued: Issued,
 }
 
 #[derive(Default)]
@@ -31,7 +33,12 @@ struct Scripts {
 impl Control {
     /// Starts with no scripts; `record` keeps requests.
     pub(crate) fn new(record: bool) -> Self {
-        Self { record: record.then(Mutex::default), scripts: Mutex::default(), served: AtomicU64::new(0) }
+        Self {
+            record: record.then(Mutex::default),
+            scripts: Mutex::default(),
+            served: AtomicU64::new(0),
+            issued: Issued::default(),
+        }
     }
 
     /// Numbers the answers from 1, so that a cached answer can be told from a second one.

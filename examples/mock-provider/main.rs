@@ -15,6 +15,7 @@
 //! | `<prefix>/v2/chat`, `/v2/embed`, `/v2/rerank`, `/rerank` | Cohere |
 //! | `<prefix>/model/{id}/converse`, `/converse-stream`, `/invoke` | Bedrock: signed, or with a key |
 //! | `<prefix>/api/chat`, `/api/embed` | Ollama |
+//! | `<prefix>/token` and others | an access token: see [`token`] |
 //! | `GET`, `DELETE /_mock/requests` | the last requests as JSON, with `--record` |
 //! | `POST /_mock/script?match=PART` | the body is the script of every path that contains PART |
 //! | `DELETE /_mock/script` | forgets those scripts and every `times` counter |
@@ -42,6 +43,7 @@ mod reply;
 mod responses;
 mod script;
 mod sigv4;
+mod token;
 mod usage;
 mod value;
 mod vendor;
@@ -63,7 +65,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::control::Control;
 use crate::reply::{Body, Reply};
-use crate::script::Script;
+use crate::script::{Fault, Script, Shape};
 use crate::vendor::{Call, Endpoint};
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -152,6 +154,14 @@ fn dispatch(control: &Control, head: &hyper::http::request::Parts, body: &Bytes,
     if let Some(status) = script.fault.status.filter(|_| head.uri.path().ends_with("/realtime")) {
         let fault = vendor::Fault::new(status, format!("mock-provider was told to answer {status}"));
         return Reply::json(StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY), &openai::error(&fault));
+    }
+    if let Some(reply) = control.issued.answer(head, body, script, || control.serial()) {
+        return reply;
+    }
+    if script.shape.issued && !control.issued.covers(head) {
+        let fault = Fault { status: Some(401), ..script.fault.clone() };
+        let script = Script { fault, shape: Shape { issued: false, ..script.shape.clone() }, ..script.clone() };
+        return dispatch(control, head, body, &script);
     }
     let Some(endpoint) = Endpoint::of(head.uri.path()) else {
         return Reply::text(StatusCode::NOT_FOUND, format!("mock-provider has no endpoint {}", head.uri.path()));

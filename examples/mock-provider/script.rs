@@ -22,6 +22,8 @@
 //! | `dialect=D` | the answer of `groq` or `mistral` in OpenAI's place |
 //! | `no-usage=1` | no usage anywhere |
 //! | `no-length=1` | no content-length: the body comes in chunks |
+//! | `issued=1` | 401 unless the bearer token is one that this mock issued and that has not expired |
+//! | `expires-in=N` | the seconds that an issued token lives, 3600 by default |
 //! | `times=K` | the faults (all above `chunks`) happen to the first K requests, then no more |
 //! | `id=S` | whose counter `times` uses; the script's own text by default |
 
@@ -63,6 +65,8 @@ pub(crate) struct Shape {
     pub(crate) usage: Option<ScriptedUsage>,
     pub(crate) no_usage: bool,
     pub(crate) no_length: bool,
+    pub(crate) issued: bool,
+    pub(crate) expires_in: Option<u64>,
     pub(crate) dialect: Option<String>,
 }
 
@@ -134,6 +138,8 @@ const KEYS: &[(&str, Set)] = &[
     ("dialect", |s, v| put(&mut s.shape.dialect, v)),
     ("no-usage", |s, v| flag(&mut s.shape.no_usage, v)),
     ("no-length", |s, v| flag(&mut s.shape.no_length, v)),
+    ("issued", |s, v| flag(&mut s.shape.issued, v)),
+    ("expires-in", |s, v| put(&mut s.shape.expires_in, v)),
     ("times", |s, v| put(&mut s.times, v)),
     ("id", |s, v| put(&mut s.id, v)),
 ];

@@ -6,13 +6,13 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::yaml;
+use super::{credentials, yaml};
 use crate::config::{self, Config, Env};
 
 /// A config file, read and checked.
 #[derive(Debug)]
 pub struct Loaded {
-    /// As typed.
+    /// As typed; to be served here, with the content of credential files in their place.
     pub document: Value,
     /// Compiled.
     pub config: Config,
@@ -53,7 +53,17 @@ pub fn parse(path: &Path, text: &str) -> Result<Value, String> {
 ///
 /// All faults, one a line, each with the file's name and its place.
 pub fn compile(path: &Path, text: &str, strictness: Strictness) -> Result<Loaded, String> {
-    let document = parse(path, text)?;
+    let mut document = parse(path, text)?;
+    if strictness == Strictness::Serve {
+        let faults = credentials::inline(&mut document, &variable);
+        if !faults.is_empty() {
+            return Err(faults
+                .iter()
+                .map(|fault| format!("{}: {fault}", path.display()))
+                .collect::<Vec<_>>()
+                .join("\n"));
+        }
+    }
     let env = match strictness {
         Strictness::Serve => Env::Strict(&variable),
         Strictness::Elsewhere => Env::Lenient(&variable),

@@ -3,6 +3,7 @@
 //! It serves no request itself and needs no Envoy but for `run`.
 
 pub mod check;
+mod credentials;
 pub mod load;
 pub mod render;
 mod run;
@@ -107,7 +108,9 @@ pub fn main() -> ExitCode {
 
 fn check(args: &Check) -> Result<(), Failure> {
     let text = load::read(&args.config)?;
-    let document = load::parse(&args.config, &text)?;
+    let mut document = load::parse(&args.config, &text)?;
+    // A file that cannot be read stays a path, which is a fault of the config.
+    let _ = credentials::inline(&mut document, &load::variable);
     let report = check::check(&document, &load::variable);
     if args.verbose {
         say(&check::abilities(&document, &load::variable))?;

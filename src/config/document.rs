@@ -20,13 +20,14 @@ pub fn read(bytes: &[u8]) -> Option<Value> {
 }
 
 /// One field of a message: its number and its payload.
-enum Payload<'a> {
+pub(crate) enum Payload<'a> {
     Varint(u64),
     Fixed64([u8; 8]),
     Bytes(&'a [u8]),
 }
 
-struct Fields<'a>(&'a [u8]);
+/// The fields of a message that are left.
+pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Fields<'a> {
     fn varint(&mut self) -> Option<u64> {
@@ -49,7 +50,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The next field; the outer `None` is a fault, the inner one the end.
-    fn next(&mut self) -> Option<Option<(u64, Payload<'a>)>> {
+    pub(crate) fn next(&mut self) -> Option<Option<(u64, Payload<'a>)>> {
         if self.0.is_empty() {
             return Some(None);
         }

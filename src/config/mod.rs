@@ -12,6 +12,7 @@
 //! | `compile` | the document as a whole |
 //! | `model`, `vendor`, `header`, `params` | `model_list`: deployments, what `provider/model` implies, extra headers, parameters |
 //! | `aws` | models, regions and signers of AWS |
+//! | `token` | what tokens are fetched with |
 //! | `group` | shares of the traffic, retries, fallbacks |
 //! | `keys`, `time` | `tollgate`: keys, teams, users, and when a key expires |
 //! | `support` | every LiteLLM key, and how far it is supported |
@@ -31,6 +32,7 @@ pub mod support;
 #[cfg(test)]
 mod tests;
 mod time;
+pub(crate) mod token;
 mod vendor;
 mod vertex;
 
@@ -39,10 +41,12 @@ pub use env::Env;
 pub use fault::Fault;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::budget::{Price, Window};
 use crate::provider::Target;
 use crate::telemetry::RecordFields;
+use crate::token::Source;
 use crate::units::{Millis, PicoUsd};
 
 /// A config that can be served.
@@ -67,6 +71,21 @@ pub struct Config {
     pub max_request_bytes: u64,
     /// `general_settings.fail_closed_budget_enforcement`: refuse when the spend cannot be read.
     pub fail_closed: bool,
+}
+
+impl Config {
+    /// Where tokens are fetched, each place once.
+    pub fn token_sources(&self) -> Vec<Rc<Source>> {
+        let mut sources: Vec<Rc<Source>> = Vec::new();
+        for deployment in &self.deployments {
+            if let Some(source) = deployment.target.credential.source()
+                && sources.iter().all(|found| found.id() != source.id())
+            {
+                sources.push(source.clone());
+            }
+        }
+        sources
+    }
 }
 
 /// SHA-256.

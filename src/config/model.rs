@@ -81,7 +81,8 @@ fn target(
     let credential = vendor.and_then(|vendor| vendor::credential(params, vendor, base.as_ref(), location.as_deref()));
     let extra_headers = header::headers(params, vendor);
     let api_version = params.at("api_version").name();
-    let project = vertex::project(params, vendor).or_else(|| params.at("project_id").name());
+    let named = vertex::project(params, vendor).or_else(|| params.at("project_id").name());
+    let project = named.or_else(|| credential.as_ref()?.source()?.project.clone());
     let base_model = info.at("base_model").name();
     let model_name = model.as_ref().map_or("", |(_, name)| name);
     let checked = vertex::check(params, vendor, model_name, project.as_deref(), location.as_deref());
@@ -131,7 +132,7 @@ fn cluster_name(node: &Node<'_>) -> Option<String> {
 fn own_cluster(address: &Address, credential: &Credential) -> String {
     match credential {
         Credential::Signed(aws) => format!("{}_{}", address.cluster(), aws.suffix()),
-        Credential::None | Credential::Key(_) | Credential::Bearer(_) => address.cluster(),
+        Credential::None | Credential::Key(_) | Credential::Bearer(_) | Credential::Token(_) => address.cluster(),
     }
 }
 

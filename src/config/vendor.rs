@@ -4,7 +4,7 @@ use url::Url;
 
 use super::fault::hint;
 use super::read::Node;
-use super::{Address, aws};
+use super::{Address, aws, token};
 use crate::budget;
 use crate::provider::vendor::{self, VENDORS};
 use crate::provider::{Credential, Vendor, vendor::Base as VendorBase};
@@ -103,12 +103,12 @@ pub(super) fn credential(
     base: Option<&Base>,
     location: Option<&str>,
 ) -> Option<Credential> {
+    if let Some(token) = token::credential(params, vendor) {
+        return Some(token);
+    }
     let node = params.at("api_key");
     if let Some(token) = token(params, vendor) {
         return token.secret().map(Credential::Bearer);
-    }
-    if !node.is_absent() && vendor.prefix == "watsonx" {
-        return node.fault("an IBM Cloud API key is not supported: give `token`, a bearer token");
     }
     if !node.is_absent() {
         return node.secret().map(Credential::Key);

@@ -15,7 +15,7 @@ fn is_here(vendor: Option<&Vendor>) -> bool {
 /// The project of a deployment.
 pub(super) fn project(params: &Node<'_>, vendor: Option<&Vendor>) -> Option<String> {
     let named = ["vertex_project", "vertex_ai_project"].into_iter().find_map(|name| params.at(name).name());
-    named.or_else(|| is_here(vendor).then(|| variable(params, PROJECT_VARIABLES))?)
+    named.or_else(|| if is_here(vendor) { variable(params, PROJECT_VARIABLES) } else { None })
 }
 
 /// The location of a deployment on Vertex, `given` or not.

@@ -10,7 +10,9 @@ use crate::budget::{Ledger, Refusal, Reservation, estimate};
 use crate::config::{Budget, Config, Key};
 use crate::error::{Error, Kind};
 use crate::openai::{Endpoint, Request};
+use crate::provider::Target;
 use crate::routing::{self, Step};
+use crate::token::Tokens;
 use crate::units::{Millis, PicoUsd};
 
 impl Front {
@@ -46,7 +48,8 @@ impl Front {
 }
 
 impl Exchange {
-    /// Admits the request that came with `front`. `random(n)` draws from `0..n`.
+    /// Admits the request that came with `front`. `random(n)` draws from `0..n`. A deployment whose token is missing
+    /// is left out of the plan, where another one is in it.
     ///
     /// # Errors
     ///
@@ -56,6 +59,7 @@ impl Exchange {
         config: Rc<Config>,
         front: Front,
         request: Request,
+        tokens: &Tokens,
         random: &mut impl FnMut(u64) -> u64,
     ) -> Result<Self, Error> {
         if !front.caller.may_use(&config, &request.model) {
@@ -64,10 +68,12 @@ impl Exchange {
         }
         let may_use = |group: &str| front.caller.may_use(&config, group);
         let asked = Asked::new(request);
-        let plan = able(&config, &asked, routing::plan(&config, &asked.client().model, may_use, random))?;
+        let plan = routing::plan(&config, &asked.client().model, may_use, random);
+        let secret = |target: &Target| target.credential.secret(tokens, front.started).map(drop);
+        let plan = able(&config, plan, |target| asked.check(target).and_then(|()| secret(target)))?;
         let first = plan.first().and_then(|step| config.deployments.get(step.deployment));
-        let first =
-            first.map(|deployment| asked.ask(&deployment.target, deployment.target.credential.key())).transpose()?;
+        let ask = |target: &Target| asked.ask(target, target.credential.secret(tokens, front.started)?);
+        let first = first.map(|deployment| ask(&deployment.target)).transpose()?;
         Ok(Self {
             caller: front.caller,
             originals: front.originals,
@@ -170,14 +176,18 @@ impl Exchange {
     }
 }
 
-/// The steps whose provider can be asked this request.
+/// The steps whose target can be asked.
 ///
 /// # Errors
 ///
 /// The first step's, where none can.
-fn able(config: &Config, asked: &Asked, mut plan: Vec<Step>) -> Result<Vec<Step>, Error> {
+fn able(
+    config: &Config,
+    mut plan: Vec<Step>,
+    check: impl Fn(&Target) -> Result<(), Error>,
+) -> Result<Vec<Step>, Error> {
     let mut first = None;
-    plan.retain(|step| match config.deployments.get(step.deployment).map(|d| asked.check(&d.target)) {
+    plan.retain(|step| match config.deployments.get(step.deployment).map(|d| check(&d.target)) {
         Some(Err(error)) => {
             first.get_or_insert(error);
             false

@@ -7,6 +7,7 @@ use crate::error::{Error, Kind};
 use crate::openai::Endpoint;
 use crate::provider::{Body, Estimate, Pass, Stream, Upstream};
 use crate::routing::Step;
+use crate::token::Tokens;
 use crate::units::Millis;
 
 const USER_AGENT: &str = concat!("tollgate/", env!("CARGO_PKG_VERSION"));
@@ -59,7 +60,7 @@ impl Exchange {
     /// # Errors
     ///
     /// No attempt is left, the cluster is not the plan's, or the request cannot be put to this provider.
-    pub fn begin(&mut self, cluster: &[u8]) -> Result<Start, Error> {
+    pub fn begin(&mut self, cluster: &[u8], tokens: &Tokens) -> Result<Start, Error> {
         let number = self.attempts.len();
         let config = self.config.clone();
         let deployment_of = |step: &Step| config.deployments.get(step.deployment);
@@ -74,7 +75,7 @@ impl Exchange {
         let target = &deployment.target;
         let (ask, Upstream { path, headers, body }) = match self.first.take() {
             Some(first) => first,
-            None => self.asked.ask(target, target.credential.key())?,
+            None => self.asked.ask(target, target.credential.secret(tokens, self.started)?)?,
         };
         self.ask = Some(ask);
         let body = self.edited(body)?;

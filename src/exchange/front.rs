@@ -35,6 +35,8 @@ pub enum Opening {
     Answer(Option<Caller>, Reply),
     /// Answer [`Reply::key_info`], with the ledger of the caller's key.
     KeyInfo(Caller),
+    /// Answer [`Reply::ready`].
+    Ready,
     /// Read its body.
     Read(Front),
     /// Admit it at once: it becomes a WebSocket.
@@ -69,7 +71,7 @@ impl Front {
         let (method, path) = (headers.get(":method").unwrap_or_default(), headers.text(":path").unwrap_or_default());
         let route = match route(method, path) {
             Ok(Route::Alive) => return Opening::Answer(None, Reply::json(200, "\"I'm alive!\"")),
-            Ok(Route::Ready) => return Opening::Answer(None, Reply::json(200, r#"{"status":"healthy"}"#)),
+            Ok(Route::Ready) => return Opening::Ready,
             Ok(route) => route,
             Err(error) => return Opening::Answer(None, Reply::from(&error)),
         };

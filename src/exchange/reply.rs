@@ -32,6 +32,15 @@ impl From<&Error> for Reply {
 }
 
 impl Reply {
+    /// Whether requests may come: not before every access token was asked for once.
+    pub fn ready(is_settled: bool) -> Self {
+        if is_settled {
+            Self::json(200, r#"{"status":"healthy"}"#)
+        } else {
+            Self::json(503, r#"{"status":"fetching access tokens"}"#)
+        }
+    }
+
     /// `error` in the shape that the client expects.
     pub fn error(error: &Error, shape: Shape) -> Self {
         Self {

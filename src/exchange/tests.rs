@@ -10,6 +10,7 @@ use crate::budget::Ledger;
 use crate::config::Env;
 use crate::error::Kind;
 use crate::telemetry::{Record, UsageSource};
+use crate::token::Tokens;
 use crate::units::PicoUsd;
 
 const NOW: Millis = Millis(1_795_000_000_000);
@@ -43,7 +44,7 @@ fn admit(config: &Rc<Config>, key: &str, more: &str) -> Exchange {
     let Opening::Read(mut front) = Front::open(config, &headers, false, NOW) else { panic!("not read") };
     let body = format!(r#"{{"model":"first","messages":[{{"role":"user","content":"Hi"}}],"max_tokens":2{more}}}"#);
     let request = front.read(config, body.into_bytes()).unwrap();
-    Exchange::admit(config.clone(), front, request, &mut |_| 0).unwrap()
+    Exchange::admit(config.clone(), front, request, &Tokens::default(), &mut |_| 0).unwrap()
 }
 
 /// Opens a WebSocket with these headers.
@@ -55,7 +56,8 @@ fn upgrade(config: &Rc<Config>, path: &[u8], more: &[(&str, &[u8])]) -> Result<E
         .collect();
     match Front::open(config, &Headers::of(&headers), false, NOW) {
         Opening::Upgrade(front, request) => {
-            Exchange::admit(config.clone(), front, *request, &mut |_| 0).map_err(|error| error.status())
+            Exchange::admit(config.clone(), front, *request, &Tokens::default(), &mut |_| 0)
+                .map_err(|error| error.status())
         }
         Opening::Answer(_, reply) => Err(reply.status),
         other => panic!("{other:?}"),
@@ -70,7 +72,7 @@ fn a_websocket_goes_on_with_nothing_but_what_it_needs() {
     let mut exchange = upgrade(&config, b"/v1/realtime?model=first&key=sk-app", &more).unwrap();
     // Anthropic has no such endpoint: no fallback.
     assert_eq!((exchange.is_upgrade(), exchange.max_retries()), (true, 0));
-    let start = exchange.begin(b"cluster-first").unwrap();
+    let start = exchange.begin(b"cluster-first", &Tokens::default()).unwrap();
     let all = String::from_utf8_lossy(&start.headers);
     assert!(["sk-app", "content-length", "c=1", "accept"].iter().all(|name| !all.contains(name)), "{all}");
     let names = [":method", ":path", "authorization", "upgrade", "sec-websocket-protocol", "sec-websocket-key"];
@@ -107,7 +109,7 @@ fn a_websocket_is_refused_by_its_headers() {
     let master = [("authorization", b"Bearer sk-app".as_slice())];
     assert_eq!(upgrade(&config, b"/v1/realtime?model=second", &master).unwrap_err(), 400, "Anthropic has none");
     let mut exchange = upgrade(&config, b"/realtime?model=first", &master).unwrap();
-    exchange.begin(b"cluster-first").unwrap();
+    exchange.begin(b"cluster-first", &Tokens::default()).unwrap();
     assert_eq!(answered(&mut exchange, 200), Heading::Refuse, "no WebSocket came of it");
 }
 
@@ -123,7 +125,7 @@ fn answered(exchange: &mut Exchange, status: u16) -> Heading {
 fn a_fallback_starts_from_nothing_that_the_first_attempt_wrote() {
     let mut exchange = admit(&config(), "sk-app", "");
     assert_eq!((exchange.max_retries(), exchange.first_cluster()), (1, "cluster-first"));
-    let first = exchange.begin(b"cluster-first").unwrap();
+    let first = exchange.begin(b"cluster-first", &Tokens::default()).unwrap();
     let headers =
         ["authorization", ":path", "user-agent", "x-team", "traceparent", "cookie"].map(|name| sent(&first, name));
     let expected =
@@ -133,19 +135,23 @@ fn a_fallback_starts_from_nothing_that_the_first_attempt_wrote() {
     assert_eq!(sent(&first, "content-length").unwrap(), exchange.take_body().unwrap().len().to_string());
 
     assert_eq!(answered(&mut exchange, 503), Heading::Error);
-    let second = exchange.begin(b"cluster-second").unwrap();
+    let second = exchange.begin(b"cluster-second", &Tokens::default()).unwrap();
     let all = String::from_utf8_lossy(&second.headers);
     assert!(["sk-one", "sk-app", "chat/completions", "harbor"].iter().all(|leak| !all.contains(leak)), "{all}");
     assert_eq!(sent(&second, "authorization").as_deref(), Some("Bearer sk-ant-oat-two"));
     assert!(sent(&second, "anthropic-beta").is_some_and(|beta| beta.contains("one-2026") && beta.contains("oauth")));
     assert_eq!(sent(&second, "x-team"), None);
-    assert_eq!(exchange.begin(b"cluster-second").unwrap_err().kind, Kind::Internal, "the plan is at its end");
+    assert_eq!(
+        exchange.begin(b"cluster-second", &Tokens::default()).unwrap_err().kind,
+        Kind::Internal,
+        "the plan is at its end"
+    );
 }
 
 #[wasm_bindgen_test(unsupported = test)]
 fn a_credential_goes_to_no_cluster_but_its_own() {
     let mut exchange = admit(&config(), "sk-app", "");
-    assert_eq!(exchange.begin(b"cluster-second").unwrap_err().kind, Kind::Internal);
+    assert_eq!(exchange.begin(b"cluster-second", &Tokens::default()).unwrap_err().kind, Kind::Internal);
     assert_eq!(exchange.attempts(), []);
 }
 
@@ -164,7 +170,7 @@ fn what_was_set_aside_becomes_what_it_cost() {
     let reserved = exchange.reserve(exchange.worst_cost(), &mut ledger).unwrap();
     exchange.keep(reserved);
     assert!(ledger.reserved(NOW) > PicoUsd::default());
-    exchange.begin(b"cluster-first").unwrap();
+    exchange.begin(b"cluster-first", &Tokens::default()).unwrap();
     assert_eq!(answered(&mut exchange, 200), Heading::Hold);
     assert_eq!(exchange.held(ANSWER), Held::Release);
     let record = exchange.settle(NOW, 200);
@@ -177,7 +183,7 @@ fn what_was_set_aside_becomes_what_it_cost() {
 fn every_end_has_its_price() {
     let record = |heading: u16, hold: Option<&[u8]>, status: u16| -> Record {
         let mut exchange = admit(&config(), "sk-app", "");
-        exchange.begin(b"cluster-first").unwrap();
+        exchange.begin(b"cluster-first", &Tokens::default()).unwrap();
         if heading > 0 {
             answered(&mut exchange, heading);
         }

@@ -6,7 +6,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use super::call::{self, Buffer, Map};
-use super::{Shared, find};
+use super::{Shared, find, token};
 use crate::error::{Error, Kind};
 use crate::exchange::{AnswerHead, Headers, Heading, Held, Reply, is_private};
 use crate::provider::Pass;
@@ -56,7 +56,7 @@ impl AttemptFilter {
             Some(cluster) => cluster.clone(),
             None => call::property("xds\0cluster_name").unwrap_or_default().into(),
         };
-        let start = exchange.borrow_mut().begin(&cluster)?;
+        let start = token::with(|tokens| exchange.borrow_mut().begin(&cluster, tokens))?;
         call::set_headers(Map::Request, &start.headers);
         if let Some(next) = start.next_cluster.filter(|next| next.as_bytes() != &*cluster) {
             call::set_property("tollgate.cluster", next.as_bytes());

@@ -45,6 +45,14 @@ unsafe extern "C" {
     fn proxy_set_shared_data(key: *const u8, key_len: usize, value: *const u8, len: usize, cas: u32) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_len: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_call_foreign_function(
+        name: *const u8,
+        name_len: usize,
+        arguments: *const u8,
+        arguments_len: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_send_local_response(
         status: u32,
@@ -58,20 +66,22 @@ unsafe extern "C" {
     ) -> u32;
 }
 
-/// A header map of the stream.
+/// A header map of the stream, or of the answer to a call.
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
 pub(super) enum Map {
     Request = 0,
     Response = 2,
+    CallAnswer = 6,
 }
 
-/// A body of the stream, or the plugin's configuration.
+/// A body of the stream, that of the answer to a call, or the plugin's configuration.
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
 pub(super) enum Buffer {
     Request = 0,
     Response = 1,
+    CallAnswer = 4,
     Configuration = 7,
 }
 
@@ -231,6 +241,27 @@ pub(super) fn count(id: u32, by: u64) {
 pub(super) fn tick_every(period: Millis) {
     // SAFETY: no pointers.
     unsafe { proxy_set_tick_period_milliseconds(u32::try_from(period.0).unwrap_or(u32::MAX)) };
+}
+
+/// Sends a request of our own by `cluster`; its number, which comes back with the answer.
+///
+/// This is the SDK's wrapper, which has to know the number: it panics on a status that Envoy does not give here, and
+/// an answer never comes before this returns.
+pub(super) fn http(cluster: &str, headers: Vec<(&str, &str)>, body: Option<&[u8]>, timeout: Millis) -> Option<u32> {
+    let timeout = std::time::Duration::from_millis(timeout.0);
+    proxy_wasm::hostcalls::dispatch_http_call(cluster, headers, body, Vec::new(), timeout).ok()
+}
+
+/// Calls a function of Envoy's own.
+pub(super) fn foreign(name: &str, arguments: &[u8]) -> Option<Vec<u8>> {
+    let (mut data, mut size) = (null_mut(), 0);
+    // SAFETY: the slices and the pointers are valid for the call.
+    let status = unsafe {
+        let (name, name_len) = (name.as_ptr(), name.len());
+        let (arguments, arguments_len) = (arguments.as_ptr(), arguments.len());
+        proxy_call_foreign_function(name, name_len, arguments, arguments_len, &raw mut data, &raw mut size)
+    };
+    taken(status, data, size)
 }
 
 /// Answers the request.

@@ -7,6 +7,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use super::call::{self, Buffer, Map};
+use super::token::{self, Keeper};
 use super::{Shared, close, count, draw, open, store};
 use crate::config::Config;
 use crate::exchange::{Caller, Exchange, Front, Opening, Reply, Rewrite, local_error};
@@ -17,6 +18,7 @@ use crate::units::Millis;
 /// The stream of one request.
 pub(super) struct Gateway {
     config: Rc<Config>,
+    keeper: Rc<Keeper>,
     phase: Phase,
     started: Millis,
     /// The client's status; 0 until it gets one.
@@ -40,8 +42,8 @@ enum Phase {
 impl Context for Gateway {}
 
 impl Gateway {
-    pub(super) fn new(config: Rc<Config>) -> Self {
-        Self { config, phase: Phase::Start, started: Millis::default(), status: 0, rewrite: Rewrite::Keep }
+    pub(super) fn new(config: Rc<Config>, keeper: Rc<Keeper>) -> Self {
+        Self { config, keeper, phase: Phase::Start, started: Millis::default(), status: 0, rewrite: Rewrite::Keep }
     }
 
     /// Answers the request, whose record is as far as `record` goes.
@@ -76,7 +78,9 @@ impl Gateway {
         if let Some(reply) = front.count_tokens(&self.config, &request) {
             return self.answer(record, &reply);
         }
-        match Exchange::admit(self.config.clone(), front, request, &mut draw).and_then(store::reserve) {
+        self.keeper.catch_up(self.started);
+        let admitted = token::with(|tokens| Exchange::admit(self.config.clone(), front, request, tokens, &mut draw));
+        match admitted.and_then(store::reserve) {
             Ok(exchange) => {
                 self.route(exchange);
                 Action::Continue
@@ -158,6 +162,7 @@ impl HttpContext for Gateway {
                 let reply = Reply::key_info(&self.config, caller, ledger.as_ref(), self.started);
                 self.answer(self.record_of(Some(caller)), &reply)
             }
+            Opening::Ready => self.answer(Record::default(), &Reply::ready(self.keeper.is_settled(self.started))),
             Opening::Read(front) => {
                 self.phase = Phase::Reading(front);
                 Action::Pause

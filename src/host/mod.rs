@@ -11,6 +11,7 @@ mod attempt;
 mod call;
 mod gateway;
 mod store;
+mod token;
 mod wasi;
 
 use std::cell::{Cell, RefCell};
@@ -21,10 +22,12 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, LogLevel};
 use serde_json::Value;
 
+use self::token::Keeper;
 use crate::config::{Config, Env, document};
 use crate::exchange::Exchange;
 use crate::telemetry::Metric;
 use crate::telemetry::metric::{FLUSH, Labels, Pending};
+use crate::token::Tokens;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -41,6 +44,7 @@ thread_local! {
         random: Cell::new(wasi::random() | 1),
         exchanges: RefCell::default(),
         pending: RefCell::default(),
+        tokens: RefCell::default(),
         counters: RefCell::default(),
     };
 }
@@ -52,6 +56,7 @@ struct Vm {
     random: Cell<u64>,
     exchanges: RefCell<BTreeMap<u64, Shared>>,
     pending: RefCell<Pending>,
+    tokens: RefCell<Tokens>,
     /// The ids of Envoy's counters by name.
     counters: RefCell<BTreeMap<String, u32>>,
 }
@@ -119,7 +124,7 @@ enum Root {
     /// Not configured.
     #[default]
     New,
-    Gateway(Rc<Config>),
+    Gateway(Rc<Config>, Rc<Keeper>),
     /// With the cluster that its configuration names.
     Attempt(Option<Rc<[u8]>>),
 }
@@ -127,7 +132,16 @@ enum Root {
 impl Context for Root {
     fn on_done(&mut self) -> bool {
         flush_counts();
+        if let Self::Gateway(_, keeper) = self {
+            keeper.give_up();
+        }
         true
+    }
+
+    fn on_http_call_response(&mut self, call: u32, _headers: usize, _body: usize, _trailers: usize) {
+        if let Self::Gateway(_, keeper) = self {
+            keeper.answered(call);
+        }
     }
 }
 
@@ -156,12 +170,15 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         flush_counts();
+        if let Self::Gateway(_, keeper) = self {
+            keeper.tick();
+        }
     }
 
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
         match self {
             Self::New => None,
-            Self::Gateway(config) => Some(Box::new(gateway::Gateway::new(config.clone()))),
+            Self::Gateway(config, keeper) => Some(Box::new(gateway::Gateway::new(config.clone(), keeper.clone()))),
             Self::Attempt(cluster) => Some(Box::new(attempt::AttemptFilter::new(cluster.clone()))),
         }
     }
@@ -179,7 +196,8 @@ impl Root {
             Ok(config) => {
                 store::prepare(&config);
                 call::tick_every(FLUSH);
-                *self = Self::Gateway(Rc::new(config));
+                let keeper = Keeper::new(config.token_sources());
+                *self = Self::Gateway(Rc::new(config), Rc::new(keeper));
                 true
             }
             Err(faults) => {

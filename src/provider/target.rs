@@ -1,13 +1,16 @@
 //! Where an attempt goes, as far as a language cares.
 
 use std::fmt;
+use std::rc::Rc;
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::openai::{Endpoint, Request};
 use crate::provider::aws::Aws;
 use crate::provider::params::Params;
 use crate::provider::{Answer, Body, Stream, Upstream, Vendor};
 use crate::secret::Secret;
+use crate::token::{Source, Tokens};
+use crate::units::Millis;
 
 /// A deployment as its provider sees it.
 #[derive(Clone)]
@@ -54,6 +57,8 @@ pub enum Credential {
     Bearer(Secret),
     /// Nothing is sent by the filter: Envoy signs what it has written.
     Signed(Box<Aws>),
+    /// A token that is fetched and renewed, for the same header.
+    Token(Rc<Source>),
 }
 
 impl Credential {
@@ -61,10 +66,31 @@ impl Credential {
     pub fn key(&self) -> Option<&Secret> {
         match self {
             Self::Key(key) | Self::Bearer(key) => Some(key),
-            Self::None | Self::Signed(_) => None,
+            Self::Token(_) | Self::Signed(_) | Self::None => None,
         }
     }
+
+    /// Where the token comes from.
+    pub fn source(&self) -> Option<&Rc<Source>> {
+        match self {
+            Self::Token(source) => Some(source),
+            Self::Key(_) | Self::Bearer(_) | Self::Signed(_) | Self::None => None,
+        }
+    }
+
+    /// The key, or the token at `now`.
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable`: there is no valid token.
+    pub fn secret<'a>(&'a self, tokens: &'a Tokens, now: Millis) -> Result<Option<&'a Secret>, Error> {
+        let Some(source) = self.source() else { return Ok(self.key()) };
+        let missing = || Error::new(Kind::Unreachable, NO_TOKEN).with_retry_after(Millis::from_secs(1));
+        tokens.secret(source, now).map(Some).ok_or_else(missing)
+    }
 }
+
+const NO_TOKEN: &str = "there is no access token for the provider at the moment: the gateway's log says why";
 
 impl fmt::Debug for Target {
     /// Without the values of `extra_headers`, which may be credentials.

@@ -40,4 +40,5 @@ mod records;
 mod reload;
 mod responses;
 mod sdk;
+mod tokens;
 mod usage;

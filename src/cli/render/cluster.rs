@@ -1,4 +1,5 @@
-//! One Envoy cluster per address, each with the `attempt` role in its upstream filter chain.
+//! One Envoy cluster per address, each with the `attempt` role in its upstream filter chain; and one for each place
+//! that access tokens come from, without it.
 //!
 //! A cluster that `model_info.cluster` names is the reader's own: it is not rendered, but a comment says what it needs.
 
@@ -15,6 +16,7 @@ use crate::provider::Credential;
 use crate::provider::aws::Aws;
 
 const CLUSTER: &str = include_str!("cluster.yaml");
+const ATTEMPT: &str = include_str!("attempt.yaml");
 const TLS: &str = include_str!("tls.yaml");
 
 /// A cluster that an attempt may go to.
@@ -56,32 +58,46 @@ impl<'a> Cluster<'a> {
 
     /// The cluster as YAML; `vm_config` is the one of its filter.
     pub(super) fn render(&self, vm_config: &str, ca_file: &Path) -> String {
-        let host = self.address.host.trim_matches(['[', ']']);
-        let tls = if self.address.tls { tls(host, ca_file) } else { String::new() };
-        let values = [
-            ("name", scalar(self.name)),
-            ("plugin", scalar(&self.plugin())),
-            ("host", scalar(host)),
-            ("port", self.address.port.to_string()),
-            ("discovery", self.discovery(host).to_owned()),
-            ("dns", if is_ip(host) { String::new() } else { DNS.to_owned() }),
-            ("transport_socket", tls),
-            ("protocol", if self.address.tls { ALPN } else { HTTP1 }.to_owned()),
-            ("vm_config", vm_config.to_owned()),
-            ("signing", self.signer.map_or_else(|| NO_SIGNING.to_owned(), signing::filter)),
-        ];
-        let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        fill(CLUSTER, &values)
+        let (name, plugin) = (scalar(self.name), scalar(&self.plugin()));
+        let signing = self.signer.map_or_else(|| NO_SIGNING.to_owned(), signing::filter);
+        let values = [("name", name.as_str()), ("plugin", &plugin), ("vm_config", vm_config), ("signing", &signing)];
+        cluster(self.name, self.address, &fill(ATTEMPT, &values), ca_file)
     }
+}
 
-    /// Vendors spread their load over many addresses by DNS: connections outlive an answer that no longer names
-    /// theirs. A plain host name may be a headless service: every address is a host.
-    fn discovery(&self, host: &str) -> &'static str {
-        match (is_ip(host), self.address.tls) {
-            (true, _) => "STATIC",
-            (false, true) => "LOGICAL_DNS",
-            (false, false) => "STRICT_DNS",
-        }
+/// The clusters of the places that access tokens come from, each once.
+pub(super) fn tokens(config: &Config, ca_file: &Path) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut sources = config.token_sources();
+    sources.retain(|source| seen.insert(source.cluster.clone()));
+    sources.iter().map(|source| cluster(&source.cluster, &source.address, "", ca_file)).collect()
+}
+
+/// A cluster at `address` with these upstream filters.
+fn cluster(name: &str, address: &Address, http_filters: &str, ca_file: &Path) -> String {
+    let host = address.host.trim_matches(['[', ']']);
+    let tls = if address.tls { tls(host, ca_file) } else { String::new() };
+    let values = [
+        ("name", scalar(name)),
+        ("host", scalar(host)),
+        ("port", address.port.to_string()),
+        ("discovery", discovery(address, host).to_owned()),
+        ("dns", if is_ip(host) { String::new() } else { DNS.to_owned() }),
+        ("transport_socket", tls),
+        ("protocol", if address.tls { ALPN } else { HTTP1 }.to_owned()),
+        ("http_filters", http_filters.to_owned()),
+    ];
+    let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    fill(CLUSTER, &values)
+}
+
+/// Vendors spread their load over many addresses by DNS: connections outlive an answer that no longer names theirs. A
+/// plain host name may be a headless service: every address is a host.
+fn discovery(address: &Address, host: &str) -> &'static str {
+    match (is_ip(host), address.tls) {
+        (true, _) => "STATIC",
+        (false, true) => "LOGICAL_DNS",
+        (false, false) => "STRICT_DNS",
     }
 }
 
@@ -104,10 +120,7 @@ pub(super) fn list(clusters: &[Cluster<'_>], vm_config: impl Fn(usize) -> String
 }
 
 fn signer(credential: &Credential) -> Option<&Aws> {
-    match credential {
-        Credential::Signed(aws) => Some(aws),
-        Credential::None | Credential::Key(_) | Credential::Bearer(_) => None,
-    }
+    if let Credential::Signed(aws) = credential { Some(aws) } else { None }
 }
 
 /// The positions in `model_list` of the deployments whose cluster the config names.

@@ -65,7 +65,8 @@ impl Rendering<'_> {
         let clusters = Cluster::all(self.document, self.config);
         let listener = item(&self.listener(&clusters, &self.vm_config()));
         let alias = "vm_config: *tollgate_vm".to_owned();
-        let clusters = cluster::list(&clusters, |_| alias.clone(), &self.options.ca_file);
+        let mut clusters = cluster::list(&clusters, |_| alias.clone(), &self.options.ca_file);
+        clusters.extend(self.token_clusters().iter().map(|cluster| item(cluster)));
         let lists = [("listeners", listener.as_str()), ("clusters", clusters.as_str())];
         let resources = fill("static_resources:\n  listeners:\n  ${listeners}\n\n  clusters:\n  ${clusters}\n", &lists);
         let title = format!("# Tollgate, rendered by `tollgate render --config {}`.\n", self.options.source);
@@ -92,7 +93,12 @@ impl Rendering<'_> {
             let vm_config = if n == 0 { self.vm_config() } else { "vm_config: *tollgate_vm".to_owned() };
             out.push_str(&item(&format!("{kind}{}", cluster.render(&vm_config, &self.options.ca_file))));
         }
+        out.extend(self.token_clusters().iter().map(|cluster| item(&format!("{kind}{cluster}"))));
         out
+    }
+
+    fn token_clusters(&self) -> Vec<String> {
+        cluster::tokens(self.config, &self.options.ca_file)
     }
 
     fn own_clusters(&self) -> Vec<Cluster<'_>> {

@@ -67,6 +67,8 @@ const ALERTS: &str = "alert on Envoy's metrics instead";
 const NOT_TOLD_APART: &str = "use fallbacks: these errors are not told apart yet";
 const PER_ENVOY: &str = "counted per Envoy, in memory: not shared between Envoys, gone with a restart";
 const PER_ENVOY_STATE: &str = "state is in each Envoy's shared memory; sharing it is not supported yet";
+const GOOGLE_CREDENTIALS: &str = "service_account and authorized_user, as JSON or a mapping; a file with `tollgate run` alone; unset: \
+                                  the metadata server; no workload identity federation";
 const RETRIES: &str = "how often; on what, and after which wait, is decided by the plan and Envoy's retry policy";
 const PER_ATTEMPT: &str = "bounds one attempt: its whole answer, or the first byte of its stream; all attempts of a request get the timeout of the \
                            most patient deployment; the client gets 504, not 408";
@@ -151,6 +153,10 @@ const LITELLM_PARAMS: &[Row] = &[
             "prompt_variables", "guardrails", "model_info", "use_chat_completions_api", "budget_limits",
         ],
     ),
+    approximate(GOOGLE_CREDENTIALS, &["vertex_credentials", "vertex_ai_credentials"]),
+    exact("Entra ID's client credentials; an api_key goes first", &["tenant_id", "client_id", "client_secret"]),
+    exact("https://cognitiveservices.azure.com/.default unless set", &["azure_scope"]),
+    unsupported("use tenant_id, client_id and client_secret", &["azure_username", "azure_password"]),
     exact(
         "us-central1 unless set; the project is not needed with an api_key (express mode)",
         &["vertex_project", "vertex_location", "vertex_ai_project", "vertex_ai_location"],
@@ -158,7 +164,7 @@ const LITELLM_PARAMS: &[Row] = &[
     unsupported(
         NO_PROVIDER,
         &[
-            "azure_*", "tenant_id", "client_id", "client_secret", "vertex_*",
+            "azure_*", "vertex_*",
             "watsonx_region_name", "gcs_bucket_name", "s3_bucket_name", "s3_encryption_key_id",
         ],
     ),

@@ -43,7 +43,7 @@ const MARKS: &[&str] = &["o_series/", "gpt5_series/", "responses/"];
 /// The headers with the credential, `key` at this moment.
 pub(super) fn credential(target: &Target, key: Option<&Secret>) -> Vec<(&'static str, String)> {
     let Some(key) = key.map(Secret::expose) else { return Vec::new() };
-    let is_token = matches!(target.credential, Credential::Bearer(_));
+    let is_token = matches!(target.credential, Credential::Bearer(_) | Credential::Token(_));
     let is_azures = match target.vendor.dialect.site {
         Site::Azure => true,
         Site::AzureAi => is_foundry(target),

@@ -100,6 +100,11 @@ impl Gate {
         std::fs::read_to_string(self.folder.join("stderr")).unwrap()
     }
 
+    /// The access log.
+    pub(crate) fn stdout(&self) -> String {
+        std::fs::read_to_string(self.folder.join("stdout")).unwrap()
+    }
+
     /// Waits until the counter with these labels, summed over all others, is `expected`.
     pub(crate) fn expect_counter(&self, name: &str, labels: &[(&str, &str)], expected: u64) {
         let what = format!("{name} {labels:?} to be {expected}");
