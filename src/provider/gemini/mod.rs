@@ -20,6 +20,7 @@
 //!   requires, such a URL is refused there.
 //! - `oneOf` becomes `anyOf`, `allOf` is merged and `const` becomes an enum, where LiteLLM leaves an empty schema; an
 //!   empty text is left out of an enum, where LiteLLM sends null.
+//! - A property that is named `strict` stays: LiteLLM takes it for the keyword.
 //! - A tool that Gemini has nothing like is refused, or left out with `drop_params`; an unknown one in Google's own form
 //!   goes through. Without functions `tool_choice` is not sent.
 //! - Models that take no JSON schema get OpenAPI's kind in `response_schema`, never a prompt.
@@ -34,6 +35,8 @@
 //! - Places of annotations are counted in bytes, as Google does, and of the part they are in.
 //! - A client's old `functions` are answered with `tool_calls`.
 //! - Unknown parameters that Gemini has no place for are left out.
+//! - Tokens are not told apart by what they stand for (text, images, sound); what they cost is not either.
+//! - Thoughts, answers and code that Google ran stand in an order of their own; the history loses how they alternated.
 
 mod answer;
 mod calls;

@@ -105,6 +105,9 @@ impl Schema<'_> {
     }
 }
 
+/// A keyword that is ours to say.
+type Keyword<'a> = (&'static str, Raw<'a>);
+
 /// What of a schema's form is the caller's to choose.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Form {
@@ -140,25 +143,27 @@ impl<'a> Rewriter<'a> {
     /// Rewrites a schema with definitions of its own.
     pub(super) fn rewrite(&mut self, raw: &'a RawValue) -> Result<Schema<'a>, Fault> {
         self.definitions.clear();
-        self.schema(raw, MAX_LEVELS)
+        self.schema(raw, &[], MAX_LEVELS)
     }
 
-    fn schema(&mut self, raw: &'a RawValue, levels: usize) -> Result<Schema<'a>, Fault> {
+    /// Rewrites a schema, with `over` in place of its own keywords.
+    fn schema(&mut self, raw: &'a RawValue, over: &[Keyword<'a>], levels: usize) -> Result<Schema<'a>, Fault> {
         match node::read(raw) {
-            Some(node) => self.node(node, levels),
+            Some(node) => self.node(node, over, levels),
             None => Ok(Schema::object()),
         }
     }
 
-    fn node(&mut self, mut node: Node<'a>, levels: usize) -> Result<Schema<'a>, Fault> {
+    fn node(&mut self, mut node: Node<'a>, over: &[Keyword<'a>], levels: usize) -> Result<Schema<'a>, Fault> {
         let levels = levels.checked_sub(1).ok_or(Fault::wrong_value("a schema that is less deep"))?;
         for keyword in ["$defs", "definitions"] {
             let own = take(&mut node, keyword).and_then(|raw| Members::read(raw.own()?));
             self.definitions.extend(own.map(|members| members.0).unwrap_or_default());
         }
-        if let Some(resolved) = self.reference(&mut node, levels)? {
+        if let Some(resolved) = self.reference(&mut node, over, levels)? {
             return Ok(resolved);
         }
+        over.iter().for_each(|(keyword, value)| set(&mut node, keyword, value.clone()));
         node::simplify(&mut node);
         if get(&node, "anyOf").is_some() {
             return self.any_of(node, levels);
@@ -167,7 +172,12 @@ impl<'a> Rewriter<'a> {
     }
 
     /// What a reference stands for; `None` where there is none or it leads nowhere or in a circle.
-    fn reference(&mut self, node: &mut Node<'a>, levels: usize) -> Result<Option<Schema<'a>>, Fault> {
+    fn reference(
+        &mut self,
+        node: &mut Node<'a>,
+        over: &[Keyword<'a>],
+        levels: usize,
+    ) -> Result<Option<Schema<'a>>, Fault> {
         let path = take(node, "$ref").and_then(|raw| raw.text());
         let Some(name) = path.as_deref().and_then(|path| path.rsplit('/').next()) else { return Ok(None) };
         let Some(target) = self.definitions.get(name).copied().filter(|_| !self.open.iter().any(|open| open == name))
@@ -176,7 +186,7 @@ impl<'a> Rewriter<'a> {
         };
         self.repeat(target.get().len())?;
         self.open.push(name.to_owned());
-        let resolved = self.schema(target, levels);
+        let resolved = self.schema(target, over, levels);
         self.open.pop();
         resolved.map(Some)
     }
@@ -199,19 +209,14 @@ impl<'a> Rewriter<'a> {
         if branches.is_empty() {
             branches.extend(all.into_iter().next());
         }
+        let about = ["title", "description"].into_iter();
+        let about = about.filter_map(|keyword| Some((keyword, get(&node, keyword)?.clone())));
+        let over: Vec<Keyword<'a>> = about.chain(has_null.then_some(("nullable", Raw::True))).collect();
+        let repeated: usize = over.iter().map(|(_, value)| value.len()).sum();
         let mut rewritten = Vec::with_capacity(branches.len());
-        for mut branch in branches {
-            let about = ["title", "description"].map(|keyword| (keyword, get(&node, keyword).cloned()));
-            for (keyword, value) in about {
-                if let Some(value) = value {
-                    self.repeat(value.len())?;
-                    set(&mut branch, keyword, value);
-                }
-            }
-            if has_null {
-                set(&mut branch, "nullable", Raw::True);
-            }
-            rewritten.push(self.node(branch, levels)?);
+        for branch in branches {
+            self.repeat(repeated)?;
+            rewritten.push(self.node(branch, &over, levels)?);
         }
         Ok(Schema(vec![("anyOf".into(), Value::Schemas(rewritten))]))
     }
@@ -245,7 +250,7 @@ impl<'a> Rewriter<'a> {
 
     fn items(&mut self, raw: Raw<'a>, levels: usize) -> Result<Schema<'a>, Fault> {
         match raw {
-            Raw::Own(raw) => self.schema(raw, levels),
+            Raw::Own(raw) => self.schema(raw, &[], levels),
             Raw::Nodes(_) | Raw::Text(_) | Raw::Texts(_) | Raw::True => Ok(Schema::object()),
         }
     }
@@ -262,7 +267,7 @@ impl<'a> Rewriter<'a> {
         let names = properties.0.iter().map(|(name, _)| Cow::Owned(name.clone())).collect();
         let mut schemas = Vec::with_capacity(properties.0.len());
         for (name, raw) in properties.0 {
-            schemas.push((Cow::Owned(name), Value::Schema(self.schema(raw, levels)?)));
+            schemas.push((Cow::Owned(name), Value::Schema(self.schema(raw, &[], levels)?)));
         }
         out.push(("properties".into(), Value::Schema(Schema(schemas))));
         if self.form.ordered && !out.iter().any(|(key, _)| key == "propertyOrdering") {
