@@ -97,6 +97,59 @@ fn envoy_takes_the_clusters_of_tokens() {
     assert!(rendered.contains("DEMO_ACCOUNT") && !rendered.contains("PRIVATE KEY"), "the account stays outside");
 }
 
+/// Every signer: keys in the config, in AWS's variables, in others; a profile, a role, a token, Envoy's own chain.
+const SIGNED: &str = r#"
+model_list:
+- model_name: literal
+  litellm_params: {model: bedrock/a.b, aws_region_name: us-east-1, aws_access_key_id: AKID1, aws_secret_access_key: "0x1"}
+- model_name: standard
+  litellm_params:
+    model: bedrock/a.b
+    aws_region_name: us-east-1
+    aws_access_key_id: os.environ/AWS_ACCESS_KEY_ID
+    aws_secret_access_key: os.environ/AWS_SECRET_ACCESS_KEY
+- model_name: named
+  litellm_params:
+    model: bedrock/a.b
+    aws_region_name: us-east-1
+    aws_access_key_id: os.environ/DEMO_KEY
+    aws_secret_access_key: os.environ/DEMO_MASTER
+    aws_role_name: arn:aws:iam::1:role/r
+    aws_session_name: s
+- {model_name: profile, litellm_params: {model: bedrock/a.b, aws_region_name: us-east-1, aws_profile_name: prod}}
+- model_name: token
+  litellm_params: {model: bedrock/a.b, aws_region_name: us-east-1, aws_role_name: r, aws_web_identity_token: /run/token}
+- {model_name: chain, litellm_params: {model: bedrock/eu-west-1/a.b}}
+- {model_name: key, litellm_params: {model: bedrock/eu-west-1/a.b, api_key: os.environ/DEMO_KEY}}
+- model_name: theirs
+  litellm_params: {model: bedrock/a.b, aws_region_name: us-east-1, aws_profile_name: theirs}
+  model_info: {cluster: theirs}
+tollgate: {allow_anonymous: true}
+"#;
+
+#[test]
+fn envoy_takes_every_kind_of_signer() {
+    let config = scratch("signed.config.yaml");
+    fs::write(&config, SIGNED).unwrap();
+    let rendered = envoy_takes("signed", &config);
+    for part in [
+        "inline_credential:",
+        "secret_access_key: \"0x1\"",
+        "environment_credential_provider: {}",
+        "environment_variable: TOLLGATE_AWS_",
+        "role_session_name: s",
+        "credentials_file_provider: {profile: prod}",
+        "web_identity_token_data_source: {filename: /run/token}",
+        "name: tollgate_https_bedrock-runtime.eu-west-1.amazonaws.com_443\n",
+        "#         credentials_file_provider: {profile: theirs}",
+    ] {
+        assert!(rendered.contains(part), "{part} is missing in\n{rendered}");
+    }
+    assert_eq!(rendered.matches("- name: envoy.filters.http.aws_request_signing\n").count(), 7);
+    assert!(!rendered.contains("sk-value"), "a secret of the environment");
+    assert!(!rendered.contains("AWS_SECRET_ACCESS_KEY]"), "the filter has no use for it");
+}
+
 #[test]
 fn no_value_of_the_environment_is_rendered() {
     let rendered = stdout(&tollgate(&["render", "--config", QUICKSTART]));

@@ -189,15 +189,15 @@ fn frame(headers: &[(&str, &str)], payload: &Object) -> Bytes {
     let payload = payload.text();
     let mut encoded = Vec::new();
     for (name, value) in headers {
-        encoded.extend_from_slice(&(name.len() as u64).to_be_bytes()[7..]);
+        encoded.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
         encoded.extend_from_slice(name.as_bytes());
         encoded.push(7);
-        encoded.extend_from_slice(&(value.len() as u64).to_be_bytes()[6..]);
+        encoded.extend_from_slice(&u16::try_from(value.len()).unwrap_or(u16::MAX).to_be_bytes());
         encoded.extend_from_slice(value.as_bytes());
     }
-    let total = 16 + encoded.len() + payload.len();
-    let mut frame = (total as u64).to_be_bytes()[4..].to_vec();
-    frame.extend_from_slice(&(encoded.len() as u64).to_be_bytes()[4..]);
+    let word = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+    let mut frame = word(16 + encoded.len() + payload.len()).to_vec();
+    frame.extend_from_slice(&word(encoded.len()));
     frame.extend_from_slice(&crc32(&frame).to_be_bytes());
     frame.extend_from_slice(&encoded);
     frame.extend_from_slice(payload.as_bytes());

@@ -27,7 +27,8 @@ pub(crate) fn verify(head: &Parts, body: &[u8]) -> Result<(), &'static str> {
     else {
         return Err("the authorization header is incomplete");
     };
-    let [key, date, region, service, "aws4_request"] = credential.split('/').collect::<Vec<_>>()[..] else {
+    let scope: Vec<&str> = credential.split('/').collect();
+    let &[key, date, region, service, "aws4_request"] = scope.as_slice() else {
         return Err("the credential has another form");
     };
     let (_, secret) = KEYS.iter().find(|(id, _)| *id == key).ok_or("The security token is invalid.")?;

@@ -1,6 +1,12 @@
 //! What AWS adds to a deployment: where a model's name says more than its id, the region, the signer.
 //!
 //! A secret that stands in the environment is not read here: the filter has no use for it, Envoy signs.
+//!
+//! # Limits
+//!
+//! The region and `AWS_BEARER_TOKEN_BEDROCK` decide which cluster a deployment has: where the config does not say them,
+//! `render` must run in the environment that Envoy will have. Keys that the config names win over that variable; in
+//! LiteLLM it is the other way round.
 
 use super::env::reference;
 use super::read::Node;

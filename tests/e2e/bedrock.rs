@@ -19,8 +19,10 @@ fn config() -> String {
                  aws_session_name: wrong";
     let standard = "aws_region_name: us-east-1, aws_access_key_id: os.environ/AWS_ACCESS_KEY_ID, \
                     aws_secret_access_key: os.environ/AWS_SECRET_ACCESS_KEY";
+    let again = format!("{KEYS}, num_retries: 1");
     let rows = [
         ("signed", HAIKU, "x", KEYS),
+        ("again", HAIKU, "status=503,times=1,id=br-again", &again),
         ("profile", PROFILE, "x", KEYS),
         ("other", HAIKU, "x", other),
         ("chain", HAIKU, "x", "aws_region_name: us-east-1"),
@@ -184,6 +186,16 @@ fn what_falls_to_bedrock_is_signed_too() {
     assert_eq!(answer.at("/model"), "us.anthropic.claude-haiku-4-5-20251001-v1:0");
     let received = Mock::shared().requests("/br-signed/").pop().unwrap();
     assert!(received.header("authorization").unwrap().starts_with("AWS4-"), "{:?}", received.headers);
+}
+
+#[test]
+fn what_is_tried_again_is_signed_again() {
+    gate().chat("sk-app", "again").expect_ok();
+    let received = Mock::shared().requests("/br-again/");
+    assert_eq!(received.len(), 2);
+    for request in received {
+        assert!(request.header("authorization").unwrap().starts_with("AWS4-"), "{:?}", request.headers);
+    }
 }
 
 #[test]

@@ -110,9 +110,8 @@ fn signing_keys(config: &Config) -> Result<Vec<(String, String)>, String> {
     for deployment in &config.deployments {
         let Credential::Signed(aws) = &deployment.target.credential else { continue };
         if let Some(variable) = aws.variable() {
-            let file = aws.credentials_file(&load::variable);
-            let file =
-                file.map_err(|name| format!("{}: the environment variable `{name}` is not set", deployment.id))?;
+            let (group, file) = (&deployment.model_group, aws.credentials_file(&load::variable));
+            let file = file.map_err(|name| format!("{group}: the environment variable `{name}` is not set"))?;
             keys.extend(file.map(|file| (variable, file.expose().to_owned())));
         }
     }

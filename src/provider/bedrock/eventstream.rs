@@ -113,8 +113,11 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// The first header's name and its value where that is a string, and what follows it.
-fn header(bytes: &[u8]) -> Option<(&[u8], Option<&[u8]>, &[u8])> {
+/// A header's name, its value where that is a string, and what follows it.
+type Header<'a> = (&'a [u8], Option<&'a [u8]>, &'a [u8]);
+
+/// The first header.
+fn header(bytes: &[u8]) -> Option<Header<'_>> {
     let (len, rest) = bytes.split_first()?;
     let (name, rest) = rest.split_at_checked(usize::from(*len))?;
     let (type_, rest) = rest.split_first()?;
@@ -193,7 +196,9 @@ mod tests {
     use crate::provider::hostile::Hostile;
     use wasm_bindgen_test::wasm_bindgen_test;
 
-    fn decode(chunks: &[&[u8]]) -> (Vec<(String, Vec<u8>)>, Result<(), Broken>) {
+    type Decoded = (Vec<(String, Vec<u8>)>, Result<(), Broken>);
+
+    fn decode(chunks: &[&[u8]]) -> Decoded {
         let (mut decoder, mut frames) = (Decoder::default(), Vec::new());
         for chunk in chunks {
             let result = decoder.push(chunk, |frame| {

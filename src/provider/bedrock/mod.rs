@@ -29,6 +29,11 @@
 //! - A JSON schema is a contract: where it takes a tool, and the client has tools too, some tool must be called.
 //!   LiteLLM forces the JSON tool, or none.
 //! - Text in `citationsContent` is part of the answer's content, in its place.
+//! - Arguments in the history that are no JSON object are refused; LiteLLM sends an empty object in their place.
+//! - `parallel_tool_calls` goes nowhere without tools; an empty stop sequence is left out.
+//! - `additionalModelResponseFieldPaths` and `promptVariables` go where Converse reads them; LiteLLM buries them among
+//!   the model's own fields.
+//! - A budget of thinking that is under the smallest is raised to it, as in LiteLLM.
 //! - `embeddingTypes: ["binary"]`, which LiteLLM makes of `encoding_format: base64`, are other vectors: floats are
 //!   asked for and encoded here.
 //! - The answer has no id of its own: it is made from the request and the time.

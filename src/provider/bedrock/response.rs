@@ -142,7 +142,7 @@ pub(super) fn response(request: &Request, target: &Target, body: &[u8], now_secs
     let usage = usage::read(converse.usage, converse.fields);
     let content_bytes = parts.bytes;
     let finish_reason = super::finish_reason(&converse.stop_reason, !parts.calls.is_empty());
-    let thoughts: Vec<Box<RawValue>> = parts.thoughts.iter().filter_map(|thought| raw(thought)).collect();
+    let thoughts: Vec<Box<RawValue>> = parts.thoughts.iter().filter_map(raw).collect();
     let Converse { trace, performance_config, service_tier, .. } = converse;
     let extras = Extras { trace, performance_config, service_tier };
     let reply = parts.reply(&thoughts, extras, asked_fields(request, converse.fields));
