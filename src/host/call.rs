@@ -27,14 +27,6 @@ unsafe extern "C" {
     fn proxy_remove_header_map_value(map: u32, name: *const u8, name_len: usize) -> u32;
     fn proxy_get_property(path: *const u8, path_len: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_property(path: *const u8, path_len: usize, value: *const u8, len: usize) -> u32;
-    fn proxy_call_foreign_function(
-        name: *const u8,
-        name_len: usize,
-        arguments: *const u8,
-        len: usize,
-        data: *mut *mut u8,
-        size: *mut usize,
-    ) -> u32;
     fn proxy_get_shared_data(
         key: *const u8,
         key_len: usize,
@@ -188,20 +180,7 @@ pub(super) fn set_envoy_filter_state(path: &str, value: &str) -> bool {
         arguments.extend([tag, len]);
         arguments.extend_from_slice(text.as_bytes());
     }
-    const NAME: &str = "set_envoy_filter_state";
-    let (mut data, mut size) = (null_mut(), 0);
-    // SAFETY: the slices and the pointers are valid for the call.
-    let status = unsafe {
-        proxy_call_foreign_function(
-            NAME.as_ptr(),
-            NAME.len(),
-            arguments.as_ptr(),
-            arguments.len(),
-            &raw mut data,
-            &raw mut size,
-        )
-    };
-    taken(status, data, size).is_some()
+    foreign("set_envoy_filter_state", &arguments).is_some()
 }
 
 /// A shared value with its version, which is never 0.

@@ -163,6 +163,6 @@ fn what_a_model_lacks_is_not_sent_to_it() {
     };
     let target = Target { supports_reasoning: false, ..target() };
     assert_eq!((sent(&target).get("thinking"), sent(&target).get("reasoning_effort")), (None, None));
-    let target = Target { supports_reasoning: true, ..target };
+    let target = Target { supports_reasoning: true, base_model: "gpt-5.2".into(), ..target };
     assert_eq!(sent(&target)["reasoning_effort"], json!("none"));
 }

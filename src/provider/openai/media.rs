@@ -91,7 +91,7 @@ mod tests {
     fn a_websocket_goes_to_the_model_with_the_clients_own_query() {
         let request = Request::realtime("alias".to_owned(), "intent=x".to_owned());
         let upstream = Target::of("openai", "a b/c").request(&request, None).unwrap();
-        assert_eq!(upstream.path, "/realtime?model=a+b%2Fc&intent=x");
+        assert_eq!(upstream.path, "/realtime?model=a%20b%2Fc&intent=x");
         assert!(upstream.headers.is_empty());
     }
 

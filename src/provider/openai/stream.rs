@@ -133,6 +133,11 @@ impl crate::provider::Stream for Stream {
     }
 }
 
+/// Whether an event says that the answer failed, and nothing else.
+fn is_error(event: &Event<'_>, data: &[u8]) -> bool {
+    event.name() == Some(b"error") || data.starts_with(b"{\"error\"") || data.starts_with(b"{ \"error\"")
+}
+
 fn is_whole(event: Event<'_>) -> bool {
     event.data().is_some_and(|data| data.as_ref() == b"[DONE]" || Index::parse(&data).is_ok())
 }
@@ -280,6 +285,7 @@ impl Reader {
             self.tally.usage = Some(usage);
             self.tally.is_final = true;
             if chunk.choices.is_empty() {
+                self.read_rare(event);
                 // Told in a chunk of its own: it needs no other.
                 self.taken.clear();
                 return !self.hide_usage;
@@ -312,7 +318,14 @@ impl Reader {
         let Some(data) = event.data() else { return };
         let Ok(index) = Index::parse(&data) else { return };
         if index.get("error").is_some_and(|error| matches!(error.shape, Shape::Object | Shape::String)) {
-            self.tally.error = Some(super::error(500, &data));
+            self.fail(&data);
+        }
+    }
+
+    /// The first error counts, and none after the end.
+    fn fail(&mut self, data: &[u8]) {
+        if !self.is_done {
+            self.tally.error.get_or_insert_with(|| super::error(500, data));
         }
     }
 
@@ -328,8 +341,8 @@ impl Reader {
         if data.as_ref() == b"[DONE]" {
             self.tally.is_complete = true;
             self.is_done = true;
-        } else if data.starts_with(b"{\"error\"") || data.starts_with(b"{ \"error\"") {
-            self.tally.error = Some(super::error(500, &data));
+        } else if is_error(&event, &data) {
+            self.fail(&data);
         }
     }
 
