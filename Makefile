@@ -40,7 +40,7 @@ e2e: build ## Tests on a real Envoy: the newest supported, then the oldest
 	@$(SETUP) envoy envoy-oldest openai-sdk anthropic-sdk
 	cargo build $(WASM_FLAGS) --features trap
 	ENVOY_BIN=$$($(SETUP) which-envoy) cargo test --features cli --test 'e2e*'
-	ENVOY_BIN=$(CURDIR)/target/envoy-1.39/bin/envoy cargo test --features cli --test 'e2e*'
+	ENVOY_BIN=$(CURDIR)/target/envoy-1.39/bin/envoy cargo test --features cli --test 'e2e*' -- $(OLDEST)
 
 golden: ## Rewrite the files that tests compare with; review the diff like code
 	UPDATE_GOLDEN=1 cargo test --features cli $(UNIT_TESTS)
@@ -65,6 +65,10 @@ fuzz: ## Fuzz every parser, FUZZ_SECONDS=60 each; needs a nightly compiler
 
 clean: ## Remove everything that was built or installed
 	rm -rf dist target
+
+# What may differ from one Envoy to the next: all but the translations.
+OLDEST := auth:: budget:: config_update:: fallback:: forms:: held_bodies:: isolation:: no_dead_worker:: passthrough:: \
+	realtime:: records:: reload:: tokens:: usage:: bedrock::
 
 FUZZ_SECONDS := 60
 FUZZ_TARGETS := $(patsubst tests/fuzz/targets/%.rs,%,$(wildcard tests/fuzz/targets/*.rs))

@@ -237,7 +237,7 @@ fn arbitrary_requests_become_json_or_an_error() {
     let mut json = Json(Hostile(0x2545_f491_4f6c_dd1d));
     for target in targets() {
         for endpoint in Endpoint::ALL {
-            for _ in 0..40 {
+            for _ in 0..8 {
                 let Some(asked) = asked(endpoint, json.request()) else { continue };
                 if asked.check(&target).is_err() {
                     continue;
@@ -260,7 +260,7 @@ fn arbitrary_answers_become_json_or_an_error() {
     for target in targets() {
         for asked in Endpoint::ALL.into_iter().filter_map(|endpoint| asked(endpoint, PLAIN.to_vec())) {
             let Some((ask, _)) = asked.check(&target).and_then(|()| asked.ask(&target, None)).ok() else { continue };
-            for _ in 0..60 {
+            for _ in 0..10 {
                 let body = json.object(6).into_bytes();
                 if let Ok(answer) = ask.response(&asked, &target, &body, 1)
                     && let Some(body) = answer.body
@@ -280,7 +280,7 @@ fn arbitrary_streams_are_the_same_however_they_are_cut() {
     for target in targets() {
         for asked in Endpoint::ALL.into_iter().filter_map(|endpoint| asked(endpoint, PLAIN.to_vec())) {
             let Some((ask, _)) = asked.check(&target).and_then(|()| asked.ask(&target, None)).ok() else { continue };
-            for _ in 0..25 {
+            for _ in 0..5 {
                 let bytes = json.stream();
                 let feed = |size: usize| {
                     let (mut stream, mut out) = (ask.stream(&asked, &target, 1), Vec::new());

@@ -115,13 +115,12 @@ impl Effort {
     /// The budget and the bound on the whole answer, which is always larger.
     ///
     /// A bound that the client set stands: half of it goes to thinking at most, and none where that is too little.
-    /// Otherwise the `default` bound is raised to leave room for an answer.
-    pub(super) fn budget(self, asked_tokens: Option<u64>, default_tokens: u64) -> (Option<u64>, u64) {
+    /// Otherwise there is room for an answer beside it, as much as LiteLLM leaves.
+    pub(super) fn budget(self, asked_tokens: Option<u64>) -> (Option<u64>, u64) {
         let budget = self.budget_tokens();
         match asked_tokens {
             Some(max) if max <= MIN_BUDGET_TOKENS => (None, max),
             Some(max) => (Some(budget.min(max / 2).max(MIN_BUDGET_TOKENS)), max),
-            None if default_tokens > budget => (Some(budget), default_tokens),
             None => (Some(budget), budget + ANSWER_TOKENS),
         }
     }
@@ -163,7 +162,7 @@ pub(super) fn plan<'a>(
         let thinking = Thinking::Adaptive { display: "summarized" };
         plan.thinking = (!forced).then_some(ThinkingParam::Derived(thinking));
     } else if !forced && !lost {
-        let (budget, max_tokens) = effort.budget(request.max_output_tokens, default_tokens);
+        let (budget, max_tokens) = effort.budget(request.max_output_tokens);
         plan.max_tokens = max_tokens;
         plan.thinking = budget.map(|budget_tokens| ThinkingParam::Derived(Thinking::Enabled { budget_tokens }));
     }
@@ -194,15 +193,14 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn the_bound_is_always_larger_than_the_budget() {
-        for (effort, asked, default, expected) in [
-            (Effort::High, None, 4096, (Some(4096), 8192)),
-            (Effort::High, None, 64_000, (Some(4096), 64_000)),
-            (Effort::High, Some(3000), 4096, (Some(1500), 3000)),
-            (Effort::Max, Some(1025), 4096, (Some(1024), 1025)),
-            (Effort::Low, Some(1024), 4096, (None, 1024)),
-            (Effort::Max, Some(100_000), 4096, (Some(16384), 100_000)),
+        for (effort, asked, expected) in [
+            (Effort::High, None, (Some(4096), 8192)),
+            (Effort::High, Some(3000), (Some(1500), 3000)),
+            (Effort::Max, Some(1025), (Some(1024), 1025)),
+            (Effort::Low, Some(1024), (None, 1024)),
+            (Effort::Max, Some(100_000), (Some(16384), 100_000)),
         ] {
-            assert_eq!(effort.budget(asked, default), expected);
+            assert_eq!(effort.budget(asked), expected);
         }
     }
 }

@@ -78,7 +78,6 @@ pub const GENERIC: Dialect = Dialect {
         (AudioTranslations, "/audio/translations"),
         (AudioSpeech, "/audio/speech"),
         (Moderations, "/moderations"),
-        (Responses, "/responses"),
         (Rerank, "/rerank"),
         (Realtime, "/realtime"),
     ],
