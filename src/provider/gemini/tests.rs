@@ -77,7 +77,7 @@ fn assert_well_formed(out: &[u8]) {
     let text = std::str::from_utf8(out).unwrap();
     assert!(text.is_empty() || text.ends_with("\n\n"));
     for line in text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|line| *line != "[DONE]") {
-        serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|_| panic!("half a JSON: {line}"));
+        serde_json::from_str::<serde::de::IgnoredAny>(line).unwrap_or_else(|_| panic!("half a JSON: {line}"));
     }
 }
 
@@ -135,7 +135,7 @@ fn what_is_held_for_the_end_is_bounded() {
 fn hostile_bytes_never_panic() {
     let mut hostile = Hostile(0x9e37_79b9_7f4a_7c15);
     let targets = ["gemini-2.5-flash", "gemini-3-pro-preview", "gemma-3-27b-it"].map(target);
-    for round in 0..100 {
+    for round in 0..60 {
         let (target, gemini) = (&targets[round % 3], Gemini(HOMES[round % 2]));
         for input in REQUESTS {
             for body in [hostile.mutate(input), hostile.replace_value(input)] {
