@@ -157,8 +157,16 @@ fn lacks_of(family: Family, name: &str) -> bool {
     }
 }
 
+/// Whether the target is OpenAI's own API, whose clients speak its language already.
+pub(super) fn is_openais(target: &Target) -> bool {
+    matches!(target.vendor.prefix, "openai" | "text-completion-openai")
+}
+
 /// Whether the model knows the role `developer`.
 pub(super) fn knows_developer(target: &Target) -> bool {
+    if is_openais(target) {
+        return true;
+    }
     Family::of(target) == Family::O
 }
 

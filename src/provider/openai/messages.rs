@@ -7,7 +7,7 @@ use std::ops::Range;
 use memchr::{memchr_iter, memmem};
 
 use super::dialect::{Content, Messages, Names, Reasoning};
-use super::reasoning;
+use super::{family, reasoning};
 use crate::json::edit::{self, Change};
 use crate::json::scan::{Member, members_of};
 use crate::json::{Index, Shape, Splice};
@@ -44,6 +44,7 @@ pub(super) fn edit(request: &Request, target: &Target, splice: &mut Splice) -> O
 struct Rules {
     messages: Messages,
     knows_developer: bool,
+    is_openais: bool,
     takes_cache_control: bool,
     thinks: bool,
     /// What an assistant's message without reasoning gets, where the vendor wants some in each.
@@ -60,6 +61,7 @@ impl Rules {
         Self {
             messages,
             knows_developer: (messages.knows_developer)(target),
+            is_openais: family::is_openais(target),
             takes_cache_control: (messages.takes_cache_control)(target),
             thinks: messages.thinks && (target.supports_reasoning || target.base_model.contains("magistral")),
             placeholder: dialect.reasoning == Reasoning::Switch
@@ -98,6 +100,11 @@ impl Rules {
         }
     }
 
+    /// Whether a null content goes: OpenAI's own servers take it, and get it byte for byte.
+    fn drops_null(&self, content: Option<&Vec<u8>>) -> bool {
+        content.is_none() && !self.is_openais
+    }
+
     fn edit(&self, message: &Message<'_>, splice: &mut Splice) -> Option<()> {
         let content = self.content(message);
         let mut added = Vec::new();
@@ -125,7 +132,10 @@ impl Rules {
             "role" if message.role == Role::Developer && !self.knows_developer => Change::Set(b"\"system\"".to_vec()),
             "name" if !names => Change::Drop,
             "cache_control" if !self.takes_cache_control => Change::Drop,
-            _ if is_assistant && member.shape == Shape::Null && (member.key != "content" || content.is_none()) => {
+            _ if is_assistant
+                && member.shape == Shape::Null
+                && (member.key != "content" || self.drops_null(content)) =>
+            {
                 Change::Drop
             }
             key if is_assistant && self.messages.without.contains(&key) => Change::Drop,

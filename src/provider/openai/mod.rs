@@ -22,7 +22,8 @@
 //!   `metadata` and null parameters pass, and a model of no known family lacks no parameter.
 //! - What no provider of OpenAI's language knows goes from a conversation even there, as LiteLLM does it: null members of
 //!   an assistant's message; `thinking_blocks` and `provider_specific_fields`, which another vendor's answer may have
-//!   brought; the role `developer` where the model is none of the o-series.
+//!   brought. OpenAI itself takes a null content, and the role `developer` for every model: both stay there, byte for
+//!   byte. Elsewhere the role is `system` where the model is none of the o-series.
 //! - Web search beside a chat is refused at xAI and at Groq's gpt-oss: their chat completions have none.
 //! - The system message of an o-series model stays one; LiteLLM makes it a user's for most of them.
 //! - An empty user message stays; LiteLLM's Mistral loses it and sends no message at all.
