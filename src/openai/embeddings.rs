@@ -6,6 +6,8 @@
 //! Source: OpenAI, "Create embeddings" <https://platform.openai.com/docs/api-reference/embeddings/create>, not re-read
 //! for this: base64 is that of the vector's 32-bit floats, little-endian.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -80,19 +82,9 @@ struct Counted {
 
 /// The base64 of `vector`, a JSON array of numbers.
 pub fn base64(vector: &str) -> Option<String> {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let numbers: Vec<f32> = serde_json::from_str(vector).ok()?;
     let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let byte = |i: usize| u32::from(group.get(i).copied().unwrap_or_default());
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for (i, shift) in [18, 12, 6, 0].into_iter().enumerate() {
-            let sextet = ALPHABET.get((bits >> shift & 63) as usize).copied().unwrap_or(b'=');
-            text.push(char::from(if i > group.len() { b'=' } else { sextet }));
-        }
-    }
-    Some(text)
+    Some(STANDARD.encode(bytes))
 }
 
 #[cfg(test)]

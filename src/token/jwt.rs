@@ -4,9 +4,10 @@
 //! <https://developers.google.com/identity/protocols/oauth2/service-account>, not re-read for this; RFC 7523, "JSON Web
 //! Token (JWT) Profile for OAuth 2.0" <https://www.rfc-editor.org/rfc/rfc7523>.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
-use super::base64::encode_url;
 use crate::units::Millis;
 
 /// Google's bound on the life of an assertion.
@@ -49,12 +50,12 @@ impl Assertion<'_> {
         let exp = iat.saturating_add(LIFETIME_SECS);
         let claims = Claims { iss: self.email, scope: SCOPE, aud: self.audience, iat, exp };
         let [header, claims] = [serde_json::to_vec(&header), serde_json::to_vec(&claims)]
-            .map(|part| encode_url(&part.unwrap_or_default()));
+            .map(|part| URL_SAFE_NO_PAD.encode(part.unwrap_or_default()));
         format!("{header}.{claims}")
     }
 }
 
 /// The whole assertion.
 pub(super) fn signed(unsigned: &str, signature: &[u8]) -> String {
-    format!("{unsigned}.{}", encode_url(signature))
+    format!("{unsigned}.{}", URL_SAFE_NO_PAD.encode(signature))
 }

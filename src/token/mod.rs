@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | [`source`] | what a config says about one token: where it is fetched, and what proves who we are |
 //! | [`exchange`] | the request to that place, and how its answer is read |
-//! | `jwt`, [`sign`], `pem`, `base64` | a service account's signed assertion |
+//! | `jwt`, [`sign`], `pem` | a service account's signed assertion |
 //! | [`slot`] | the token as all workers share it: valid until when, due when, who fetches it |
 //!
 //! ## Who fetches
@@ -28,7 +28,6 @@
 //! The tokens are in Envoy's shared data, process memory that every plugin with the same `vm_id` can read. A token that
 //! its issuer revokes is used until it is due. Envoys share nothing: each process fetches its own.
 
-mod base64;
 pub mod exchange;
 mod jwt;
 mod pem;

@@ -3,7 +3,8 @@
 //! Source: RFC 7468, "Textual Encodings of PKIX, PKCS, and CMS Structures" <https://www.rfc-editor.org/rfc/rfc7468>,
 //! section 10.
 
-use super::base64;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
 const END: &str = "-----END PRIVATE KEY-----";
@@ -13,7 +14,7 @@ const END: &str = "-----END PRIVATE KEY-----";
 pub(super) fn der(pem: &str) -> Option<Vec<u8>> {
     let (_, rest) = pem.split_once(BEGIN)?;
     let (body, _) = rest.split_once(END)?;
-    let der = base64::decode(&body.replace("\\n", "\n"))?;
+    let der = STANDARD.decode(body.replace("\\n", "").split_ascii_whitespace().collect::<String>()).ok()?;
     // A SEQUENCE that is no stub: what is in it is Envoy's to judge.
     (der.len() > 64 && der.first() == Some(&0x30)).then_some(der)
 }

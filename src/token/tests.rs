@@ -1,5 +1,7 @@
 //! Every kind of token from its config to the header, and the clock of a slot.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -142,7 +144,7 @@ fn the_signature_of_an_assertion_verifies() {
     let body = source.call(NOW, sign).unwrap().body.unwrap();
     let assertion = body.expose().split("assertion=").nth(1).unwrap();
     let (text, signature) = assertion.rsplit_once('.').unwrap();
-    let decode = |part: &str| base64::decode(&part.replace('-', "+").replace('_', "/")).unwrap();
+    let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).unwrap();
     let public_key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &public_key);
     public_key.verify(text.as_bytes(), &decode(signature)).unwrap();
     assert!(public_key.verify(&text.as_bytes()[1..], &decode(signature)).is_err());

@@ -14,12 +14,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::params::Params;
-use super::{base64, request};
+use super::request;
 use crate::error::{Error, Kind};
 use crate::json::Literal;
 use crate::json::scan::Member;
 use crate::openai::chat::{self, Fault};
-use crate::openai::usage::Wire;
+use crate::openai::embeddings;
 use crate::openai::{Endpoint, Request, Usage};
 use crate::provider::{Answer, Body, Target, Upstream, params};
 use crate::secret::Secret;
@@ -157,28 +157,6 @@ struct Answered<'a> {
     tokens: Option<u64>,
 }
 
-#[derive(Serialize)]
-struct List<'a> {
-    object: &'static str,
-    data: Vec<Entry<'a>>,
-    model: &'a str,
-    usage: Wire,
-}
-
-#[derive(Serialize)]
-struct Entry<'a> {
-    object: &'static str,
-    index: usize,
-    embedding: Vector<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Vector<'a> {
-    Numbers(&'a RawValue),
-    Base64(String),
-}
-
 /// Reads a whole answer.
 ///
 /// # Errors
@@ -188,17 +166,9 @@ pub(super) fn response(request: &Request, target: &Target, body: &[u8]) -> Resul
     let bad = || Error::new(Kind::BadUpstream, "the provider's answer has no embeddings");
     let answered: Answered<'_> = serde_json::from_slice(body).map_err(|_| bad())?;
     let vectors = vectors(&answered).ok_or_else(bad)?;
-    let in_base64 = Params::of(request).text("encoding_format") == Some("\"base64\"");
-    let entry = |(index, raw)| {
-        let embedding = if in_base64 { Vector::Base64(encode(raw)?) } else { Vector::Numbers(raw) };
-        Some(Entry { object: "embedding", index, embedding })
-    };
-    let data: Option<Vec<Entry<'_>>> = vectors.into_iter().enumerate().map(entry).collect();
     let usage = answered.tokens.map(|input_tokens| Usage { input_tokens, ..Usage::default() });
     let told = usage.unwrap_or_else(|| Usage { input_tokens: estimate(request), ..Usage::default() });
-    let usage_told = Wire { prompt_tokens: told.input_tokens, total_tokens: told.input_tokens, ..Wire::default() };
-    let list = List { object: "list", data: data.ok_or_else(bad)?, model: &target.model, usage: usage_told };
-    let body = serde_json::to_vec(&list).map_err(|_| bad())?;
+    let body = embeddings::answer(request, &target.model, &vectors, told).ok_or_else(bad)?;
     Ok(Answer { body: Some(body), usage, content_bytes: 0 })
 }
 
@@ -214,13 +184,6 @@ fn vectors<'a>(answered: &Answered<'a>) -> Option<Vec<&'a RawValue>> {
     let all = answered.embeddings?.get();
     let by_type = || serde_json::from_str::<ByType<'a>>(all).ok().map(|by_type| by_type.float);
     serde_json::from_str(all).ok().or_else(by_type)
-}
-
-/// A vector as OpenAI's SDK asks for it: 32-bit floats, little-endian, in Base64.
-fn encode(vector: &RawValue) -> Option<String> {
-    let numbers: Vec<f32> = serde_json::from_str(vector.get()).ok()?;
-    let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
-    Some(base64::encode(&bytes))
 }
 
 /// Tokens of the input: a quarter of its bytes.

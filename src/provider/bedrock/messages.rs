@@ -11,12 +11,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use super::base64;
 use super::blocks::{Block, Reading, Thought, ToolResult, ToolUse};
 use super::model::Model;
 use super::tools::Names;
 use crate::json::{Literal, Text};
 use crate::openai::chat::{self, Fault, FunctionCall, Message, Raw};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 /// Who speaks in a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -353,13 +354,13 @@ fn thoughts<'a>(raw: Raw<'a>) -> Result<Vec<Block<'a>>, Fault> {
 
 /// Claude's sealed reasoning, which Converse wraps in Base64 once more.
 fn redacted(data: &str) -> Thought<'static> {
-    Thought::RedactedContent(base64::encode(unwrapped(data).as_bytes()))
+    Thought::RedactedContent(STANDARD.encode(unwrapped(data).as_bytes()))
 }
 
 /// What Claude itself calls `data`, also where a client kept it with Converse's wrapping.
 pub(super) fn unwrapped(data: &str) -> Cow<'_, str> {
-    let inner = base64::decode(data).and_then(|bytes| String::from_utf8(bytes).ok());
-    match inner.filter(|inner| base64::decode(inner).is_some()) {
+    let inner = STANDARD.decode(data).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    match inner.filter(|inner| !inner.is_empty() && STANDARD.decode(inner).is_ok()) {
         Some(inner) => Cow::Owned(inner),
         None => Cow::Borrowed(data),
     }

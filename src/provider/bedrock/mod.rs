@@ -11,7 +11,6 @@
 //! | `response`, `stream`, `eventstream`, `usage` | its answer, whole or in frames |
 //! | `embeddings` | embeddings of Titan and Cohere |
 //! | `error` | an error answer |
-//! | `base64` | the bytes in between |
 //!
 //! A source that is dated was looked up on that day in a stored copy of the page, in excerpts; one "not re-read" was
 //! written down from knowledge of it. What is LiteLLM's was seen in requests captured from LiteLLM 1.109.1.
@@ -49,7 +48,6 @@
 //!   are not here.
 //! - A client's tool named `json_tool_call` collides with ours where a schema has to be forced.
 
-mod base64;
 mod blocks;
 mod body;
 mod embeddings;
