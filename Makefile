@@ -58,8 +58,9 @@ bench: build ## What Tollgate costs, against plain Envoy; ARGS="--rounds 5"
 
 fuzz: ## Fuzz every parser, FUZZ_SECONDS=60 each; needs a nightly compiler
 	@$(SETUP) cargo-fuzz
-	for name in $(FUZZ_TARGETS); do mkdir -p tests/fuzz/corpus/$$name; \
-	    RUSTUP_TOOLCHAIN=nightly target/tools/bin/cargo-fuzz fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz $$name tests/fuzz/corpus/$$name \
+	for name in $(FUZZ_TARGETS); do mkdir -p target/fuzz-corpus/$$name; \
+	    RUSTUP_TOOLCHAIN=nightly target/tools/bin/cargo-fuzz fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz $$name \
+	        target/fuzz-corpus/$$name tests/fuzz/corpus/$$name \
 	        -- -max_total_time=$(FUZZ_SECONDS) -max_len=8192 -verbosity=0; \
 	done
 
