@@ -2,9 +2,11 @@
 
 pub mod edit;
 pub mod literal;
+pub mod members;
 pub mod scan;
 pub mod splice;
 
 pub use literal::{Literal, Text};
+pub use members::Members;
 pub use scan::{Index, Shape};
 pub use splice::Splice;

@@ -11,10 +11,10 @@ use serde_json::value::RawValue;
 use super::blocks::Block;
 use super::messages::Turn;
 use super::params::Params;
-use super::schema::{Closed, Format, Members};
+use super::schema::{Closed, Format};
 use super::thinking::{Effort, Generation, ThinkingParam};
 use super::tools::{Choice, Declared};
-use crate::json::{Literal, Text};
+use crate::json::{Literal, Members, Text};
 use crate::openai::chat::{self, Fault, Raw};
 use crate::provider::Target;
 

@@ -7,14 +7,12 @@
 //! Source: Anthropic, "Structured outputs" <https://platform.claude.com/docs/en/build-with-claude/structured-outputs>,
 //! read 2026-11-23: `output_format` with its beta header has become `output_config.format` without one.
 
-use std::fmt;
-
-use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::params::Params;
+use crate::json::Members;
 use crate::openai::chat::{self, Fault, JsonSchema, Raw, ResponseFormat};
 use crate::provider::Target;
 
@@ -187,32 +185,6 @@ fn close<S: Serializer>(members: &Members<'_>, levels: u8, serializer: S) -> Res
         map.serialize_entry("additionalProperties", &false)?;
     }
     map.end()
-}
-
-/// The members of an object in their order.
-#[derive(Debug)]
-pub(super) struct Members<'a>(pub(super) Vec<(String, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct All;
-        impl<'de> Visitor<'de> for All {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(All)
-    }
 }
 
 #[cfg(test)]

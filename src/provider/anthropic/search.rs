@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::params::Params;
-use super::schema::Members;
+use crate::json::Members;
 use crate::openai::chat::{self, Fault, Raw};
 
 /// The tool: `{"type":…,"name":"web_search","max_uses":…,"user_location":…}`.

@@ -13,11 +13,12 @@ use super::body::{Additional, Converse, Fields, Inference, Member, OutputConfig,
 use super::messages::{self, Context};
 use super::model::Model;
 use super::params::{INFERENCE, Params, TOP_LEVEL};
-use super::schema::{self, Format, Members};
+use super::schema::{self, Format};
 use super::thinking::{self, Plan};
 use super::tools::{self, Choice, Declared, Names, Tools};
 use crate::error::{Error, Kind};
 use crate::json::Literal;
+use crate::json::Members;
 use crate::openai::Request;
 use crate::openai::chat::{self, Fault};
 use crate::provider::{Body, Target, Upstream};

@@ -8,15 +8,14 @@
 //! re-read for this; requests captured from LiteLLM 1.109.1.
 
 use std::cell::Cell;
-use std::fmt;
 
-use serde::de::{MapAccess, Visitor};
 use serde::ser::{Error as _, SerializeMap};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::model::Model;
 use super::params::Params;
+use crate::json::Members;
 use crate::json::{Literal, Text};
 use crate::openai::chat::{self, Fault, Raw, ResponseFormat};
 
@@ -356,32 +355,6 @@ impl<'a> Definitions<'_, 'a> {
             true => self.referred(&inner),
             false => Ok(Some(inner)),
         }
-    }
-}
-
-/// The members of an object in their order.
-#[derive(Debug)]
-pub(super) struct Members<'a>(pub(super) Vec<(String, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct All;
-        impl<'de> Visitor<'de> for All {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(All)
     }
 }
 

@@ -46,7 +46,6 @@ mod error;
 mod generation;
 mod grounding;
 mod media;
-mod members;
 mod model;
 mod params;
 mod parts;

@@ -15,8 +15,8 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use self::node::{Node, Raw, get, set, take};
-use super::members::Members;
 use crate::json::Literal;
+use crate::json::Members;
 use crate::openai::chat::Fault;
 
 /// How much text may be sent more often than the client wrote it, in bytes, all together.

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::members::Members;
 use super::params::Params;
 use super::schema::{Form, Rewriter, Schema};
 use crate::json::Literal;
+use crate::json::Members;
 use crate::openai::chat::{self, Fault, Function, Raw};
 
 /// A tool as Gemini wants it: each has one member only.

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::KNOWN;
 use crate::json::Literal;
-use crate::provider::gemini::members::Members;
+use crate::json::Members;
 
 /// The keywords of a schema, each once, in their order.
 pub(super) type Node<'a> = Vec<(String, Raw<'a>)>;

@@ -1,4 +1,4 @@
-//! The members of an object in their order.
+//! All members of an object, whatever their names.
 
 use std::fmt;
 
@@ -6,12 +6,13 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+/// The members of an object in their order, values not looked into; a repeated name is there twice.
 #[derive(Debug, Default)]
-pub(super) struct Members<'a>(pub(super) Vec<(String, &'a RawValue)>);
+pub struct Members<'a>(pub Vec<(String, &'a RawValue)>);
 
 impl<'a> Members<'a> {
     /// `None` where `raw` is no object.
-    pub(super) fn read(raw: &'a RawValue) -> Option<Self> {
+    pub fn read(raw: &'a RawValue) -> Option<Self> {
         serde_json::from_str(raw.get()).ok()
     }
 }
