@@ -104,7 +104,7 @@ fn target(case: &Case, name: &str) -> Target {
     });
     let config = Config::compile(&document, Env::Strict(&|_| None));
     let mut config = config.unwrap_or_else(|faults| panic!("{name}: {faults:?}"));
-    config.deployments.remove(0).target
+    config.deployments.remove(0).target.clone()
 }
 
 fn sent(target: &Target, endpoint: Endpoint, body: Vec<u8>) -> Value {

@@ -33,7 +33,7 @@ pub fn check(document: &Value, env: &dyn Fn(&str) -> Option<String>) -> Report {
 /// where parameters are checked. Empty where the config has faults.
 pub fn abilities(document: &Value, env: &dyn Fn(&str) -> Option<String>) -> String {
     let config = Config::compile(document, Env::Lenient(env)).ok();
-    config.iter().flat_map(|config| &config.deployments).map(describe).collect()
+    config.iter().flat_map(|config| &config.deployments).map(|deployment| describe(deployment)).collect()
 }
 
 fn describe(deployment: &Deployment) -> String {

@@ -179,13 +179,15 @@ fn web_identity(node: &Node<'_>) -> Option<Token> {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use serde_json::json;
     use wasm_bindgen_test::wasm_bindgen_test;
 
     use crate::config::{Config, Deployment, Env};
     use crate::provider::Credential;
 
-    fn compile(params: &serde_json::Value, env: &dyn Fn(&str) -> Option<String>) -> Result<Deployment, String> {
+    fn compile(params: &serde_json::Value, env: &dyn Fn(&str) -> Option<String>) -> Result<Rc<Deployment>, String> {
         let document = json!({
             "model_list": [{"model_name": "m", "litellm_params": params}],
             "tollgate": {"allow_anonymous": true},
@@ -245,7 +247,7 @@ mod tests {
         let plain = "tollgate_https_bedrock-runtime.us-east-1.amazonaws.com_443";
         let key = with(json!({"api_key": "k"}));
         assert_eq!(key.cluster, plain);
-        let mut names = vec![key.cluster];
+        let mut names = vec![key.cluster.clone()];
         for more in [
             json!({}),
             json!({"aws_access_key_id": "A1", "aws_secret_access_key": "s-e-c"}),
@@ -259,7 +261,7 @@ mod tests {
             assert!(deployment.cluster.starts_with(&format!("{plain}_aws_us-east-1_")), "{}", deployment.cluster);
             assert!(!format!("{deployment:?}").contains("s-e-c"), "{deployment:?}");
             assert!(!names.contains(&deployment.cluster));
-            names.push(deployment.cluster);
+            names.push(deployment.cluster.clone());
         }
     }
 

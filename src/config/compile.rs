@@ -8,7 +8,7 @@ use super::env::Env;
 use super::fault::Fault;
 use super::model::{self, Defaults};
 use super::read::{Node, Reader};
-use super::{Config, Digest, group, keys};
+use super::{Config, Digest, Routing, group, keys};
 use crate::secret::Secret;
 use crate::telemetry::RecordFields;
 use crate::units::Millis;
@@ -76,6 +76,7 @@ fn config(root: &Node<'_>) -> Config {
     Config {
         deployments,
         groups,
+        routing: Routing::default(),
         master_key,
         keys,
         allow_anonymous,

@@ -1,45 +1,62 @@
 //! Deployments to model groups: shares of the traffic, retries, fallbacks.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::fault::hint;
 use super::model::Entry;
 use super::read::Node;
 use super::{Deployment, Group};
+use crate::routing::Pool;
 
 /// What a fractional weight is multiplied by, so that shares are whole numbers.
 const SHARE_SCALE: f64 = 1_000_000.0;
 
+/// `weight`, `rpm`, `tpm`.
+const MEASURES: usize = 3;
+
 /// The deployments and their groups; `num_retries` is for groups whose deployments say nothing.
-pub(super) fn groups(entries: Vec<Entry>, num_retries: u32) -> (Vec<Deployment>, BTreeMap<String, Group>) {
-    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
+pub(super) fn groups(entries: Vec<Entry>, num_retries: u32) -> (Vec<Rc<Deployment>>, BTreeMap<String, Group>) {
+    let mut members: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (i, entry) in entries.iter().enumerate() {
-        groups.entry(entry.deployment.model_group.clone()).or_default().deployments.push(i);
+        members.entry(entry.deployment.model_group.clone()).or_default().push(i);
     }
-    for (name, group) in &mut groups {
-        let own = entries.iter().filter(|entry| entry.deployment.model_group == *name);
-        group.num_retries = own.filter_map(|entry| entry.num_retries).max().unwrap_or(num_retries);
+    let mut weights = vec![1; entries.len()];
+    let mut retries = BTreeMap::new();
+    for (name, members) in &members {
+        let own: Vec<&Entry> = members.iter().filter_map(|&i| entries.get(i)).collect();
+        for (&i, weight) in members.iter().zip(self::weights(&own)) {
+            weights.get_mut(i).into_iter().for_each(|slot| *slot = weight);
+        }
+        retries.insert(name.clone(), own.iter().filter_map(|entry| entry.num_retries).max().unwrap_or(num_retries));
     }
-    let weights: Vec<u64> = entries.iter().map(|entry| weight(entry, &entries)).collect();
-    let weigh = |(entry, weight): (Entry, u64)| Deployment { weight, ..entry.deployment };
-    (entries.into_iter().zip(weights).map(weigh).collect(), groups)
+    let weigh = |(entry, weight): (Entry, u64)| Rc::new(Deployment { weight, ..entry.deployment });
+    let deployments: Vec<Rc<Deployment>> = entries.into_iter().zip(weights).map(weigh).collect();
+    let group = |(name, members): (String, Vec<usize>)| {
+        let own = members.iter().filter_map(|&i| deployments.get(i)).cloned().collect();
+        let num_retries = retries.remove(&name).unwrap_or(num_retries);
+        (name, Group { pool: Rc::new(Pool::new(own)), num_retries, ..Group::default() })
+    };
+    let groups = members.into_iter().map(group).collect();
+    (deployments, groups)
 }
 
-/// The share of `entry` in its group.
+/// The shares of the deployments of one group.
 ///
 /// The first of `weight`, `rpm`, `tpm` that any deployment of the group has counts for all of them, and who lacks it
 /// gets nothing; where that leaves nobody anything, all are equal.
 /// Source: LiteLLM 1.109.1, `router_strategy/simple_shuffle.py`, read 2026-11-23.
-fn weight(entry: &Entry, entries: &[Entry]) -> u64 {
-    let siblings = || entries.iter().filter(|other| other.deployment.model_group == entry.deployment.model_group);
-    let measure = (0..entry.shares.len()).find(|&i| siblings().any(|other| share(other, i).is_some()));
-    let Some(measure) = measure else { return 1 };
-    if siblings().all(|other| share(other, measure).unwrap_or_default() == 0.0) {
-        return 1;
+fn weights(group: &[&Entry]) -> Vec<u64> {
+    let equal = || vec![1; group.len()];
+    let measure = (0..MEASURES).find(|&i| group.iter().any(|entry| share(entry, i).is_some()));
+    let Some(measure) = measure else { return equal() };
+    let shares: Vec<f64> = group.iter().map(|entry| share(entry, measure).unwrap_or_default()).collect();
+    if shares.iter().all(|share| *share == 0.0) {
+        return equal();
     }
-    let is_whole = siblings().all(|other| share(other, measure).unwrap_or_default().fract() == 0.0);
+    let is_whole = shares.iter().all(|share| share.fract() == 0.0);
     let scale = if is_whole { 1.0 } else { SHARE_SCALE };
-    (share(entry, measure).unwrap_or_default() * scale).round() as u64
+    shares.iter().map(|share| (share * scale).round() as u64).collect()
 }
 
 fn share(entry: &Entry, measure: usize) -> Option<f64> {

@@ -14,6 +14,7 @@
 //! | `aws` | models, regions and signers of AWS |
 //! | `token` | what tokens are fetched with |
 //! | `group` | shares of the traffic, retries, fallbacks |
+//! | `routing` | how deployments are chosen, left alone and followed by others |
 //! | `keys`, `time` | `tollgate`: keys, teams, users, and when a key expires |
 //! | `support` | every LiteLLM key, and how far it is supported |
 
@@ -28,6 +29,7 @@ mod keys;
 mod model;
 mod params;
 mod read;
+mod routing;
 pub mod support;
 #[cfg(test)]
 mod tests;
@@ -39,12 +41,14 @@ mod vertex;
 pub use compile::environment;
 pub use env::Env;
 pub use fault::Fault;
+pub use routing::{AccessWindow, Affinity, Breaker, Limits, Routing, Shadow, Timeouts};
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::budget::{Price, Window};
 use crate::provider::Target;
+use crate::routing::{PerClass, Pool};
 use crate::telemetry::RecordFields;
 use crate::token::Source;
 use crate::units::{Millis, PicoUsd};
@@ -53,9 +57,11 @@ use crate::units::{Millis, PicoUsd};
 #[derive(Debug)]
 pub struct Config {
     /// Every deployment, in the config's order.
-    pub deployments: Vec<Deployment>,
+    pub deployments: Vec<Rc<Deployment>>,
     /// The model groups by the name that clients use.
     pub groups: BTreeMap<String, Group>,
+    /// `router_settings`.
+    pub routing: Routing,
     /// SHA-256 of `general_settings.master_key`.
     pub master_key: Option<Digest>,
     /// `tollgate.keys`, in the config's order.
@@ -96,6 +102,10 @@ pub type Digest = [u8; 32];
 pub struct Deployment {
     /// `model_info.id`, or one made from the entry: 16 hex digits.
     pub id: String,
+    /// What shared records call it: made from the id, the same in every worker and after an update.
+    pub number: u64,
+    /// The same for all that use one credential at one place.
+    pub credential_number: u64,
     /// `model_name`.
     pub model_group: String,
     /// What an attempt needs to know.
@@ -106,14 +116,26 @@ pub struct Deployment {
     pub address: Address,
     /// Share of the group's requests, relative to the others': `weight`, else `rpm`, else `tpm`, else 1.
     pub weight: u64,
-    /// The longest wait for a whole answer, or for the first byte of a stream.
-    pub timeout: Millis,
+    /// How long an attempt may take.
+    pub timeouts: Timeouts,
     /// What its tokens cost; `None` where nobody says.
     pub price: Option<Price>,
     /// The model's bound on a prompt, in tokens.
     pub max_input_tokens: Option<u64>,
     /// `model_info.mode`: `chat`, `embedding`, ...
     pub mode: String,
+    /// `order`: those with the lowest are asked first.
+    pub order: u32,
+    /// `rpm`, `tpm`, `max_parallel_requests`.
+    pub limits: Limits,
+    /// When it is left alone.
+    pub breaker: Breaker,
+    /// `tags`.
+    pub tags: Vec<String>,
+    /// `model_info.access_windows`.
+    pub access_windows: Vec<AccessWindow>,
+    /// `model_info.supports_vision`, else the catalog's; `None` where nobody says.
+    pub supports_vision: Option<bool>,
 }
 
 /// Scheme, host and port of an `api_base`.
@@ -130,10 +152,16 @@ pub struct Address {
 /// All deployments of one `model_name`.
 #[derive(Debug, Default)]
 pub struct Group {
-    /// Positions in [`Config::deployments`]; never empty.
-    pub deployments: Vec<usize>,
+    /// Its deployments; never empty.
+    pub pool: Rc<Pool>,
     /// The groups to try when this one fails, in order: its own `fallbacks`, else the default ones. All exist.
     pub fallbacks: Vec<String>,
+    /// `context_window_fallbacks`: the groups to try when the prompt is too long.
+    pub context_window_fallbacks: Vec<String>,
+    /// `content_policy_fallbacks`: the groups to try when the provider will not answer.
+    pub content_policy_fallbacks: Vec<String>,
+    /// `retry_policy`: how often a failure of each class is repeated; `None`: `num_retries`.
+    pub retries: PerClass<Option<u32>>,
     /// How often a failed attempt is repeated inside this group.
     pub num_retries: u32,
 }

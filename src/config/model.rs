@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::env::reference;
 use super::read::{MAX_INTEGER, Node};
-use super::{Address, Deployment, aws, header, hex, params, vendor, vertex};
+use super::{Address, Breaker, Deployment, Digest, Limits, Timeouts, aws, header, hex, params, vendor, vertex};
 use crate::budget::{self, Price};
 use crate::provider::params::Params;
 use crate::provider::{Credential, Target, Vendor};
@@ -51,6 +51,9 @@ fn entry(node: &Node<'_>, defaults: &Defaults, ids: &mut Ids) -> Option<Entry> {
     let shares = ["weight", "rpm", "tpm"].map(|key| params.at(key).number());
     let num_retries = retries(&params);
     let timeout = params.at("timeout").seconds().unwrap_or(defaults.timeout);
+    let timeouts = Timeouts { whole: timeout, first_token: timeout, idle: None };
+    let [rpm, tpm, parallel] =
+        ["rpm", "tpm", "max_parallel_requests"].map(|key| params.at(key).integer(0, MAX_INTEGER));
     let own_params = params::params(&params, defaults.drop_params);
     let given_id = info.at("id").name();
     let cluster = cluster_name(&info.at("cluster"));
@@ -62,9 +65,27 @@ fn entry(node: &Node<'_>, defaults: &Defaults, ids: &mut Ids) -> Option<Entry> {
     let id = ids.assign(&info, given_id, &identity(&params, &model_group, &target, &address))?;
     let cluster = cluster.unwrap_or_else(|| own_cluster(&address, &target.credential));
     let Facts { price, max_input_tokens, mode, .. } = facts;
-    #[rustfmt::skip]
-    let deployment =
-        Deployment { id, model_group, target, cluster, address, weight: 1, timeout, price, max_input_tokens, mode };
+    let credential_number = credential_number(&target);
+    let deployment = Deployment {
+        number: number(id.as_bytes()),
+        id,
+        credential_number,
+        model_group,
+        target,
+        cluster,
+        address,
+        weight: 1,
+        timeouts,
+        price,
+        max_input_tokens,
+        mode,
+        order: 0,
+        limits: Limits { rpm, tpm, parallel },
+        breaker: Breaker::default(),
+        tags: Vec::new(),
+        access_windows: Vec::new(),
+        supports_vision: None,
+    };
     Some(Entry { deployment, shares, num_retries })
 }
 
@@ -143,6 +164,24 @@ impl Address {
         let host = self.host.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.', "-");
         format!("tollgate_{scheme}_{host}_{}", self.port)
     }
+}
+
+/// The first eight bytes of a SHA-256.
+fn number(name: &[u8]) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = Digest::from(Sha256::digest(name));
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// What stands for a credential at one place: it says nothing of the credential itself.
+fn credential_number(target: &Target) -> u64 {
+    let place = format!("{}{}\n", target.authority, target.base_path);
+    let secret = match &target.credential {
+        Credential::Key(secret) | Credential::Bearer(secret) => secret.expose().to_owned(),
+        Credential::Token(source) => source.id().to_owned(),
+        Credential::Signed(aws) => aws.suffix(),
+        Credential::None => String::new(),
+    };
+    number(format!("{place}{secret}").as_bytes())
 }
 
 /// What is known about a model: the catalog's row, with `model_info` and `litellm_params` over it.

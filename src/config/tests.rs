@@ -117,7 +117,7 @@ fn timeouts_and_retries_take_the_nearest() {
         document["router_settings"] = router;
         document["litellm_settings"] = litellm;
         let config = compile(&document);
-        assert_eq!((config.deployments[0].timeout.0, config.groups["a"].num_retries), expected, "{document}");
+        assert_eq!((config.deployments[0].timeouts.whole.0, config.groups["a"].num_retries), expected, "{document}");
     }
 }
 
@@ -146,8 +146,9 @@ fn a_key_may_use_what_its_team_may() {
 #[wasm_bindgen_test(unsupported = test)]
 fn ids_are_stable_and_differ() {
     let params = |key: &str, weight: u64| json!({"model": "gpt-4o", "api_key": key, "weight": weight});
-    let ids =
-        |params: &[Value]| -> Vec<String> { compile(&group(params)).deployments.into_iter().map(|d| d.id).collect() };
+    let ids = |params: &[Value]| -> Vec<String> {
+        compile(&group(params)).deployments.into_iter().map(|d| d.id.clone()).collect()
+    };
     let one = ids(&[params("sk-1", 1), params("sk-2", 1), params("os.environ/B_API_KEY", 1)]);
     let other = ids(&[params("sk-3", 2), params("os.environ/B_API_KEY", 2), params("sk-4", 2)]);
     assert_eq!((&one[0], &one[1], &one[2]), (&other[0], &other[2], &other[1]));

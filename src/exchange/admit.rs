@@ -38,7 +38,7 @@ impl Front {
     /// nothing. `None` where one can, and for all other requests.
     pub fn count_tokens(&self, config: &Config, request: &Request) -> Option<Reply> {
         let group = config.groups.get(&request.model).filter(|_| request.endpoint == Endpoint::CountTokens)?;
-        let mut deployments = group.deployments.iter().filter_map(|&i| config.deployments.get(i));
+        let mut deployments = group.pool.deployments().iter();
         let is_served = deployments.any(|deployment| deployment.target.serves(Endpoint::CountTokens));
         if is_served || !self.caller.may_use(config, &request.model) {
             return None;
@@ -70,8 +70,8 @@ impl Exchange {
         let asked = Asked::new(request);
         let plan = routing::plan(&config, &asked.client().model, may_use, random);
         let secret = |target: &Target| target.credential.secret(tokens, front.started).map(drop);
-        let plan = able(&config, plan, |target| asked.check(target).and_then(|()| secret(target)))?;
-        let first = plan.first().and_then(|step| config.deployments.get(step.deployment));
+        let plan = able(plan, |target| asked.check(target).and_then(|()| secret(target)))?;
+        let first = plan.first().map(|step| &step.deployment);
         let ask = |target: &Target| asked.ask(target, target.credential.secret(tokens, front.started)?);
         let first = first.map(|deployment| ask(&deployment.target)).transpose()?;
         Ok(Self {
@@ -105,8 +105,7 @@ impl Exchange {
     /// How long one attempt may take to its first byte: the most patient deployment of the plan decides, since Envoy
     /// keeps the first attempt's value.
     pub fn per_try_timeout(&self) -> Millis {
-        let timeouts = self.plan.iter().filter_map(|step| self.config.deployments.get(step.deployment));
-        timeouts.map(|deployment| deployment.timeout).max().unwrap_or_default()
+        self.plan.iter().map(|step| step.deployment.timeouts.whole).max().unwrap_or_default()
     }
 
     /// The cluster of the first attempt.
@@ -161,7 +160,7 @@ impl Exchange {
     pub fn worst_cost(&self) -> PicoUsd {
         let prompt = self.prompt_tokens();
         let cost = |step: &Step| {
-            let deployment = self.config.deployments.get(step.deployment)?;
+            let deployment = &step.deployment;
             let output = match self.asked.client().endpoint.generates() {
                 true => estimate::output_tokens(self.asked.client(), deployment.target.max_output_tokens),
                 false => 0,
@@ -181,19 +180,14 @@ impl Exchange {
 /// # Errors
 ///
 /// The first step's, where none can.
-fn able(
-    config: &Config,
-    mut plan: Vec<Step>,
-    check: impl Fn(&Target) -> Result<(), Error>,
-) -> Result<Vec<Step>, Error> {
+fn able(mut plan: Vec<Step>, check: impl Fn(&Target) -> Result<(), Error>) -> Result<Vec<Step>, Error> {
     let mut first = None;
-    plan.retain(|step| match config.deployments.get(step.deployment).map(|d| check(&d.target)) {
-        Some(Err(error)) => {
+    plan.retain(|step| match check(&step.deployment.target) {
+        Err(error) => {
             first.get_or_insert(error);
             false
         }
-        Some(Ok(())) => true,
-        None => false,
+        Ok(()) => true,
     });
     match first {
         Some(error) if plan.is_empty() => Err(error),

@@ -6,7 +6,6 @@ use crate::config::Deployment;
 use crate::error::{Error, Kind};
 use crate::openai::Endpoint;
 use crate::provider::{Body, Estimate, Pass, Stream, Upstream};
-use crate::routing::Step;
 use crate::token::Tokens;
 use crate::units::Millis;
 
@@ -62,12 +61,10 @@ impl Exchange {
     /// No attempt is left, the cluster is not the plan's, or the request cannot be put to this provider.
     pub fn begin(&mut self, cluster: &[u8], tokens: &Tokens) -> Result<Start, Error> {
         let number = self.attempts.len();
-        let config = self.config.clone();
-        let deployment_of = |step: &Step| config.deployments.get(step.deployment);
-        let Some((&step, deployment)) = self.plan.get(number).and_then(|step| Some((step, deployment_of(step)?)))
-        else {
+        let Some(step) = self.plan.get(number).cloned() else {
             return Err(Error::new(Kind::Internal, "the plan of this request has no attempt left"));
         };
+        let deployment = step.deployment.clone();
         if deployment.cluster.as_bytes() != cluster {
             // A credential is never sent to a cluster that it does not belong to.
             return Err(Error::new(Kind::Internal, "the route led to another cluster than the plan"));
@@ -80,8 +77,8 @@ impl Exchange {
         self.ask = Some(ask);
         let body = self.edited(body)?;
         let start = Start {
-            headers: self.headers(deployment, &path, &headers, body.len()),
-            next_cluster: self.plan.get(number + 1).and_then(deployment_of).map(|next| next.cluster.clone()),
+            headers: self.headers(&deployment, &path, &headers, body.len()),
+            next_cluster: self.plan.get(number + 1).map(|next| next.deployment.cluster.clone()),
         };
         self.body = Some(body);
         self.attempts.push(Attempt { step, status: None });

@@ -6,6 +6,7 @@
 //! `types/router.py`, `ModelGroupInfo`; of their fields those that a config or the price table can fill.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -77,8 +78,8 @@ struct Abilities {
 impl Reply {
     /// `GET /v1/model/info`: every deployment that the caller may use, or the one of this `id`.
     pub(super) fn model_info(config: &Config, caller: Caller, id: Option<&str>) -> Result<Self, Error> {
-        let wanted = |deployment: &&Deployment| id.is_none_or(|id| deployment.id == id);
-        let allowed = |deployment: &&Deployment| caller.may_use(config, &deployment.model_group);
+        let wanted = |deployment: &&Rc<Deployment>| id.is_none_or(|id| deployment.id == id);
+        let allowed = |deployment: &&Rc<Deployment>| caller.may_use(config, &deployment.model_group);
         let found = config.deployments.iter().filter(wanted).filter(allowed);
         listed(found.map(|deployment| Entry::of(deployment, caller)).collect(), id)
     }
@@ -87,7 +88,7 @@ impl Reply {
     pub(super) fn group_info(config: &Config, caller: Caller, name: Option<&str>) -> Result<Self, Error> {
         let found = config.groups.iter().filter(|(group, _)| name.is_none_or(|name| *group == name));
         let allowed = found.filter(|(group, _)| caller.may_use(config, group));
-        listed(allowed.map(|(name, group)| GroupEntry::of(config, name, group)).collect(), name)
+        listed(allowed.map(|(name, group)| GroupEntry::of(name, group)).collect(), name)
     }
 }
 
@@ -133,8 +134,8 @@ impl<'a> Entry<'a> {
 
 impl<'a> GroupEntry<'a> {
     /// The most that any deployment of the group can, at the most that any costs.
-    fn of(config: &'a Config, name: &'a str, group: &Group) -> Self {
-        let members: Vec<&Deployment> = group.deployments.iter().filter_map(|&i| config.deployments.get(i)).collect();
+    fn of(name: &'a str, group: &'a Group) -> Self {
+        let members = group.pool.deployments();
         let prices = || members.iter().filter_map(|deployment| deployment.price.as_ref());
         let mut abilities = Abilities::default();
         members.iter().for_each(|deployment| abilities.join(Abilities::of(deployment)));

@@ -91,7 +91,7 @@ impl Caller {
 }
 
 /// An attempt that was begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Attempt {
     /// Its place in the plan.
     pub step: Step,
@@ -130,8 +130,8 @@ impl Exchange {
 
     /// The deployment of the attempt under way, or of the first one to come.
     pub fn deployment(&self) -> Option<&Deployment> {
-        let step = self.attempt().map(|attempt| attempt.step).or_else(|| self.plan.first().copied())?;
-        self.config.deployments.get(step.deployment)
+        let step = self.attempt().map(|attempt| &attempt.step).or_else(|| self.plan.first())?;
+        Some(&step.deployment)
     }
 
     /// The model group that the client asked for.

@@ -106,14 +106,14 @@ impl Reply {
     /// `GET /v1/models`: the model groups that the caller may use.
     pub(super) fn models(config: &Config, caller: Caller) -> Self {
         let allowed = config.groups.iter().filter(|(name, _)| caller.may_use(config, name));
-        let data = allowed.map(|(name, group)| Model::of(config, name, group)).collect();
+        let data = allowed.map(|(name, group)| Model::of(name, group)).collect();
         Self::of(&List { object: "list", data })
     }
 
     /// `GET /v1/models/{id}`.
     pub(super) fn model(config: &Config, caller: Caller, name: &str) -> Result<Self, Error> {
         match config.groups.get_key_value(name).filter(|_| caller.may_use(config, name)) {
-            Some((name, group)) => Ok(Self::of(&Model::of(config, name, group))),
+            Some((name, group)) => Ok(Self::of(&Model::of(name, group))),
             None => Err(model_not_found()),
         }
     }
@@ -148,8 +148,8 @@ pub(super) fn model_not_found() -> Error {
 }
 
 impl<'a> Model<'a> {
-    fn of(config: &'a Config, id: &'a str, group: &Group) -> Self {
-        let first = group.deployments.first().and_then(|&i| config.deployments.get(i));
+    fn of(id: &'a str, group: &'a Group) -> Self {
+        let first = group.pool.deployments().first();
         Self {
             id,
             object: "model",

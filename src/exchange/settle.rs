@@ -90,7 +90,7 @@ impl Exchange {
     /// The counters of the attempts, each with its own deployment and status: calls `count` for each.
     pub fn count_attempts(&self, mut count: impl FnMut(Metric, Labels<'_>, u64)) {
         for attempt in &self.attempts {
-            let Some(deployment) = self.config.deployments.get(attempt.step.deployment) else { continue };
+            let deployment = &attempt.step.deployment;
             let labels = Labels {
                 model_group: self.model_group(),
                 deployment: &deployment.id,

@@ -119,7 +119,7 @@ impl Target {
             "tollgate": {"allow_anonymous": true},
         });
         let config = crate::config::Config::compile(&document, crate::config::Env::Strict(&|_| None));
-        config.unwrap().deployments.remove(0).target
+        config.unwrap().deployments.remove(0).target.clone()
     }
 }
 

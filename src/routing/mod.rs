@@ -9,7 +9,19 @@
 //! a group the deployments are drawn by weight without putting back (simple-shuffle), so a retry meets another
 //! deployment as long as there is one.
 
-use crate::config::{Config, Group};
+mod class;
+mod fleet;
+mod pool;
+mod strategy;
+
+pub use class::{Class, PerClass};
+pub use fleet::{Fleet, Health, Outcome, Place, Skip, State, Usage};
+pub use pool::Pool;
+pub use strategy::Strategy;
+
+use std::rc::Rc;
+
+use crate::config::{Config, Deployment, Group};
 
 /// The longest plan. LiteLLM's defaults (3 attempts, 5 fallbacks) need 18.
 pub const MAX_ATTEMPTS: usize = 20;
@@ -17,10 +29,10 @@ pub const MAX_ATTEMPTS: usize = 20;
 pub const MAX_FALLBACKS: usize = 5;
 
 /// One attempt to come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Step {
-    /// A position in [`Config::deployments`].
-    pub deployment: usize,
+    /// Whom it asks.
+    pub deployment: Rc<Deployment>,
     /// How many groups were given up before.
     pub fallbacks: u32,
 }
@@ -35,29 +47,31 @@ pub fn plan(
 ) -> Vec<Step> {
     let Some(first) = config.groups.get(group) else { return Vec::new() };
     let mut steps = Vec::with_capacity(4);
-    extend(&mut steps, config, first, 0, random);
+    extend(&mut steps, first, 0, random);
     let fallbacks = first.fallbacks.iter().filter(|name| name.as_str() != group && may_use(name));
     for (name, count) in fallbacks.zip(1..=MAX_FALLBACKS as u32) {
         if let Some(fallback) = config.groups.get(name) {
-            extend(&mut steps, config, fallback, count, random);
+            extend(&mut steps, fallback, count, random);
         }
     }
     steps.truncate(MAX_ATTEMPTS);
     steps
 }
 
-fn extend(steps: &mut Vec<Step>, config: &Config, group: &Group, fallbacks: u32, random: &mut impl FnMut(u64) -> u64) {
+fn extend(steps: &mut Vec<Step>, group: &Group, fallbacks: u32, random: &mut impl FnMut(u64) -> u64) {
     let attempts = (group.num_retries as usize).saturating_add(1).min(MAX_ATTEMPTS);
-    let order = shuffle(config, group, attempts, random);
-    steps.extend(order.iter().cycle().take(attempts).map(|&deployment| Step { deployment, fallbacks }));
+    let order = shuffle(group, attempts, random);
+    steps.extend(
+        order.iter().cycle().take(attempts).map(|deployment| Step { deployment: deployment.clone(), fallbacks }),
+    );
 }
 
 /// The first `count` deployments of `group` in an order drawn by weight.
-fn shuffle(config: &Config, group: &Group, count: usize, random: &mut impl FnMut(u64) -> u64) -> Vec<usize> {
-    let mut left = group.deployments.clone();
+fn shuffle(group: &Group, count: usize, random: &mut impl FnMut(u64) -> u64) -> Vec<Rc<Deployment>> {
+    let mut left = group.pool.deployments().to_vec();
     let mut order = Vec::with_capacity(count.min(left.len()));
     while order.len() < count && !left.is_empty() {
-        let weights: Vec<u64> = left.iter().map(|&i| config.deployments.get(i).map_or(0, |d| d.weight)).collect();
+        let weights: Vec<u64> = left.iter().map(|d| d.weight).collect();
         order.push(left.swap_remove(draw(&weights, random)));
     }
     order

@@ -174,7 +174,11 @@ fn buffer_limit(config: &Config) -> u64 {
 
 /// Longer than any deployment may take for its first byte: its timeout, with its proper error, comes first.
 fn idle_timeout_secs(config: &Config) -> u64 {
-    let longest = config.deployments.iter().map(|deployment| deployment.timeout.secs_ceil()).max();
+    let longest = config
+        .deployments
+        .iter()
+        .map(|deployment| deployment.timeouts.whole.max(deployment.timeouts.first_token).secs_ceil())
+        .max();
     longest.unwrap_or_default().max(MIN_IDLE_SECS).saturating_add(10)
 }
 
