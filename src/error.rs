@@ -43,6 +43,10 @@ pub enum Kind {
         /// `litellm_settings.budget_exceeded_status_code`, 429 unless set.
         status: u16,
     },
+    /// Every deployment that could answer is resting or at its limit.
+    NoDeployments,
+    /// The prompt is too long for every model of this name.
+    ContextLengthExceeded,
     /// The provider did not answer in time.
     Timeout,
     /// The provider could not be reached, or hung up before it answered.
@@ -219,6 +223,8 @@ impl Kind {
             Kind::UnsupportedContentEncoding => (415, INVALID_REQUEST, Some("unsupported_content_encoding")),
             Kind::RequestTooLarge => (413, INVALID_REQUEST, Some("request_too_large")),
             Kind::BudgetExceeded { status } => (*status, "budget_exceeded", Some("budget_exceeded")),
+            Kind::NoDeployments => (429, "rate_limit_error", Some("no_deployments_available")),
+            Kind::ContextLengthExceeded => (400, INVALID_REQUEST, Some("context_length_exceeded")),
             Kind::Timeout => (504, "timeout_error", Some("timeout")),
             Kind::Unreachable => (503, API_ERROR, Some("upstream_unreachable")),
             Kind::BadUpstream => (502, API_ERROR, Some("bad_upstream_response")),

@@ -3,16 +3,16 @@
 use std::rc::Rc;
 
 use super::front::too_large;
+use super::knobs::Knobs;
 use super::reply::model_not_found;
-use super::{Answer, Exchange, Front, Reply};
+use super::way::{Terms, way};
+use super::{Answer, Exchange, Front, Quota, Reply, World};
 use crate::bridge::Asked;
-use crate::budget::{Ledger, Refusal, Reservation, estimate};
+use crate::budget::{Ledger, Price, Refusal, Reservation, estimate};
 use crate::config::{Budget, Config, Key};
 use crate::error::{Error, Kind};
 use crate::openai::{Endpoint, Request};
-use crate::provider::Target;
-use crate::routing::{self, Step};
-use crate::token::Tokens;
+use crate::routing::{Needs, Plan, Pool, Usage};
 use crate::units::{Millis, PicoUsd};
 
 impl Front {
@@ -48,48 +48,57 @@ impl Front {
 }
 
 impl Exchange {
-    /// Admits the request that came with `front`. `random(n)` draws from `0..n`. A deployment whose token is missing
-    /// is left out of the plan, where another one is in it.
+    /// Admits the request that came with `front`, and takes its first step: see [`crate::routing`].
     ///
     /// # Errors
     ///
-    /// The client's: a model that the key may not use, or a request that no deployment can be asked. The budget is not
-    /// asked here but by [`Self::reserve`].
-    pub fn admit(
-        config: Rc<Config>,
-        front: Front,
-        request: Request,
-        tokens: &Tokens,
-        random: &mut impl FnMut(u64) -> u64,
-    ) -> Result<Self, Error> {
-        if !front.caller.may_use(&config, &request.model) {
-            let error = Error::new(Kind::ModelNotAllowed, "this key may not use this model");
-            return Err(error.with_param("model"));
-        }
-        let may_use = |group: &str| front.caller.may_use(&config, group);
+    /// The client's: a model that the key may not use, or a request that no deployment can be asked; or nobody can be asked
+    /// at the moment. The budget is not asked here but by [`Self::reserve`].
+    pub fn admit(config: Rc<Config>, front: Front, request: Request, world: &mut World<'_>) -> Result<Self, Error> {
+        let knobs = Knobs::read(&front.knobs, &request)?;
+        let way = way(&config, front.caller, &request.model, &knobs)?;
         let asked = Asked::new(request);
-        let plan = routing::plan(&config, &asked.client().model, may_use, random);
-        let secret = |target: &Target| target.credential.secret(tokens, front.started).map(drop);
-        let plan = able(plan, |target| asked.check(target).and_then(|()| secret(target)))?;
-        let first = plan.first().map(|step| &step.deployment);
-        let ask = |target: &Target| asked.ask(target, target.credential.secret(tokens, front.started)?);
-        let first = first.map(|deployment| ask(&deployment.target)).transpose()?;
-        Ok(Self {
+        let needs = Needs {
+            strategy: config.routing.strategy,
+            is_stream: asked.client().stream,
+            tokens: estimate::prompt_tokens(asked.client()),
+            affinity: None,
+            retry_after: config.routing.retry_after,
+        };
+        let mut exchange = Self {
             caller: front.caller,
             originals: front.originals,
             started: front.started,
+            group: way.levels.first().map(|level| level.group.clone()).unwrap_or_default(),
+            terms: Terms::of(&config, &asked),
+            plan: Plan::new(way, needs),
             asked,
             ask: None,
-            plan,
-            first,
+            next: None,
+            refusal: None,
+            timeout: Millis::default(),
+            quota: Quota::default(),
             config,
             body: None,
             attempts: Vec::with_capacity(1),
             answer: Answer::Awaited,
             is_reported: false,
+            is_answered: false,
+            is_settled: false,
             reservation: None,
             first_byte: None,
-        })
+        };
+        exchange.advance(world, Plan::first);
+        let Some(first) = &exchange.next else { return Err(exchange.nobody(world.now)) };
+        let timeouts = first.step.deployment.timeouts;
+        let own = if needs.is_stream { timeouts.first_token } else { timeouts.whole };
+        exchange.timeout = knobs.timeout.unwrap_or(own);
+        Ok(exchange)
+    }
+
+    /// Gives everything back, where the request is refused after all.
+    pub fn withdraw(&mut self, world: &mut World<'_>) {
+        self.leave(&Usage::default(), world);
     }
 
     /// Whether the request becomes a WebSocket, of which no byte is read or written.
@@ -99,13 +108,13 @@ impl Exchange {
 
     /// How often Envoy may try again.
     pub fn max_retries(&self) -> usize {
-        self.plan.len().saturating_sub(1)
+        self.plan.max_attempts().saturating_sub(1)
     }
 
-    /// How long one attempt may take to its first byte: the most patient deployment of the plan decides, since Envoy
-    /// keeps the first attempt's value.
+    /// How long one attempt may take to its first byte: what the client says, else the first attempt's deployment, since
+    /// Envoy keeps the first attempt's value.
     pub fn per_try_timeout(&self) -> Millis {
-        self.plan.iter().map(|step| step.deployment.timeouts.whole).max().unwrap_or_default()
+        self.timeout
     }
 
     /// The cluster of the first attempt.
@@ -156,41 +165,18 @@ impl Exchange {
         }
     }
 
-    /// The most that any deployment of the plan could charge.
+    /// The most that any deployment that the request may come to could charge.
     pub fn worst_cost(&self) -> PicoUsd {
+        let client = self.asked.client();
         let prompt = self.prompt_tokens();
-        let cost = |step: &Step| {
-            let deployment = &step.deployment;
-            let output = match self.asked.client().endpoint.generates() {
-                true => estimate::output_tokens(self.asked.client(), deployment.target.max_output_tokens),
-                false => 0,
-            };
-            Some(estimate::worst_cost(deployment.price.as_ref()?, prompt, output))
+        let cost = |(price, max_output): &(Price, Option<u64>)| {
+            let output = if client.endpoint.generates() { estimate::output_tokens(client, *max_output) } else { 0 };
+            estimate::worst_cost(price, prompt, output)
         };
-        self.plan.iter().filter_map(cost).max().unwrap_or_default()
+        self.plan.pools().flat_map(Pool::prices).map(cost).max().unwrap_or_default()
     }
 
     pub(super) fn prompt_tokens(&self) -> u64 {
-        estimate::prompt_tokens(self.asked.client())
-    }
-}
-
-/// The steps whose target can be asked.
-///
-/// # Errors
-///
-/// The first step's, where none can.
-fn able(mut plan: Vec<Step>, check: impl Fn(&Target) -> Result<(), Error>) -> Result<Vec<Step>, Error> {
-    let mut first = None;
-    plan.retain(|step| match check(&step.deployment.target) {
-        Err(error) => {
-            first.get_or_insert(error);
-            false
-        }
-        Ok(()) => true,
-    });
-    match first {
-        Some(error) if plan.is_empty() => Err(error),
-        _ => Ok(plan),
+        self.plan.needs().tokens
     }
 }

@@ -1,9 +1,10 @@
 //! The answer of the attempt under way, and what the client gets of it.
 
-use super::{Exchange, Headers, Reply};
+use super::{Caller, Exchange, Headers, Quota, Reply};
 use crate::error::{Error, Kind};
 use crate::provider::openai::Tail;
 use crate::provider::{self, Pass, Stream};
+use crate::units::Millis;
 
 /// The longest error body that is read; the rest is thrown away.
 const ERROR_BYTES_MAX: usize = 64 << 10;
@@ -59,11 +60,13 @@ pub struct AnswerHead {
     pub content_length: Option<u64>,
     /// Whether no body follows.
     pub is_empty: bool,
+    /// What it says of the provider's limits.
+    pub quota: Quota,
 }
 
 impl AnswerHead {
     /// Reads the headers of an answer, which may be all there is of it.
-    pub fn of(headers: &Headers, end_of_stream: bool) -> Self {
+    pub fn of(headers: &Headers, end_of_stream: bool, now: Millis) -> Self {
         let encoding = headers.get("content-encoding").unwrap_or(b"identity");
         let content_type = headers.get("content-type").unwrap_or_default();
         Self {
@@ -73,6 +76,7 @@ impl AnswerHead {
             is_compressed: !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity"),
             content_length: headers.number("content-length"),
             is_empty: end_of_stream,
+            quota: Quota::default(),
         }
     }
 }
@@ -135,7 +139,7 @@ impl Exchange {
     }
 
     /// What the client is told of the way to the answer: names and values, an empty one for what is not known.
-    pub fn report(&self) -> [(&'static str, String); 6] {
+    pub fn report(&self) -> [(&'static str, String); 7] {
         let deployment = self.deployment();
         [
             ("x-tollgate-model-group", self.model_group().to_owned()),
@@ -143,6 +147,7 @@ impl Exchange {
             ("x-tollgate-provider", deployment.map(|d| d.target.vendor.prefix.to_owned()).unwrap_or_default()),
             ("x-tollgate-attempts", self.attempts().len().to_string()),
             ("x-tollgate-fallbacks", self.fallbacks().to_string()),
+            ("x-tollgate-routing", if self.caller == Caller::Master { self.explain() } else { String::new() }),
             ("x-tollgate-response-cost", self.known_cost().map(|cost| cost.to_string()).unwrap_or_default()),
         ]
     }
@@ -182,6 +187,7 @@ impl Exchange {
     /// Looks at the headers that the client is about to get; `status` may be Envoy's own word. What becomes of the body.
     pub fn respond(&mut self, status: u16) -> Rewrite {
         let shape = self.errors();
+        self.is_answered = true;
         match &mut self.answer {
             Answer::Error { status: provider, .. } if *provider == status => return Rewrite::Swallow,
             Answer::Refused(error) if status == error.status() => {
@@ -242,5 +248,7 @@ pub fn local_error(status: u16) -> Error {
 /// Headers of a provider that are nobody's business: its cookies, whose account it is, and what only we may say.
 pub fn is_private(name: &[u8]) -> bool {
     name.starts_with(b"x-tollgate-")
+        // Behind an Envoy of its own a provider could forbid ours to try again.
+        || name == b"x-envoy-ratelimited"
         || matches!(name, b"set-cookie" | b"openai-organization" | b"openai-project" | b"anthropic-organization-id")
 }

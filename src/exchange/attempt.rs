@@ -1,12 +1,12 @@
 //! One attempt at an upstream: what it sends, and how its answer is read.
 
-use super::{Answer, AnswerHead, Attempt, Exchange, Headers, Reply};
+use super::{Answer, AnswerHead, Attempt, Exchange, Headers, Next, Prepared, Reply, World, local_error};
 use crate::budget::estimate;
 use crate::config::Deployment;
 use crate::error::{Error, Kind};
 use crate::openai::Endpoint;
 use crate::provider::{Body, Estimate, Pass, Stream, Upstream};
-use crate::token::Tokens;
+use crate::routing::Class;
 use crate::units::Millis;
 
 const USER_AGENT: &str = concat!("tollgate/", env!("CARGO_PKG_VERSION"));
@@ -18,28 +18,30 @@ pub const HELD_BYTES_MAX: u64 = 1 << 20;
 /// No buffer limit of an Envoy that carries LLM answers is lower; what is not longer fits in any place.
 const BUFFER_BYTES_MIN: usize = 16 << 10;
 
-/// An attempt about to start.
-#[derive(Debug)]
-pub struct Start {
-    /// All headers of the request, serialized as [`Headers::encode`] does.
-    pub headers: Vec<u8>,
-    /// The cluster of the attempt after this one, where it is another one.
-    pub next_cluster: Option<String>,
-}
-
 /// What happens to an answer whose headers have come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heading {
-    /// It is an error: it goes on, to Envoy's retry or to the gateway.
-    Error,
+    /// It is an error: it goes on, to Envoy's retry where an attempt follows, else to the gateway.
+    Error(Option<Next>),
+    /// It is an error that is held until it is whole: only its body tells what follows.
+    HoldError,
     /// It goes on; nobody reads it.
     Pass,
     /// It is held until it is whole.
     Hold,
     /// It goes on chunk by chunk, each of them read.
     Read,
-    /// It makes no sense: the client's status is 502, and Envoy may try the next target.
-    Refuse,
+    /// It makes no sense: the client's status is 502, where no attempt follows.
+    Refuse(Option<Next>),
+}
+
+/// What is done with an answer, before anybody is told.
+enum Kept {
+    Error(Class),
+    Pass,
+    Hold,
+    Read,
+    Refused,
 }
 
 /// What becomes of an answer that was held until it was whole.
@@ -47,44 +49,51 @@ pub enum Heading {
 pub enum Held {
     /// It goes on as it came.
     Release,
-    /// It makes no sense: the client's status is 502, and Envoy may try the next target.
-    Refuse,
+    /// It makes no sense: the client's status is 502, where no attempt follows.
+    Refuse(Option<Next>),
     /// Its translation is too long for its place, and is sent in its stead.
     Outgrown(Reply),
 }
 
 impl Exchange {
-    /// Begins the next attempt of the plan in Envoy's `cluster`; its body is ready then.
+    /// Begins the attempt that is ready, in Envoy's `cluster`; its headers, serialized as [`Headers::encode`] does. Its body
+    /// is ready then.
     ///
     /// # Errors
     ///
-    /// No attempt is left, the cluster is not the plan's, or the request cannot be put to this provider.
-    pub fn begin(&mut self, cluster: &[u8], tokens: &Tokens) -> Result<Start, Error> {
-        let number = self.attempts.len();
-        let Some(step) = self.plan.get(number).cloned() else {
-            return Err(Error::new(Kind::Internal, "the plan of this request has no attempt left"));
-        };
-        let deployment = step.deployment.clone();
-        if deployment.cluster.as_bytes() != cluster {
+    /// No attempt is left, or the cluster is not the plan's.
+    pub fn begin(&mut self, cluster: &[u8], now: Millis) -> Result<Vec<u8>, Error> {
+        let Some(next) = self.next.take() else { return Err(self.exhausted()) };
+        if next.step.deployment.cluster.as_bytes() != cluster {
             // A credential is never sent to a cluster that it does not belong to.
+            self.next = Some(next);
             return Err(Error::new(Kind::Internal, "the route led to another cluster than the plan"));
         }
-        let target = &deployment.target;
-        let (ask, Upstream { path, headers, body }) = match self.first.take() {
-            Some(first) => first,
-            None => self.asked.ask(target, target.credential.secret(tokens, self.started)?)?,
-        };
+        let Prepared { step, ask, upstream: Upstream { path, headers, body } } = next;
         self.ask = Some(ask);
         let body = self.edited(body)?;
-        let start = Start {
-            headers: self.headers(&deployment, &path, &headers, body.len()),
-            next_cluster: self.plan.get(number + 1).map(|next| next.deployment.cluster.clone()),
-        };
+        let headers = self.headers(&step.deployment, &path, &headers, body.len());
         self.body = Some(body);
-        self.attempts.push(Attempt { step, status: None });
+        self.attempts.push(Attempt {
+            step,
+            status: None,
+            started: now,
+            ended: None,
+            failure: None,
+            is_concluded: false,
+        });
         self.answer = Answer::Awaited;
         self.is_reported = false;
-        Ok(start)
+        Ok(headers)
+    }
+
+    /// The error of a request that Envoy goes on with although no attempt is left.
+    fn exhausted(&self) -> Error {
+        match self.attempts.last().and_then(|attempt| attempt.failure) {
+            Some(Class::Timeout) => local_error(504),
+            Some(Class::Connection) => local_error(503),
+            _ => Error::new(Kind::Internal, "the plan of this request has no attempt left"),
+        }
     }
 
     /// Every header of an attempt: see "Why every header is written anew" in [`super`].
@@ -141,39 +150,63 @@ impl Exchange {
     }
 
     /// Takes the headers of the provider's answer.
-    pub fn answered(&mut self, head: &AnswerHead) -> Heading {
+    pub fn answered(&mut self, head: &AnswerHead, world: &mut World<'_>) -> Heading {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.status = Some(head.status);
         }
-        let (answer, heading) = self.classify(head);
+        self.quota = head.quota;
+        let (answer, shape) = self.classify(head);
         self.answer = answer;
-        heading
+        match shape {
+            Kept::Error(class) if self.plan.must_read(class) => Heading::HoldError,
+            Kept::Error(class) => Heading::Error(self.fail(class, head.quota, world)),
+            Kept::Refused => Heading::Refuse(self.fail(Class::InternalServer, head.quota, world)),
+            Kept::Pass => {
+                self.succeed(head.quota, world);
+                Heading::Pass
+            }
+            Kept::Read => {
+                self.succeed(head.quota, world);
+                Heading::Read
+            }
+            Kept::Hold => Heading::Hold,
+        }
     }
 
-    fn classify(&self, head: &AnswerHead) -> (Answer, Heading) {
+    /// Takes the whole body of an error that had to be read: what follows.
+    pub fn held_error(&mut self, body: &[u8], world: &mut World<'_>) -> Option<Next> {
+        let error = match (&self.answer, self.deployment()) {
+            (Answer::Error { status, .. }, Some(deployment)) => deployment.target.error(*status, body),
+            _ => return None,
+        };
+        self.fail(Class::of_error(&error), self.quota, world)
+    }
+
+    fn classify(&self, head: &AnswerHead) -> (Answer, Kept) {
         let passes_through = self.passes_through();
-        let refuse = |message: &str| (Answer::Refused(Error::new(Kind::BadUpstream, message)), Heading::Refuse);
+        let refuse = |message: &str| (Answer::Refused(Error::new(Kind::BadUpstream, message)), Kept::Refused);
         let client = self.asked.client();
         match head.status {
-            101 if self.is_upgrade() => (Answer::Unread, Heading::Pass),
+            101 if self.is_upgrade() => (Answer::Unread, Kept::Pass),
             ..300 if self.is_upgrade() => refuse("the provider did not open the WebSocket"),
-            400.. => (Answer::Error { status: head.status, body: Vec::new() }, Heading::Error),
+            400.. => {
+                let class = Class::of_status(head.status).unwrap_or(Class::InternalServer);
+                (Answer::Error { status: head.status, body: Vec::new() }, Kept::Error(class))
+            }
             200..300 if head.is_empty => refuse("the provider's answer is empty"),
-            200..300 if head.is_compressed && passes_through => (Answer::Unread, Heading::Pass),
+            200..300 if head.is_compressed && passes_through => (Answer::Unread, Kept::Pass),
             200..300 if head.is_compressed => refuse("the provider compressed its answer although it was not asked to"),
             200..300 if head.is_stream => match self.stream() {
-                Some(stream) => (Answer::Stream(stream), Heading::Read),
-                None => (Answer::Unread, Heading::Pass),
+                Some(stream) => (Answer::Stream(stream), Kept::Read),
+                None => (Answer::Unread, Kept::Pass),
             },
-            200..300 if passes_through && client.endpoint == Endpoint::AudioSpeech => (Answer::Unread, Heading::Pass),
+            200..300 if passes_through && client.endpoint == Endpoint::AudioSpeech => (Answer::Unread, Kept::Pass),
             // Subtitles or plain text: there is no usage in it.
-            200..300 if passes_through && client.endpoint.is_media() && !head.is_json => {
-                (Answer::Unread, Heading::Pass)
-            }
+            200..300 if passes_through && client.endpoint.is_media() && !head.is_json => (Answer::Unread, Kept::Pass),
             200..300 if passes_through && head.content_length.is_some_and(|len| len > HELD_BYTES_MAX) => {
-                (Answer::long(), Heading::Read)
+                (Answer::long(), Kept::Read)
             }
-            200..300 => (Answer::Held, Heading::Hold),
+            200..300 => (Answer::Held, Kept::Hold),
             _ => refuse("the provider answered with a redirect"),
         }
     }
@@ -195,10 +228,11 @@ impl Exchange {
     }
 
     /// Gives up holding an answer that passes through and is longer than [`HELD_BYTES_MAX`]; whether it did.
-    pub fn release(&mut self, held_bytes: u64) -> bool {
+    pub fn release(&mut self, held_bytes: u64, world: &mut World<'_>) -> bool {
         let release = held_bytes > HELD_BYTES_MAX && self.passes_through() && matches!(self.answer, Answer::Held);
         if release {
             self.answer = Answer::long();
+            self.succeed(self.quota, world);
         }
         release
     }
@@ -215,7 +249,7 @@ impl Exchange {
 
     /// Takes the whole of a held answer. It goes on as it came, or gives way to a reply: see "Who holds what" in
     /// [`super`].
-    pub fn held(&mut self, body: &[u8]) -> Held {
+    pub fn held(&mut self, body: &[u8], world: &mut World<'_>) -> Held {
         let attempt = self.ask.as_ref().zip(self.deployment());
         let now_secs = self.started.0 / 1000;
         let read = attempt.map(|(ask, deployment)| ask.response(&self.asked, &deployment.target, body, now_secs));
@@ -223,10 +257,11 @@ impl Exchange {
             Some(Ok(answer)) => self.answer = Answer::Whole(answer),
             Some(Err(error)) => {
                 self.answer = Answer::Refused(error);
-                return Held::Refuse;
+                return Held::Refuse(self.fail(Class::InternalServer, self.quota, world));
             }
             None => self.answer = Answer::Unread,
         }
+        self.succeed(self.quota, world);
         self.outgrown(body.len()).map_or(Held::Release, Held::Outgrown)
     }
 

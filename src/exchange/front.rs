@@ -2,6 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::knobs::KnobHeaders;
 use super::reply::model_not_found;
 use super::route::{Realtime, Route, route};
 use super::{Caller, Headers, Reply};
@@ -22,6 +23,7 @@ pub struct Front {
     pub(super) originals: Vec<(&'static str, Vec<u8>)>,
     /// See [`Request::headers`](crate::openai::Request::headers).
     pub(super) language_headers: Vec<(&'static str, String)>,
+    pub(super) knobs: KnobHeaders,
     /// The model, where the path names it.
     pub(super) model: Option<String>,
     /// The header of a form, with its boundary.
@@ -89,6 +91,7 @@ impl Front {
             started: now,
             originals: originals(headers, &FORWARDED),
             language_headers: language_headers(headers),
+            knobs: KnobHeaders::of(headers),
             model,
             form: None,
         };

@@ -31,25 +31,34 @@
 mod admit;
 mod answer;
 mod attempt;
+mod course;
+mod explain;
 mod front;
 mod headers;
 mod info;
+mod knobs;
 mod reply;
 mod route;
 mod settle;
+mod way;
 
+use std::fmt;
 use std::rc::Rc;
+
+use self::way::Terms;
 
 use crate::bridge::{Ask, Asked};
 use crate::budget::Reservation;
 use crate::config::{Config, Deployment, Key};
 use crate::error::{Error, Shape};
 use crate::provider::Upstream;
-use crate::routing::Step;
+use crate::routing::{Class, Fleet, Plan, Step};
+use crate::token::Tokens;
 use crate::units::Millis;
 
 pub use answer::{Answer, AnswerHead, Rewrite, is_private, local_error};
-pub use attempt::{HELD_BYTES_MAX, Heading, Held, Start};
+pub use attempt::{HELD_BYTES_MAX, Heading, Held};
+pub use course::{Next, Quota};
 pub use front::{Front, Opening};
 pub use headers::Headers;
 pub use reply::Reply;
@@ -97,6 +106,40 @@ pub struct Attempt {
     pub step: Step,
     /// The provider's status; `None` where it never answered.
     pub status: Option<u16>,
+    /// When it began.
+    pub started: Millis,
+    /// When it ended.
+    pub ended: Option<Millis>,
+    /// Why it failed, where it did.
+    pub failure: Option<Class>,
+    /// Whether its outcome was told to the fleet.
+    is_concluded: bool,
+}
+
+/// What an exchange works with: all that is not its own.
+pub struct World<'a> {
+    /// Now.
+    pub now: Millis,
+    /// What is known of the deployments.
+    pub fleet: &'a mut dyn Fleet,
+    /// The access tokens.
+    pub tokens: &'a Tokens,
+    /// `random(n)` draws from `0..n`.
+    pub random: &'a mut dyn FnMut(u64) -> u64,
+}
+
+impl fmt::Debug for World<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+/// A step that is ready to begin.
+#[derive(Debug)]
+struct Prepared {
+    step: Step,
+    ask: Ask,
+    upstream: Upstream,
 }
 
 /// A request that was admitted.
@@ -109,14 +152,26 @@ pub struct Exchange {
     ask: Option<Ask>,
     /// The client's headers that go upstream.
     originals: Vec<(&'static str, Vec<u8>)>,
-    plan: Vec<Step>,
-    /// The first attempt, made at admission because its faults are the client's.
-    first: Option<(Ask, Upstream)>,
+    /// The group that the client asked for, by its own name.
+    group: String,
+    terms: Terms,
+    plan: Plan,
+    /// The attempt to come, where one is decided.
+    next: Option<Prepared>,
+    /// Why the first deployment that could not be asked could not.
+    refusal: Option<Error>,
+    /// The longest that an attempt may take to its first byte.
+    timeout: Millis,
+    /// What the answer of the attempt under way said of the provider's limits.
+    quota: Quota,
     /// The body of the attempt under way, until it is sent.
     body: Option<Vec<u8>>,
     attempts: Vec<Attempt>,
     answer: Answer,
     is_reported: bool,
+    /// Whether the client's answer is on its way: no attempt follows.
+    is_answered: bool,
+    is_settled: bool,
     reservation: Option<Reservation>,
     started: Millis,
     first_byte: Option<Millis>,
@@ -130,18 +185,23 @@ impl Exchange {
 
     /// The deployment of the attempt under way, or of the first one to come.
     pub fn deployment(&self) -> Option<&Deployment> {
-        let step = self.attempt().map(|attempt| &attempt.step).or_else(|| self.plan.first())?;
-        Some(&step.deployment)
+        let coming = || self.next.as_ref().map(|next| &next.step);
+        Some(&self.attempt().map(|attempt| &attempt.step).or_else(coming)?.deployment)
     }
 
     /// The model group that the client asked for.
     pub fn model_group(&self) -> &str {
-        &self.asked.client().model
+        &self.group
     }
 
     /// The shape in which the client expects errors.
     pub fn errors(&self) -> Shape {
         self.asked.client().endpoint.errors()
+    }
+
+    /// The config.
+    pub fn config(&self) -> &Rc<Config> {
+        &self.config
     }
 
     /// How many groups were given up.

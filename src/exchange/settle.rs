@@ -1,18 +1,21 @@
 //! The end of a request, whatever it was: complete, failed, cut by the client, reset by the provider, timed out.
 
-use super::{Answer, Caller, Exchange};
+use super::{Answer, Caller, Exchange, World};
 use crate::budget::{Ledger, estimate};
 use crate::config::{Config, Key};
 use crate::openai::Usage;
 use crate::provider::Tally;
+use crate::routing;
 use crate::telemetry::metric::{Labels, Metric};
 use crate::telemetry::{ErrorCode, Record, UsageSource};
 use crate::units::{Millis, PicoUsd};
 
 impl Exchange {
     /// What came of the request; `status` is the client's, 0 where it got none.
-    pub fn settle(&self, now: Millis, status: u16) -> Record {
+    pub fn settle(&mut self, status: u16, world: &mut World<'_>) -> Record {
+        let now = world.now;
         let (usage, usage_source) = self.usage(status);
+        self.leave(&self.used(&usage, status), world);
         let mut record = Record {
             model_group: self.model_group().to_owned(),
             attempts: self.attempts.len() as u64,
@@ -20,6 +23,7 @@ impl Exchange {
             usage,
             usage_source,
             ttft: self.first_byte.map(|first| first.since(self.started)),
+            routing: if self.config.record_fields.contains("routing") { self.explain() } else { String::new() },
             duration: now.since(self.started),
             error: self.error().map(ErrorCode::of),
             status,
@@ -33,6 +37,20 @@ impl Exchange {
             record.cost = deployment.price.as_ref().map(|price| price.cost(&record.usage)).unwrap_or_default();
         }
         record
+    }
+
+    /// What the last attempt used, for the deployment's own counts.
+    fn used(&self, usage: &Usage, status: u16) -> routing::Usage {
+        let is_success = self.attempt().is_some_and(|attempt| attempt.is_concluded && attempt.failure.is_none());
+        let since = |first: Millis| Some(first.since(self.attempt()?.started));
+        routing::Usage {
+            tokens: usage.total_tokens(),
+            output_tokens: usage.output_tokens,
+            ttft: self.first_byte.and_then(since),
+            is_stream: self.asked.client().stream,
+            is_success: is_success && (200..400).contains(&status),
+            ..routing::Usage::default()
+        }
     }
 
     /// The key whose ledger changes at the end, where this request costs `cost`.

@@ -9,6 +9,7 @@ use super::*;
 use crate::budget::Ledger;
 use crate::config::Env;
 use crate::error::Kind;
+use crate::routing::fleet::Calm;
 use crate::telemetry::{Record, UsageSource};
 use crate::token::Tokens;
 use crate::units::PicoUsd;
@@ -32,6 +33,11 @@ fn config() -> Rc<Config> {
     Rc::new(Config::compile(&document, Env::Strict(&|_| None)).unwrap())
 }
 
+fn with<T>(act: impl FnOnce(&mut World<'_>) -> T) -> T {
+    let tokens = Tokens::default();
+    act(&mut World { now: NOW, fleet: &mut Calm, tokens: &tokens, random: &mut |_| 0 })
+}
+
 fn admit(config: &Rc<Config>, key: &str, more: &str) -> Exchange {
     let authorization = format!("Bearer {key}");
     let headers = Headers::of(&[
@@ -44,7 +50,7 @@ fn admit(config: &Rc<Config>, key: &str, more: &str) -> Exchange {
     let Opening::Read(mut front) = Front::open(config, &headers, false, NOW) else { panic!("not read") };
     let body = format!(r#"{{"model":"first","messages":[{{"role":"user","content":"Hi"}}],"max_tokens":2{more}}}"#);
     let request = front.read(config, body.into_bytes()).unwrap();
-    Exchange::admit(config.clone(), front, request, &Tokens::default(), &mut |_| 0).unwrap()
+    with(|world| Exchange::admit(config.clone(), front, request, world)).unwrap()
 }
 
 /// Opens a WebSocket with these headers.
@@ -56,8 +62,7 @@ fn upgrade(config: &Rc<Config>, path: &[u8], more: &[(&str, &[u8])]) -> Result<E
         .collect();
     match Front::open(config, &Headers::of(&headers), false, NOW) {
         Opening::Upgrade(front, request) => {
-            Exchange::admit(config.clone(), front, *request, &Tokens::default(), &mut |_| 0)
-                .map_err(|error| error.status())
+            with(|world| Exchange::admit(config.clone(), front, *request, world)).map_err(|error| error.status())
         }
         Opening::Answer(_, reply) => Err(reply.status),
         other => panic!("{other:?}"),
@@ -72,8 +77,8 @@ fn a_websocket_goes_on_with_nothing_but_what_it_needs() {
     let mut exchange = upgrade(&config, b"/v1/realtime?model=first&key=sk-app", &more).unwrap();
     // Anthropic has no such endpoint: no fallback.
     assert_eq!((exchange.is_upgrade(), exchange.max_retries()), (true, 0));
-    let start = exchange.begin(b"cluster-first", &Tokens::default()).unwrap();
-    let all = String::from_utf8_lossy(&start.headers);
+    let start = exchange.begin(b"cluster-first", NOW).unwrap();
+    let all = String::from_utf8_lossy(&start);
     assert!(["sk-app", "content-length", "c=1", "accept"].iter().all(|name| !all.contains(name)), "{all}");
     let names = [":method", ":path", "authorization", "upgrade", "sec-websocket-protocol", "sec-websocket-key"];
     let expected = [
@@ -87,7 +92,13 @@ fn a_websocket_goes_on_with_nothing_but_what_it_needs() {
     assert_eq!(names.map(|name| sent(&start, name).unwrap()), expected);
     assert_eq!(answered(&mut exchange, 101), Heading::Pass);
     assert_eq!(exchange.passing_status(), Some(101));
-    let record = exchange.settle(Millis(NOW.0 + 60_000), 101);
+    let record = {
+        let tokens = Tokens::default();
+        exchange.settle(
+            101,
+            &mut World { now: Millis(NOW.0 + 60_000), fleet: &mut Calm, tokens: &tokens, random: &mut |_| 0 },
+        )
+    };
     assert_eq!((record.duration, record.usage_source, record.cost), (Millis(60_000), None, PicoUsd::default()));
 }
 
@@ -109,49 +120,45 @@ fn a_websocket_is_refused_by_its_headers() {
     let master = [("authorization", b"Bearer sk-app".as_slice())];
     assert_eq!(upgrade(&config, b"/v1/realtime?model=second", &master).unwrap_err(), 400, "Anthropic has none");
     let mut exchange = upgrade(&config, b"/realtime?model=first", &master).unwrap();
-    exchange.begin(b"cluster-first", &Tokens::default()).unwrap();
-    assert_eq!(answered(&mut exchange, 200), Heading::Refuse, "no WebSocket came of it");
+    exchange.begin(b"cluster-first", NOW).unwrap();
+    assert_eq!(answered(&mut exchange, 200), Heading::Refuse(None), "no WebSocket came of it");
 }
 
-fn sent(start: &Start, name: &str) -> Option<String> {
-    Headers::decode(start.headers.clone()).text(name).map(str::to_owned)
+fn sent(start: &[u8], name: &str) -> Option<String> {
+    Headers::decode(start.to_vec()).text(name).map(str::to_owned)
 }
 
 fn answered(exchange: &mut Exchange, status: u16) -> Heading {
-    exchange.answered(&AnswerHead { status, ..AnswerHead::default() })
+    with(|world| exchange.answered(&AnswerHead { status, ..AnswerHead::default() }, world))
 }
 
 #[wasm_bindgen_test(unsupported = test)]
 fn a_fallback_starts_from_nothing_that_the_first_attempt_wrote() {
     let mut exchange = admit(&config(), "sk-app", "");
     assert_eq!((exchange.max_retries(), exchange.first_cluster()), (1, "cluster-first"));
-    let first = exchange.begin(b"cluster-first", &Tokens::default()).unwrap();
+    let first = exchange.begin(b"cluster-first", NOW).unwrap();
     let headers =
         ["authorization", ":path", "user-agent", "x-team", "traceparent", "cookie"].map(|name| sent(&first, name));
     let expected =
         [Some("Bearer sk-one"), Some("/v1/chat/completions"), Some("harbor"), Some("a"), Some("00-1-2-01"), None];
     assert_eq!(headers.each_ref().map(Option::as_deref), expected);
-    assert_eq!(first.next_cluster.as_deref(), Some("cluster-second"));
     assert_eq!(sent(&first, "content-length").unwrap(), exchange.take_body().unwrap().len().to_string());
 
-    assert_eq!(answered(&mut exchange, 503), Heading::Error);
-    let second = exchange.begin(b"cluster-second", &Tokens::default()).unwrap();
-    let all = String::from_utf8_lossy(&second.headers);
+    let next = Next { cluster: "cluster-second".to_owned(), wait_secs: 0 };
+    assert_eq!(answered(&mut exchange, 503), Heading::Error(Some(next)));
+    let second = exchange.begin(b"cluster-second", NOW).unwrap();
+    let all = String::from_utf8_lossy(&second);
     assert!(["sk-one", "sk-app", "chat/completions", "harbor"].iter().all(|leak| !all.contains(leak)), "{all}");
     assert_eq!(sent(&second, "authorization").as_deref(), Some("Bearer sk-ant-oat-two"));
     assert!(sent(&second, "anthropic-beta").is_some_and(|beta| beta.contains("one-2026") && beta.contains("oauth")));
     assert_eq!(sent(&second, "x-team"), None);
-    assert_eq!(
-        exchange.begin(b"cluster-second", &Tokens::default()).unwrap_err().kind,
-        Kind::Internal,
-        "the plan is at its end"
-    );
+    assert_eq!(exchange.begin(b"cluster-second", NOW).unwrap_err().kind, Kind::Internal, "the plan is at its end");
 }
 
 #[wasm_bindgen_test(unsupported = test)]
 fn a_credential_goes_to_no_cluster_but_its_own() {
     let mut exchange = admit(&config(), "sk-app", "");
-    assert_eq!(exchange.begin(b"cluster-second", &Tokens::default()).unwrap_err().kind, Kind::Internal);
+    assert_eq!(exchange.begin(b"cluster-second", NOW).unwrap_err().kind, Kind::Internal);
     assert!(exchange.attempts().is_empty());
 }
 
@@ -170,10 +177,10 @@ fn what_was_set_aside_becomes_what_it_cost() {
     let reserved = exchange.reserve(exchange.worst_cost(), &mut ledger).unwrap();
     exchange.keep(reserved);
     assert!(ledger.reserved(NOW) > PicoUsd::default());
-    exchange.begin(b"cluster-first", &Tokens::default()).unwrap();
+    exchange.begin(b"cluster-first", NOW).unwrap();
     assert_eq!(answered(&mut exchange, 200), Heading::Hold);
-    assert_eq!(exchange.held(ANSWER), Held::Release);
-    let record = exchange.settle(NOW, 200);
+    assert_eq!(with(|world| exchange.held(ANSWER, world)), Held::Release);
+    let record = with(|world| exchange.settle(200, world));
     exchange.charge(NOW, record.cost, &mut ledger);
     assert_eq!((record.cost.to_string().as_str(), record.usage_source), ("0.03", Some(UsageSource::Provider)));
     assert_eq!((ledger.spent(NOW, budget.window.as_ref()), ledger.reserved(NOW)), (record.cost, PicoUsd::default()));
@@ -183,15 +190,15 @@ fn what_was_set_aside_becomes_what_it_cost() {
 fn every_end_has_its_price() {
     let record = |heading: u16, hold: Option<&[u8]>, status: u16| -> Record {
         let mut exchange = admit(&config(), "sk-app", "");
-        exchange.begin(b"cluster-first", &Tokens::default()).unwrap();
+        exchange.begin(b"cluster-first", NOW).unwrap();
         if heading > 0 {
             answered(&mut exchange, heading);
         }
-        let _ = hold.map(|body| exchange.held(body));
+        let _ = hold.map(|body| with(|world| exchange.held(body, world)));
         if status >= 400 {
             let _ = exchange.respond(status);
         }
-        exchange.settle(NOW, status)
+        with(|world| exchange.settle(status, world))
     };
     assert_eq!(record(400, None, 400).usage_source, None, "the provider refused");
     assert_eq!(record(0, None, 503).usage_source, None, "the provider was not there");

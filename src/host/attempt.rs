@@ -6,9 +6,10 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use super::call::{self, Buffer, Map};
-use super::{Shared, find, token};
+use super::gateway::RETRY;
+use super::{Shared, find, with_world};
 use crate::error::{Error, Kind};
-use crate::exchange::{AnswerHead, Headers, Heading, Held, Reply, is_private};
+use crate::exchange::{AnswerHead, Exchange, Headers, Heading, Held, Next, Reply, World, is_private};
 use crate::provider::Pass;
 
 /// The stream of one attempt.
@@ -21,6 +22,8 @@ pub(super) struct AttemptFilter {
     reading: Reading,
     /// Whether the first byte of the answer's body has come.
     has_begun: bool,
+    /// Whether the last of it has come.
+    has_ended: bool,
     /// Reused for every chunk.
     out: Vec<u8>,
 }
@@ -31,9 +34,33 @@ enum Reading {
     Nothing,
     Chunks,
     Whole,
+    Error,
 }
 
-impl Context for AttemptFilter {}
+/// The longest error that is held to be read.
+const ERROR_BYTES_MAX: usize = 16 << 10;
+
+/// Lets the core act on an exchange.
+fn with<T>(exchange: &Shared, act: impl FnOnce(&mut Exchange, &mut World<'_>) -> T) -> T {
+    let config = exchange.borrow().config().clone();
+    with_world(&config, |world| act(&mut exchange.borrow_mut(), world))
+}
+
+impl Context for AttemptFilter {
+    /// Envoy is done with this attempt. Where nobody saw its end, the next one is decided here: this runs before Envoy looks
+    /// for the cluster of the next attempt.
+    fn on_done(&mut self) -> bool {
+        let Some(exchange) = self.exchange.take() else { return true };
+        if exchange.borrow().is_pending() {
+            if let Some(next) = with(&exchange, Exchange::lost) {
+                call::set_property("tollgate.cluster", next.cluster.as_bytes());
+            }
+        } else if !self.has_ended && !exchange.borrow().is_upgrade() {
+            with(&exchange, Exchange::broke);
+        }
+        true
+    }
+}
 
 impl AttemptFilter {
     pub(super) fn new(cluster: Option<Rc<[u8]>>) -> Self {
@@ -43,6 +70,7 @@ impl AttemptFilter {
             headers: Headers::default(),
             reading: Reading::Nothing,
             has_begun: false,
+            has_ended: false,
             out: Vec::new(),
         }
     }
@@ -56,11 +84,8 @@ impl AttemptFilter {
             Some(cluster) => cluster.clone(),
             None => call::property("xds\0cluster_name").unwrap_or_default().into(),
         };
-        let start = token::with(|tokens| exchange.borrow_mut().begin(&cluster, tokens))?;
-        call::set_headers(Map::Request, &start.headers);
-        if let Some(next) = start.next_cluster.filter(|next| next.as_bytes() != &*cluster) {
-            call::set_property("tollgate.cluster", next.as_bytes());
-        }
+        let headers = exchange.borrow_mut().begin(&cluster, call::now())?;
+        call::set_headers(Map::Request, &headers);
         self.exchange = Some(exchange);
         Ok(())
     }
@@ -69,10 +94,10 @@ impl AttemptFilter {
     fn read_held(&mut self, exchange: &Shared) -> Action {
         self.reading = Reading::Nothing;
         let body = call::buffer(Buffer::Response);
-        let read = exchange.borrow_mut().held(&body);
+        let read = with(exchange, |exchange, world| exchange.held(&body, world));
         match read {
             Held::Release => self.accept(exchange),
-            Held::Refuse => self.refuse(),
+            Held::Refuse(next) => self.refuse(next.as_ref()),
             Held::Outgrown(reply) => {
                 call::send(&reply);
                 return Action::Pause;
@@ -87,10 +112,28 @@ impl AttemptFilter {
         call::set_headers(Map::Response, &headers);
     }
 
-    /// The answer is of no use: Envoy may try the next target.
-    fn refuse(&self) {
-        self.keep_private();
+    /// The whole error was held, or as much of it as anybody reads.
+    fn read_held_error(&mut self, exchange: &Shared) -> Action {
+        self.reading = Reading::Nothing;
+        let body = call::buffer(Buffer::Response);
+        let next = with(exchange, |exchange, world| exchange.held_error(&body, world));
+        self.pass_error(next.as_ref());
+        Action::Continue
+    }
+
+    /// The answer is of no use.
+    fn refuse(&self, next: Option<&Next>) {
+        self.pass_error(next);
         call::set_header(Map::Response, ":status", "502");
+    }
+
+    /// The answer is an error: Envoy goes on with the next attempt, where there is one.
+    fn pass_error(&self, next: Option<&Next>) {
+        self.keep_private();
+        if let Some(next) = next {
+            call::set_header(Map::Response, RETRY, &next.wait_secs.to_string());
+            call::set_property("tollgate.cluster", next.cluster.as_bytes());
+        }
     }
 
     /// What a provider says to us alone goes no further, and steers no retry.
@@ -130,10 +173,18 @@ impl HttpContext for AttemptFilter {
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let Some(exchange) = self.exchange.clone() else { return Action::Continue };
         self.headers = call::headers(Map::Response);
-        let heading = exchange.borrow_mut().answered(&AnswerHead::of(&self.headers, end_of_stream));
+        self.has_ended = end_of_stream;
+        let heading = with(&exchange, |exchange, world| {
+            exchange.answered(&AnswerHead::of(&self.headers, end_of_stream, world.now), world)
+        });
         match heading {
-            Heading::Error => self.keep_private(),
-            Heading::Refuse => self.refuse(),
+            Heading::Error(next) => self.pass_error(next.as_ref()),
+            Heading::Refuse(next) => self.refuse(next.as_ref()),
+            Heading::HoldError if end_of_stream => return self.read_held_error(&exchange),
+            Heading::HoldError => {
+                self.reading = Reading::Error;
+                return Action::Pause;
+            }
             Heading::Pass => self.accept(&exchange),
             Heading::Read => {
                 self.reading = Reading::Chunks;
@@ -149,6 +200,7 @@ impl HttpContext for AttemptFilter {
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         let Some(exchange) = self.exchange.clone() else { return Action::Continue };
+        self.has_ended = end_of_stream;
         if size > 0 && !std::mem::replace(&mut self.has_begun, true) {
             exchange.borrow_mut().first_byte(call::now());
         }
@@ -162,9 +214,11 @@ impl HttpContext for AttemptFilter {
                     call::set_buffer(Buffer::Response, &self.out);
                 }
             }
+            Reading::Error if end_of_stream || size > ERROR_BYTES_MAX => return self.read_held_error(&exchange),
+            Reading::Error => return Action::Pause,
             Reading::Whole if end_of_stream => return self.read_held(&exchange),
             Reading::Whole => {
-                if !exchange.borrow_mut().release(size as u64) {
+                if !with(&exchange, |exchange, world| exchange.release(size as u64, world)) {
                     return Action::Pause;
                 }
                 self.reading = Reading::Chunks;
@@ -177,8 +231,10 @@ impl HttpContext for AttemptFilter {
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        self.has_ended = true;
         match (self.reading, self.exchange.clone()) {
             (Reading::Whole, Some(exchange)) => self.read_held(&exchange),
+            (Reading::Error, Some(exchange)) => self.read_held_error(&exchange),
             _ => Action::Continue,
         }
     }

@@ -7,13 +7,16 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use super::call::{self, Buffer, Map};
-use super::token::{self, Keeper};
-use super::{Shared, close, count, draw, open, store};
+use super::token::Keeper;
+use super::{Shared, close, count, open, store, with_world};
 use crate::config::Config;
 use crate::exchange::{Caller, Exchange, Front, Opening, Reply, Rewrite, local_error};
 use crate::openai::Request;
 use crate::telemetry::{ErrorCode, Record};
 use crate::units::Millis;
+
+/// The header of an answer after which Envoy is to try the next attempt; its value is the wait before, in whole seconds.
+pub(super) const RETRY: &str = "x-tollgate-retry";
 
 /// The stream of one request.
 pub(super) struct Gateway {
@@ -79,8 +82,17 @@ impl Gateway {
             return self.answer(record, &reply);
         }
         self.keeper.catch_up(self.started);
-        let admitted = token::with(|tokens| Exchange::admit(self.config.clone(), front, request, tokens, &mut draw));
-        match admitted.and_then(store::reserve) {
+        let admitted = with_world(&self.config, |world| {
+            let mut exchange = Exchange::admit(self.config.clone(), front, request, world)?;
+            match store::reserve(&mut exchange) {
+                Ok(()) => Ok(exchange),
+                Err(error) => {
+                    exchange.withdraw(world);
+                    Err(error)
+                }
+            }
+        });
+        match admitted {
             Ok(exchange) => {
                 self.route(exchange);
                 Action::Continue
@@ -134,7 +146,9 @@ impl Gateway {
 
     fn record(&self, now: Millis) -> Record {
         let record = match &self.phase {
-            Phase::Running(_, exchange) => return exchange.borrow().settle(now, self.status),
+            Phase::Running(_, exchange) => {
+                return with_world(&self.config, |world| exchange.borrow_mut().settle(self.status, world));
+            }
             Phase::Reading(front) => self.record_of(Some(front.caller)),
             Phase::Answered(record) => record.clone(),
             Phase::Start => Record::default(),
@@ -237,6 +251,12 @@ impl HttpContext for Gateway {
 impl Gateway {
     /// The answer to a request that was admitted: the provider's, or Envoy's own where no provider gave one.
     fn respond(&mut self, exchange: &Shared, end_of_stream: bool) -> Action {
+        if self.status >= 400 {
+            call::remove_header(Map::Response, RETRY.as_bytes());
+            if exchange.borrow().is_pending() {
+                with_world(&self.config, |world| exchange.borrow_mut().given_up(world));
+            }
+        }
         let rewrite = exchange.borrow_mut().respond(self.status);
         if end_of_stream && !matches!(rewrite, Rewrite::Keep) {
             // No body will come that could be replaced.

@@ -24,7 +24,8 @@ use serde_json::Value;
 
 use self::token::Keeper;
 use crate::config::{Config, Env, document};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, World};
+use crate::routing::fleet::Calm;
 use crate::telemetry::Metric;
 use crate::telemetry::metric::{FLUSH, Labels, Pending};
 use crate::token::Tokens;
@@ -99,6 +100,14 @@ fn draw(n: u64) -> u64 {
         vm.random.set(x);
         x.wrapping_mul(0x2545_f491_4f6c_dd1d) % n.max(1)
     })
+}
+
+/// Lets the core act with all that is not its own.
+fn with_world<T>(config: &Config, act: impl FnOnce(&mut World<'_>) -> T) -> T {
+    let _ = config;
+    let mut fleet = Calm;
+    let now = call::now();
+    token::with(|tokens| act(&mut World { now, fleet: &mut fleet, tokens, random: &mut draw }))
 }
 
 /// Adds to a counter; Envoy is told at the next tick.

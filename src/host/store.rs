@@ -39,20 +39,20 @@ pub(super) fn read(alias: &str) -> Option<Ledger> {
 /// # Errors
 ///
 /// The budget is spent, or cannot be read and the config says to refuse then.
-pub(super) fn reserve(mut exchange: Exchange) -> Result<Exchange, Error> {
-    let Some(alias) = exchange.budget().map(|(key, _)| key.alias.clone()) else { return Ok(exchange) };
+pub(super) fn reserve(exchange: &mut Exchange) -> Result<(), Error> {
+    let Some(alias) = exchange.budget().map(|(key, _)| key.alias.clone()) else { return Ok(()) };
     let amount = exchange.worst_cost();
     match update(&alias, |ledger| exchange.reserve(amount, ledger)) {
         Ok(reserved) => {
             exchange.keep(reserved?);
-            Ok(exchange)
+            Ok(())
         }
         Err(Unavailable) if exchange.fails_closed() => {
             Err(Error::new(Kind::Internal, "the spend of this key cannot be read"))
         }
         Err(Unavailable) => {
             log::warn!("the spend of key '{alias}' cannot be read: request admitted");
-            Ok(exchange)
+            Ok(())
         }
     }
 }

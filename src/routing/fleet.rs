@@ -148,6 +148,24 @@ pub struct Place {
     pub at: Millis,
 }
 
+/// A fleet that knows nothing and has room for all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Calm;
+
+impl Fleet for Calm {
+    fn state(&self, _: &Deployment, _: Millis) -> State {
+        State::default()
+    }
+
+    fn take(&mut self, _: &Deployment, now: Millis, tokens: u64) -> Result<Place, Skip> {
+        Ok(Place { is_probe: false, tokens, at: now })
+    }
+
+    fn tell(&mut self, _: &Deployment, _: Millis, _: &Outcome) {}
+
+    fn leave(&mut self, _: &Deployment, _: Millis, _: &Place, _: &Usage) {}
+}
+
 /// What all workers share about the deployments.
 pub trait Fleet {
     /// What is known of `deployment` now; it may lag by a few milliseconds.

@@ -1,7 +1,9 @@
 //! The deployments of one group.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use crate::budget::Price;
 use crate::config::Deployment;
 
 /// The deployments of one group, and their shares of its traffic.
@@ -10,6 +12,9 @@ pub struct Pool {
     deployments: Vec<Rc<Deployment>>,
     /// `shares[i]` is the sum of the weights of deployments `0..=i`.
     shares: Vec<u64>,
+    /// What their tokens cost, and how long their answers may be: each pair once.
+    prices: Vec<(Price, Option<u64>)>,
+    orders: usize,
 }
 
 impl Pool {
@@ -20,12 +25,29 @@ impl Pool {
             Some(*sum)
         };
         let shares = deployments.iter().scan(0, sum).collect();
-        Self { deployments, shares }
+        let mut prices = Vec::new();
+        let mut orders = BTreeSet::new();
+        for deployment in &deployments {
+            orders.insert(deployment.order);
+            let price = deployment.price.clone().map(|price| (price, deployment.target.max_output_tokens));
+            prices.extend(price.filter(|price| !prices.contains(price)));
+        }
+        Self { deployments, shares, prices, orders: orders.len() }
     }
 
     /// Its deployments, in the config's order.
     pub fn deployments(&self) -> &[Rc<Deployment>] {
         &self.deployments
+    }
+
+    /// What their tokens cost, with the most tokens of an answer: each pair once.
+    pub fn prices(&self) -> &[(Price, Option<u64>)] {
+        &self.prices
+    }
+
+    /// How many levels of `order` there are.
+    pub fn orders(&self) -> usize {
+        self.orders
     }
 
     /// The deployment at position `i`.
@@ -34,7 +56,7 @@ impl Pool {
     }
 
     /// Draws a position by weight, by chance alone where all weigh nothing. `random(n)` draws from `0..n`.
-    pub fn draw(&self, random: &mut impl FnMut(u64) -> u64) -> usize {
+    pub fn draw(&self, random: &mut (impl FnMut(u64) -> u64 + ?Sized)) -> usize {
         match self.shares.last().copied().unwrap_or_default() {
             _ if self.deployments.len() < 2 => 0,
             0 => random(self.deployments.len() as u64) as usize,

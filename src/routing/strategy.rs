@@ -37,3 +37,28 @@ impl Strategy {
         }
     }
 }
+
+/// What a choice depends on beside the deployments.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    pub strategy: Strategy,
+    pub is_stream: bool,
+    pub tokens: u64,
+    pub affinity: Option<u64>,
+}
+
+pub fn choose(
+    _wish: &Wish,
+    pool: &super::Pool,
+    is_open: &mut dyn FnMut(usize) -> bool,
+    _state: &dyn Fn(&crate::config::Deployment) -> super::State,
+    random: &mut dyn FnMut(u64) -> u64,
+) -> Option<usize> {
+    for _ in 0..4 {
+        let i = pool.draw(random);
+        if is_open(i) {
+            return Some(i);
+        }
+    }
+    (0..pool.deployments().len()).find(|i| is_open(*i))
+}

@@ -64,6 +64,8 @@ pub struct Record {
     pub ttft: Option<Millis>,
     /// Time to the end.
     pub duration: Millis,
+    /// Why it went where it went.
+    pub routing: String,
     /// What went wrong.
     pub error: Option<ErrorCode>,
     /// The client's status; 0 where it got none.
@@ -71,7 +73,7 @@ pub struct Record {
 }
 
 /// Every field, in the contract's order; `log` is all of them together.
-pub const FIELDS: [&str; 21] = [
+pub const FIELDS: [&str; 22] = [
     "key_alias",
     "team",
     "user",
@@ -91,6 +93,7 @@ pub const FIELDS: [&str; 21] = [
     "cache",
     "ttft_ms",
     "duration_ms",
+    "routing",
     "error",
     "log",
 ];
@@ -167,6 +170,7 @@ impl Record {
             ("cost_usd", Some(Value::Usd(self.cost))),
             ("ttft_ms", self.ttft.map(|ttft| Value::Number(ttft.0))),
             ("duration_ms", number(self.duration.0)),
+            ("routing", text(&self.routing)),
             ("error", self.error.as_ref().map(|error| Value::Text(&error.0))),
         ]
         .into_iter()

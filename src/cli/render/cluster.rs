@@ -81,24 +81,15 @@ fn cluster(name: &str, address: &Address, http_filters: &str, ca_file: &Path) ->
         ("name", scalar(name)),
         ("host", scalar(host)),
         ("port", address.port.to_string()),
-        ("discovery", discovery(address, host).to_owned()),
+        ("discovery", if is_ip(host) { "STATIC" } else { "STRICT_DNS" }.to_owned()),
         ("dns", if is_ip(host) { String::new() } else { DNS.to_owned() }),
+        ("nobody", if is_ip(host) { String::new() } else { NOBODY.to_owned() }),
         ("transport_socket", tls),
         ("protocol", if address.tls { ALPN } else { HTTP1 }.to_owned()),
         ("http_filters", http_filters.to_owned()),
     ];
     let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
     fill(CLUSTER, &values)
-}
-
-/// Vendors spread their load over many addresses by DNS: connections outlive an answer that no longer names theirs. A
-/// plain host name may be a headless service: every address is a host.
-fn discovery(address: &Address, host: &str) -> &'static str {
-    match (is_ip(host), address.tls) {
-        (true, _) => "STATIC",
-        (false, true) => "LOGICAL_DNS",
-        (false, false) => "STRICT_DNS",
-    }
 }
 
 /// The rendered clusters as a list's entries, with a comment for those that are somebody else's.
@@ -145,6 +136,11 @@ fn is_ip(host: &str) -> bool {
 }
 
 const NO_SIGNING: &str = "# Signing or credential injection goes here, after the provider's path and body are written.";
-const DNS: &str = "dns_lookup_family: V4_PREFERRED";
+const DNS: &str = "dns_lookup_family: V4_PREFERRED\ndns_refresh_rate: 30s\n\
+                   dns_failure_refresh_rate: {base_interval: 1s, max_interval: 10s}";
+/// Envoy answers 503 at once, without a retry, where a cluster has no address.
+const NOBODY: &str = "# As long as the name has no address: a refused connection, after which Envoy tries the next provider.\n\
+                      - priority: 1\n  lb_endpoints:\n  \
+                      - endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 1}}}";
 const ALPN: &str = "auto_config: {http2_protocol_options: {}}";
 const HTTP1: &str = "explicit_http_config: {http_protocol_options: {}}";
