@@ -11,6 +11,7 @@
 
 mod class;
 mod fleet;
+pub mod meter;
 mod pool;
 mod strategy;
 
