@@ -9,6 +9,7 @@
 //! a group the deployments are drawn by weight without putting back (simple-shuffle), so a retry meets another
 //! deployment as long as there is one.
 
+mod affinity;
 mod class;
 mod fleet;
 pub mod meter;
@@ -18,7 +19,7 @@ mod strategy;
 pub use class::{Class, PerClass};
 pub use fleet::{Fleet, Health, Outcome, Place, Skip, State, Usage};
 pub use pool::Pool;
-pub use strategy::Strategy;
+pub use strategy::{Question, Strategy, choose};
 
 use std::rc::Rc;
 
