@@ -11,11 +11,13 @@
 
 mod class;
 mod fleet;
+mod health;
 mod pool;
 mod strategy;
 
 pub use class::{Class, PerClass};
 pub use fleet::{Fleet, Health, Outcome, Place, Skip, State, Usage};
+pub use health::{Alerts, ENTRIES_MAX};
 pub use pool::Pool;
 pub use strategy::Strategy;
 
