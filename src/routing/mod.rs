@@ -12,12 +12,15 @@
 mod affinity;
 mod class;
 mod fleet;
-pub mod meter;
+mod health;
+mod meter;
 mod pool;
 mod strategy;
 
 pub use class::{Class, PerClass};
 pub use fleet::{Fleet, Health, Outcome, Place, Skip, State, Usage};
+pub use health::{Alerts, ENTRIES_MAX};
+pub use meter::Meter;
 pub use pool::Pool;
 pub use strategy::{Question, Strategy, choose};
 
