@@ -3,19 +3,26 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`plan`] | the way of one request, decided step by step |
-//! | [`strategy`] | which of the deployments that may be asked is asked |
-//! | [`fleet`] | what all workers share about the deployments, as one request sees it |
 //! | [`class`] | why an attempt failed, as far as routing cares |
 //! | [`pool`] | the deployments of one group |
+//! | [`strategy`], `affinity` | which of the deployments that may be asked is asked |
+//! | [`fleet`] | what all workers share about the deployments, as one request sees it |
+//! | [`health`] | deployments that rest: cooldowns, probes |
+//! | [`meter`] | requests and tokens a minute, attempts under way: exact |
 
+mod affinity;
 pub mod class;
 pub mod fleet;
+pub mod health;
+pub mod meter;
 pub mod plan;
 pub mod pool;
 pub mod strategy;
 
 pub use class::{Class, PerClass};
 pub use fleet::{Fleet, Health, Outcome, Place, Skip, State, Usage};
+pub use health::{Alerts, ENTRIES_MAX};
+pub use meter::Meter;
 pub use plan::{Chooser, Level, MAX_ATTEMPTS, Needs, Plan, Skipped, Step, Way};
 pub use pool::Pool;
-pub use strategy::Strategy;
+pub use strategy::{Question, Strategy, choose};

@@ -26,8 +26,7 @@
 
 use std::rc::Rc;
 
-use super::strategy::{self, Wish};
-use super::{Class, Fleet, Health, PerClass, Place, Pool, Skip, Strategy};
+use super::{Class, Fleet, Health, PerClass, Place, Pool, Question, Skip, Strategy};
 use crate::config::Deployment;
 use crate::units::Millis;
 
@@ -188,7 +187,7 @@ impl Plan {
         let most = |level: &Level| {
             let retries = Class::ALL.iter().filter_map(|class| level.retries.get(*class)).max();
             let retries = retries.unwrap_or(0).max(level.num_retries) as usize;
-            retries.saturating_add(1).saturating_mul(level.pool.orders())
+            retries.saturating_add(1).saturating_mul(level.pool.levels().len())
         };
         let all = levels.iter().chain(context_window).chain(content_policy).map(most);
         all.fold(0, usize::saturating_add).min(MAX_ATTEMPTS)
@@ -361,12 +360,8 @@ impl Plan {
     }
 
     fn choose(&mut self, pool: &Pool, chooser: &mut Chooser<'_>, among: Among) -> Option<usize> {
-        let wish = Wish {
-            strategy: self.needs.strategy,
-            is_stream: self.needs.is_stream,
-            tokens: self.needs.tokens,
-            affinity: self.needs.affinity.filter(|_| among == Among::New),
-        };
+        let Needs { strategy, tokens, is_stream, affinity, .. } = self.needs;
+        let question = Question { tokens, is_stream, affinity };
         let now = chooser.now;
         let last_order = self.order;
         let fleet = &*chooser.fleet;
@@ -391,7 +386,7 @@ impl Plan {
             }
         };
         let state = |deployment: &Deployment| fleet.state(deployment, now);
-        let chosen = strategy::choose(&wish, pool, &mut is_open, &state, &mut *chooser.random);
+        let chosen = super::choose(strategy, pool, &question, &mut is_open, &state, &mut *chooser.random);
         for (i, skip) in closed {
             if let Some(deployment) = pool.get(i) {
                 self.skip(i, deployment, skip);

@@ -1,6 +1,19 @@
 //! Which of the deployments that may be asked is asked.
+//!
+//! Only the lowest `order` with an open deployment competes; the next one is for when it has none. Within it the
+//! strategy decides, or the [affinity](super::affinity) of a conversation. Equals are chosen by chance: were they not,
+//! every worker would send its requests to the same one until the shared facts say otherwise.
+//!
+//! ## What it costs
+//!
+//! `simple-shuffle` looks at one deployment, or a few while some are closed, however many there are. The others look at every
+//! deployment of the level, once or, for latencies, twice.
 
-use crate::units::Millis;
+use std::ops::Range;
+
+use super::{Pool, State, affinity};
+use crate::config::Deployment;
+use crate::units::{Millis, PicoUsd};
 
 /// `routing_strategy`, with what `routing_strategy_args` says.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -38,27 +51,141 @@ impl Strategy {
     }
 }
 
-/// What a choice depends on beside the deployments.
-#[derive(Clone, Copy, Debug)]
-pub struct Wish {
-    pub strategy: Strategy,
-    pub is_stream: bool,
+/// What of a request a choice depends on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Question {
+    /// The tokens that it may use.
     pub tokens: u64,
+    /// Whether it asks for a stream.
+    pub is_stream: bool,
+    /// What keeps it at one deployment, however busy or dear that is: requests with the same key go to the same one.
     pub affinity: Option<u64>,
 }
 
+/// The position in `pool` of the deployment to ask; `None`: no one is open.
+///
+/// `is_open` says for a position whether it may be asked. It is not asked about all of them, and about some more than
+/// once; its answer must not change meanwhile. `state` tells what is known of a deployment; shuffling, prices and
+/// affinity need it not. `random(n)` draws from `0..n`.
 pub fn choose(
-    _wish: &Wish,
-    pool: &super::Pool,
+    strategy: Strategy,
+    pool: &Pool,
+    question: &Question,
     is_open: &mut dyn FnMut(usize) -> bool,
-    _state: &dyn Fn(&crate::config::Deployment) -> super::State,
-    random: &mut dyn FnMut(u64) -> u64,
+    state: &dyn Fn(&Deployment) -> State,
+    random: &mut (impl FnMut(u64) -> u64 + ?Sized),
 ) -> Option<usize> {
-    for _ in 0..4 {
-        let i = pool.draw(random);
-        if is_open(i) {
-            return Some(i);
+    pool.levels().find_map(|level| match (question.affinity, strategy) {
+        (Some(key), _) => keep(pool, level, key, is_open, random),
+        (None, Strategy::SimpleShuffle) => shuffle(pool, &level, is_open, random),
+        (None, Strategy::LeastBusy) => lowest(open(pool, level, is_open), |d| state(d).in_flight, random),
+        (None, Strategy::Latency { buffer, .. }) => {
+            let latency = |d: &Deployment| latency(&state(d), question.is_stream);
+            let fastest = open(pool, level.clone(), is_open).map(|(_, d)| latency(d)).min_by(f64::total_cmp)?;
+            let bound = fastest * (1.0 + buffer);
+            lowest(open(pool, level, is_open), |d| latency(d) > bound, random)
+        }
+        (None, Strategy::Cost) => lowest(open(pool, level, is_open), price, random),
+        (None, Strategy::Usage) => lowest(open(pool, level, is_open), |d| usage(d, &state(d), question), random),
+    })
+}
+
+/// The open deployments of a level, with their positions.
+fn open<'a>(
+    pool: &'a Pool,
+    level: Range<usize>,
+    is_open: &'a mut dyn FnMut(usize) -> bool,
+) -> impl Iterator<Item = (usize, &'a Deployment)> {
+    let deployments = pool.deployments().get(level.clone()).unwrap_or_default();
+    level.zip(deployments).filter(|(i, _)| is_open(*i)).map(|(i, deployment)| (i, &**deployment))
+}
+
+/// The candidate for which `key` is lowest, one of them by chance where several are.
+fn lowest<'a, K: PartialOrd>(
+    candidates: impl Iterator<Item = (usize, &'a Deployment)>,
+    key: impl Fn(&Deployment) -> K,
+    random: &mut (impl FnMut(u64) -> u64 + ?Sized),
+) -> Option<usize> {
+    let (mut best, mut equals) = (None, 0u64);
+    for (i, deployment) in candidates {
+        let key = key(deployment);
+        match &best {
+            Some((_, lowest)) if key > *lowest => continue,
+            Some((_, lowest)) if key == *lowest => equals = equals.saturating_add(1),
+            _ => equals = 1,
+        }
+        // Each of n equals stays with 1/n: the last comes with 1/n, and those before shared the rest evenly.
+        if equals == 1 || random(equals) == 0 {
+            best = Some((i, key));
         }
     }
-    (0..pool.deployments().len()).find(|i| is_open(*i))
+    best.map(|(i, _)| i)
 }
+
+/// Draws by weight among the open ones.
+///
+/// A few draws of the whole level almost always meet an open one. While most are closed, a look at all of them decides:
+/// each open one replaces the one before with the probability of its weight among those seen, which leaves each with the
+/// probability of its share.
+fn shuffle(
+    pool: &Pool,
+    level: &Range<usize>,
+    is_open: &mut dyn FnMut(usize) -> bool,
+    random: &mut (impl FnMut(u64) -> u64 + ?Sized),
+) -> Option<usize> {
+    for _ in 0..level.len().min(DRAWS) {
+        let drawn = pool.draw(level, random);
+        if is_open(drawn) {
+            return Some(drawn);
+        }
+    }
+    let (mut best, mut total) = (None, 0u64);
+    for (i, deployment) in open(pool, level.clone(), is_open).filter(|(_, d)| d.weight > 0) {
+        total = total.saturating_add(deployment.weight);
+        if random(total) < deployment.weight {
+            best = Some(i);
+        }
+    }
+    best.or_else(|| lowest(open(pool, level.clone(), is_open), |_| 0, random))
+}
+
+/// Who keeps the conversations of `key`; those that weigh nothing keep them where no other is open.
+fn keep(
+    pool: &Pool,
+    level: Range<usize>,
+    key: u64,
+    is_open: &mut dyn FnMut(usize) -> bool,
+    random: &mut (impl FnMut(u64) -> u64 + ?Sized),
+) -> Option<usize> {
+    let cost = |d: &Deployment| (d.weight == 0, affinity::cost(key, d.number, d.weight.max(1)));
+    lowest(open(pool, level, is_open), cost, random)
+}
+
+/// How slow a deployment is: zero where that is not known, so that it is tried.
+fn latency(state: &State, is_stream: bool) -> f64 {
+    let known = if is_stream { state.ttft_ms } else { state.secs_per_token };
+    known.unwrap_or_default().max(0.0)
+}
+
+/// What a token of the prompt and one of the answer cost; where nobody says, more than anywhere.
+///
+/// Source: LiteLLM 1.109.1, `router_strategy/lowest_cost.py`: 5 USD each, read 2026-11-23.
+fn price(deployment: &Deployment) -> PicoUsd {
+    let unknown = PicoUsd(PicoUsd::PER_USD).times(10);
+    deployment.price.as_ref().map_or(unknown, |price| price.input.plus(price.output))
+}
+
+/// Whether a limit would be passed, then the tokens of this minute.
+fn usage(deployment: &Deployment, state: &State, question: &Question) -> (bool, u64) {
+    let passes = |used: u64, more: u64, limit: Option<u64>| limit.is_some_and(|max| used.saturating_add(more) > max);
+    let limits = &deployment.limits;
+    let is_over = passes(state.tokens, question.tokens, limits.tpm) || passes(state.requests, 1, limits.rpm);
+    (is_over, state.tokens)
+}
+
+/// How often one is drawn before all are looked at.
+const DRAWS: usize = 8;
+
+#[cfg(test)]
+#[path = "strategy_tests.rs"]
+mod tests;
