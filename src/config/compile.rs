@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use super::env::Env;
 use super::fault::Fault;
-use super::model::{self, Defaults};
-use super::read::{Node, Reader};
-use super::{Config, Digest, Routing, group, keys};
+use super::model::{self, Defaults, MAX_RETRIES};
+use super::read::{MAX_INTEGER, Node, Reader};
+use super::settings::Settings;
+use super::{Config, Digest, group, keys};
 use crate::secret::Secret;
 use crate::telemetry::RecordFields;
 use crate::units::Millis;
@@ -60,12 +61,14 @@ fn config(root: &Node<'_>) -> Config {
         ["router_settings", "litellm_settings", "general_settings", "tollgate"].map(|key| root.section(key));
     root.section("environment_variables");
     let model_list = root.at("model_list");
-    let entries = model::entries(&model_list, &defaults(&router, &litellm));
-    let num_retries = [&router, &litellm].map(model::retries).into_iter().flatten().next().unwrap_or(NUM_RETRIES);
+    let settings = Settings::new(router, litellm.clone());
+    let entries = model::entries(&model_list, &defaults(&settings, &litellm));
+    let num_retries = settings.read("num_retries", |node| node.count(MAX_RETRIES)).unwrap_or(NUM_RETRIES);
     let (deployments, mut groups) = group::groups(entries, num_retries);
     let mut names = model::group_names(&model_list);
     names.extend(groups.keys().cloned());
-    group::fall_back(&mut groups, &names, [&router, &litellm]);
+    group::fall_back(&mut groups, &names, &settings);
+    group::retry(&mut groups, &names, &settings);
     let master_key = master_key(&general);
     let keys = keys::keys(&tollgate, &names);
     let allow_anonymous = tollgate.at("allow_anonymous").flag().unwrap_or(false);
@@ -76,7 +79,7 @@ fn config(root: &Node<'_>) -> Config {
     Config {
         deployments,
         groups,
-        routing: Routing::default(),
+        routing: settings.routing(),
         master_key,
         keys,
         allow_anonymous,
@@ -87,11 +90,17 @@ fn config(root: &Node<'_>) -> Config {
     }
 }
 
-fn defaults(router: &Node<'_>, litellm: &Node<'_>) -> Defaults {
-    let timeouts = [router.at("timeout").seconds(), litellm.at("request_timeout").seconds()];
+fn defaults(settings: &Settings<'_>, litellm: &Node<'_>) -> Defaults {
+    let seconds = |key: &str| settings.router.at(key).seconds();
+    let timeouts = [seconds("timeout"), litellm.at("request_timeout").seconds()];
     Defaults {
-        timeout: timeouts.into_iter().flatten().next().unwrap_or(TIMEOUT),
         drop_params: litellm.at("drop_params").flag().unwrap_or(false),
+        timeout: timeouts.into_iter().flatten().next().unwrap_or(TIMEOUT),
+        first_token: seconds("stream_timeout"),
+        idle: seconds("stream_idle_timeout"),
+        parallel: settings.router.at("default_max_parallel_requests").integer(0, MAX_INTEGER),
+        breaker: settings.breaker(),
+        cools_down: !settings.router.at("disable_cooldowns").flag().unwrap_or(false),
     }
 }
 

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use super::fault::hint;
 use super::model::Entry;
 use super::read::Node;
-use super::{Deployment, Group};
+use super::settings::Settings;
+use super::{Deployment, Group, policy};
 use crate::routing::Pool;
 
 /// What a fractional weight is multiplied by, so that shares are whole numbers.
@@ -63,17 +64,36 @@ fn share(entry: &Entry, measure: usize) -> Option<f64> {
     entry.shares.get(measure).copied().flatten()
 }
 
-/// Gives every group its fallbacks: its own, else those of `*`, else the default ones.
-///
-/// `sections` are `router_settings` and `litellm_settings`: the first that has a list has it for both.
-pub(super) fn fall_back(groups: &mut BTreeMap<String, Group>, names: &BTreeSet<String>, sections: [&Node<'_>; 2]) {
-    let first = |key: &str| sections.map(|section| section.at(key)).into_iter().find(|node| !node.is_absent());
-    let mut lists = first("fallbacks").map(|node| lists(&node, names)).unwrap_or_default();
-    let defaults = first("default_fallbacks").and_then(|node| known_groups(&node, names));
-    let everyone = lists.remove("*").or(defaults).unwrap_or_default();
+/// Gives every group its fallbacks: its own, else those of `*`, else, of the plain ones, the default ones.
+pub(super) fn fall_back(groups: &mut BTreeMap<String, Group>, names: &BTreeSet<String>, settings: &Settings<'_>) {
+    let kinds = ["fallbacks", "context_window_fallbacks", "content_policy_fallbacks"];
+    let [plain, long, refused] = kinds.map(|key| lists(&settings.first(key), names));
+    let defaults = known_groups(&settings.first("default_fallbacks"), names).unwrap_or_default();
     for (name, group) in groups {
-        group.fallbacks = lists.remove(name).unwrap_or_else(|| everyone.clone());
-        group.fallbacks.retain(|fallback| fallback != name);
+        group.fallbacks = followers(&plain, name, &defaults);
+        group.context_window_fallbacks = followers(&long, name, &[]);
+        group.content_policy_fallbacks = followers(&refused, name, &[]);
+    }
+}
+
+/// Who follows the group `name`, itself left out.
+fn followers(lists: &BTreeMap<String, Vec<String>>, name: &str, defaults: &[String]) -> Vec<String> {
+    let list = lists.get(name).or_else(|| lists.get("*")).map_or(defaults, Vec::as_slice);
+    list.iter().filter(|follower| *follower != name).cloned().collect()
+}
+
+/// Gives every group its `retry_policy`: `model_group_retry_policy`'s, else the one of all.
+pub(super) fn retry(groups: &mut BTreeMap<String, Group>, names: &BTreeSet<String>, settings: &Settings<'_>) {
+    let everyone = policy::retries(&settings.router.section("retry_policy"));
+    let mut own = BTreeMap::new();
+    for (name, node) in settings.router.section("model_group_retry_policy").mappings() {
+        if !names.contains(name) {
+            node.fault::<()>(unknown(name, names));
+        }
+        own.insert(name, policy::retries(&node));
+    }
+    for (name, group) in groups {
+        group.retries = own.get(name.as_str()).copied().unwrap_or(everyone);
     }
 }
 

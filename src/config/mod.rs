@@ -14,6 +14,7 @@
 //! | `aws` | models, regions and signers of AWS |
 //! | `token` | what tokens are fetched with |
 //! | `group` | shares of the traffic, retries, fallbacks |
+//! | `settings`, `policy` | `router_settings`, and its numbers by class of failure |
 //! | `routing` | how deployments are chosen, left alone and followed by others |
 //! | `keys`, `time` | `tollgate`: keys, teams, users, and when a key expires |
 //! | `support` | every LiteLLM key, and how far it is supported |
@@ -28,8 +29,12 @@ mod header;
 mod keys;
 mod model;
 mod params;
+mod policy;
 mod read;
 mod routing;
+mod settings;
+#[cfg(test)]
+mod settings_tests;
 pub mod support;
 #[cfg(test)]
 mod tests;
@@ -124,7 +129,7 @@ pub struct Deployment {
     pub max_input_tokens: Option<u64>,
     /// `model_info.mode`: `chat`, `embedding`, ...
     pub mode: String,
-    /// `order`: those with the lowest are asked first.
+    /// `order`: those with the lowest are asked first, those without one last.
     pub order: u32,
     /// `rpm`, `tpm`, `max_parallel_requests`.
     pub limits: Limits,

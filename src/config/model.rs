@@ -7,16 +7,23 @@ use sha2::{Digest as _, Sha256};
 
 use super::env::reference;
 use super::read::{MAX_INTEGER, Node};
-use super::{Address, Breaker, Deployment, Digest, Limits, Timeouts, aws, header, hex, params, vendor, vertex};
+use super::{Address, Breaker, Deployment, Digest, Limits, Timeouts, aws, header, hex, params, policy, vendor, vertex};
 use crate::budget::{self, Price};
 use crate::provider::params::Params;
 use crate::provider::{Credential, Target, Vendor};
+use crate::routing::PerClass;
 use crate::units::Millis;
 
 /// What a deployment takes from the rest of the config.
 pub(super) struct Defaults {
-    pub(super) timeout: Millis,
     pub(super) drop_params: bool,
+    pub(super) timeout: Millis,
+    /// `stream_timeout`, where the router has one.
+    pub(super) first_token: Option<Millis>,
+    pub(super) idle: Option<Millis>,
+    pub(super) parallel: Option<u64>,
+    pub(super) breaker: Breaker,
+    pub(super) cools_down: bool,
 }
 
 /// A deployment, and what its group makes of it.
@@ -28,7 +35,7 @@ pub(super) struct Entry {
 }
 
 /// The most retries that a config may ask for: a plan is held for as long as its request.
-pub(super) const MAX_RETRIES: u64 = 100;
+pub(super) const MAX_RETRIES: u32 = 100;
 
 /// The names of all model groups as typed, also of those whose deployments have faults.
 pub(super) fn group_names(list: &Node<'_>) -> BTreeSet<String> {
@@ -49,11 +56,11 @@ fn entry(node: &Node<'_>, defaults: &Defaults, ids: &mut Ids) -> Option<Entry> {
     let (params, info) = (node.required_section("litellm_params"), node.section("model_info"));
     let model_group = group_name(&node.at("model_name"));
     let shares = ["weight", "rpm", "tpm"].map(|key| params.at(key).number());
-    let num_retries = retries(&params);
-    let timeout = params.at("timeout").seconds().unwrap_or(defaults.timeout);
-    let timeouts = Timeouts { whole: timeout, first_token: timeout, idle: None };
-    let [rpm, tpm, parallel] =
-        ["rpm", "tpm", "max_parallel_requests"].map(|key| params.at(key).integer(0, MAX_INTEGER));
+    let num_retries = params.at("num_retries").count(MAX_RETRIES);
+    let (timeouts, limits) = (timeouts(&params, defaults), limits(&params, defaults));
+    let breaker = breaker(&params, &info, defaults);
+    let order = [&params, &info].map(|section| section.at("order").count(u32::MAX)).into_iter().flatten().next();
+    let tags = params.at("tags").names().unwrap_or_default();
     let own_params = params::params(&params, defaults.drop_params);
     let given_id = info.at("id").name();
     let cluster = cluster_name(&info.at("cluster"));
@@ -79,14 +86,41 @@ fn entry(node: &Node<'_>, defaults: &Defaults, ids: &mut Ids) -> Option<Entry> {
         price,
         max_input_tokens,
         mode,
-        order: 0,
-        limits: Limits { rpm, tpm, parallel },
-        breaker: Breaker::default(),
-        tags: Vec::new(),
+        order: order.unwrap_or(u32::MAX),
+        limits,
+        breaker,
+        tags,
         access_windows: Vec::new(),
         supports_vision: None,
     };
     Some(Entry { deployment, shares, num_retries })
+}
+
+fn timeouts(params: &Node<'_>, defaults: &Defaults) -> Timeouts {
+    let seconds = |key: &str| params.at(key).seconds();
+    let whole = seconds("timeout").unwrap_or(defaults.timeout);
+    Timeouts {
+        whole,
+        first_token: seconds("stream_timeout").or(defaults.first_token).unwrap_or(whole),
+        idle: seconds("stream_idle_timeout").or(defaults.idle),
+    }
+}
+
+fn limits(params: &Node<'_>, defaults: &Defaults) -> Limits {
+    let limit = |key: &str| params.at(key).integer(0, MAX_INTEGER);
+    Limits { rpm: limit("rpm"), tpm: limit("tpm"), parallel: limit("max_parallel_requests").or(defaults.parallel) }
+}
+
+/// What the entry says of failures, class by class, and the router where it says nothing.
+fn breaker(params: &Node<'_>, info: &Node<'_>, defaults: &Defaults) -> Breaker {
+    let [own, given] = [info, params].map(|section| section.at("cooldown_time").delay());
+    let fails = PerClass::all(info.at("allowed_fails").count(u32::MAX));
+    let fails = policy::allowed_fails(&info.section("allowed_fails_policy")).or(fails);
+    let cooldown = own.or(given).unwrap_or(defaults.breaker.cooldown);
+    Breaker {
+        cooldown: if defaults.cools_down { cooldown } else { Millis::default() },
+        allowed_fails: policy::completed(fails.or(defaults.breaker.allowed_fails)),
+    }
 }
 
 fn target(
@@ -137,11 +171,6 @@ fn location(params: &Node<'_>) -> Option<String> {
 fn group_name(node: &Node<'_>) -> Option<String> {
     let name = node.required_name()?;
     if name.contains('*') { node.fault("wildcards are not supported yet: list each model") } else { Some(name) }
-}
-
-/// `num_retries` of a section.
-pub(super) fn retries(section: &Node<'_>) -> Option<u32> {
-    section.at("num_retries").integer(0, MAX_RETRIES).and_then(|n| u32::try_from(n).ok())
 }
 
 fn cluster_name(node: &Node<'_>) -> Option<String> {

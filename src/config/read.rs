@@ -89,6 +89,12 @@ impl<'a> Node<'a> {
         self.object().into_iter().flatten().map(|(key, _)| (key.as_str(), self.at(key))).collect()
     }
 
+    /// The members of this mapping that are mappings; the others are faults.
+    pub(super) fn mappings(&self) -> Vec<(&'a str, Self)> {
+        let is_mapping = |node: &Self| node.object().is_some() || node.expected::<()>("a mapping").is_some();
+        self.members().into_iter().filter(|(_, node)| is_mapping(node)).collect()
+    }
+
     /// The mapping as typed, `None` when it is absent.
     pub(super) fn object(&self) -> Option<&'a Map<String, Value>> {
         self.value.as_object()
@@ -202,6 +208,11 @@ impl<'a> Node<'a> {
         self.scalar(&what, |n| whole(n).filter(|n| (low..=high).contains(n)))
     }
 
+    /// A whole number up to `high`.
+    pub(super) fn count(&self, high: u32) -> Option<u32> {
+        self.integer(0, u64::from(high)).and_then(|n| u32::try_from(n).ok())
+    }
+
     /// A number, zero or more.
     pub(super) fn number(&self) -> Option<f64> {
         self.scalar("a number, zero or more", |n| (n >= 0.0).then_some(n))
@@ -213,6 +224,11 @@ impl<'a> Node<'a> {
             let millis = (n * 1000.0).ceil();
             (millis >= 1.0).then_some(Millis(millis as u64))
         })
+    }
+
+    /// A duration in seconds, which may be nothing.
+    pub(super) fn delay(&self) -> Option<Millis> {
+        self.scalar("a number of seconds, zero or more", |n| (n >= 0.0).then_some(Millis((n * 1000.0).ceil() as u64)))
     }
 
     /// An amount of US dollars.

@@ -117,3 +117,14 @@ impl<T: Copy> PerClass<T> {
         Class::ALL.iter().zip(&mut self.0).filter(|(found, _)| **found == class).for_each(|(_, slot)| *slot = value);
     }
 }
+
+impl<T: Copy> PerClass<Option<T>> {
+    /// These values, and those of `other` where there is none.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        for (slot, value) in self.0.iter_mut().zip(other.0) {
+            *slot = slot.or(value);
+        }
+        self
+    }
+}
