@@ -15,6 +15,7 @@ mod fleet;
 mod health;
 mod meter;
 mod pool;
+mod store;
 mod strategy;
 
 pub use class::{Class, PerClass};
@@ -22,6 +23,7 @@ pub use fleet::{Fleet, Health, Outcome, Place, Skip, State, Usage};
 pub use health::{Alerts, ENTRIES_MAX};
 pub use meter::Meter;
 pub use pool::Pool;
+pub use store::{Memory, Store, Swap};
 pub use strategy::{Question, Strategy, choose};
 
 use std::rc::Rc;
