@@ -10,11 +10,13 @@
 //! deployment as long as there is one.
 
 mod affinity;
+mod board;
 mod class;
 mod fleet;
 mod pool;
 mod strategy;
 
+pub use board::{Board, Local, View};
 pub use class::{Class, PerClass};
 pub use fleet::{Fleet, Health, Outcome, Place, Skip, State, Usage};
 pub use pool::Pool;
