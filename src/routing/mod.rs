@@ -10,6 +10,7 @@
 //! deployment as long as there is one.
 
 mod affinity;
+mod board;
 mod class;
 mod fleet;
 mod health;
@@ -18,6 +19,7 @@ mod pool;
 mod store;
 mod strategy;
 
+pub use board::{Board, Local, View};
 pub use class::{Class, PerClass};
 pub use fleet::{Fleet, Health, Outcome, Place, Skip, State, Usage};
 pub use health::{Alerts, ENTRIES_MAX};
