@@ -13,6 +13,7 @@ mod class;
 mod fleet;
 mod health;
 mod pool;
+pub mod quota;
 mod strategy;
 
 pub use class::{Class, PerClass};
