@@ -459,6 +459,9 @@ fn a_clock_set_back_keeps_nobody_out() {
     );
 }
 
+/// What a worker has read: the bytes, and their version.
+type Copied = (Vec<u8>, u32);
+
 /// Every order in which two workers' reads and writes can follow each other, as a list of which worker moves.
 fn orders(moves: usize) -> impl Iterator<Item = Vec<usize>> {
     (0..1usize << moves).map(move |bits| (0..moves).map(|i| bits >> i & 1).collect())
@@ -471,8 +474,8 @@ fn racing_workers_share_one_probe() {
     act(&mut start, &one, Fail(1, failure(RateLimit), 1), at(0));
     for order in orders(8) {
         let (mut stored, mut version, mut probes) = (start.clone(), 0, 0);
-        let mut workers: [(Option<(Vec<u8>, u32)>, bool); 2] = Default::default();
-        for worker in order.iter().map(|&i| i) {
+        let mut workers: [(Option<Copied>, bool); 2] = Default::default();
+        for worker in order.iter().copied() {
             let (copy, is_done) = &mut workers[worker];
             match copy.take() {
                 _ if *is_done => {}
@@ -498,7 +501,7 @@ fn racing_failures_are_all_counted() {
     let one = deployment(1);
     for order in orders(10) {
         let (mut stored, mut version, mut failures) = (Vec::new(), 0, 0);
-        let mut copies: [Option<(Vec<u8>, u32)>; 2] = Default::default();
+        let mut copies: [Option<Copied>; 2] = Default::default();
         for &worker in &order {
             match copies[worker].take() {
                 None => copies[worker] = Some((stored.clone(), version)),
@@ -570,8 +573,8 @@ fn bytes_of_anyone_else_are_no_alerts() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn hostile_bytes_harm_nobody() {
-    let mut alerts = Alerts::default();
-    assert!(alerts.fail(at(0), &deployment(1), &failure(RateLimit), 1));
+    let (mut alerts, one) = (Alerts::default(), deployment(1));
+    assert!(alerts.fail(at(0), &one, &failure(RateLimit), 1));
     let template = alerts.encode();
     let mut seed = 0x2545_f491_4f6c_dd1d_u64;
     for _ in 0..20_000 {
@@ -586,7 +589,7 @@ fn hostile_bytes_harm_nobody() {
         let read = Alerts::decode(&bytes);
         for now in [Millis(0), at(0), Millis(u64::MAX)] {
             for event in [Fail(1, probe(failure(Timeout)), u64::MAX), Succeed(exhausted(1)), Release(0)] {
-                let (mut alerts, one) = (read.clone(), deployment_1());
+                let mut alerts = read.clone();
                 alerts.claim(now, &one, Millis(u64::MAX));
                 match event {
                     Fail(_, outcome, requests) => alerts.fail(now, &one, &outcome, requests),
@@ -597,10 +600,4 @@ fn hostile_bytes_harm_nobody() {
             }
         }
     }
-}
-
-/// Deployment 1, compiled once in each thread.
-fn deployment_1() -> Rc<Deployment> {
-    thread_local!(static ONE: Rc<Deployment> = Rc::new(deployment(1)));
-    ONE.with(Rc::clone)
 }
