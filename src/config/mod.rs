@@ -15,7 +15,7 @@
 //! | `token` | what tokens are fetched with |
 //! | `group` | shares of the traffic, retries, fallbacks |
 //! | `routing` | how deployments are chosen, left alone and followed by others |
-//! | `keys`, `time` | `tollgate`: keys, teams, users, and when a key expires |
+//! | `keys` | `tollgate`: keys, teams, users, and when a key expires |
 //! | `support` | every LiteLLM key, and how far it is supported |
 
 mod aws;
@@ -33,7 +33,6 @@ mod routing;
 pub mod support;
 #[cfg(test)]
 mod tests;
-mod time;
 pub(crate) mod token;
 mod vendor;
 mod vertex;

@@ -16,6 +16,7 @@ mod fleet;
 mod health;
 mod meter;
 mod pool;
+pub mod quota;
 mod store;
 mod strategy;
 
