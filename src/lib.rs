@@ -50,5 +50,6 @@ pub mod routing;
 pub mod secret;
 pub mod sse;
 pub mod telemetry;
+mod time;
 pub mod token;
 pub mod units;

@@ -13,9 +13,10 @@ use super::fault::hint;
 use super::group::unknown;
 use super::read::{MAX_INTEGER, Node};
 use super::support::Section;
-use super::{Budget, Digest, Key, hex, time};
+use super::{Budget, Digest, Key, hex};
 use crate::budget::Window;
 use crate::secret::Secret;
+use crate::time;
 use crate::units::Millis;
 
 /// LiteLLM's names for "every model" and "what the team may use".
@@ -134,7 +135,7 @@ fn both(one: Option<Vec<String>>, other: Option<Vec<String>>) -> Option<Vec<Stri
 
 fn expires(node: &Node<'_>) -> Option<Millis> {
     let text = node.text()?;
-    time::parse(&text)
+    time::rfc3339(&text)
         .or_else(|| node.fault("expected a timestamp such as `2027-01-31T00:00:00Z`, found another string"))
 }
 

@@ -16,7 +16,7 @@
 //! | `group` | shares of the traffic, retries, fallbacks |
 //! | `settings`, `policy` | `router_settings`, and its numbers by class of failure |
 //! | `routing` | how deployments are chosen, left alone and followed by others |
-//! | `keys`, `time` | `tollgate`: keys, teams, users, and when a key expires |
+//! | `keys` | `tollgate`: keys, teams, users, and when a key expires |
 //! | `support` | every LiteLLM key, and how far it is supported |
 
 mod aws;
@@ -38,7 +38,6 @@ mod settings_tests;
 pub mod support;
 #[cfg(test)]
 mod tests;
-mod time;
 pub(crate) mod token;
 mod vendor;
 mod vertex;

@@ -69,14 +69,15 @@ impl AnswerHead {
     pub fn of(headers: &Headers, end_of_stream: bool, now: Millis) -> Self {
         let encoding = headers.get("content-encoding").unwrap_or(b"identity");
         let content_type = headers.get("content-type").unwrap_or_default();
+        let status = headers.number(":status").and_then(|status| status.try_into().ok()).unwrap_or(0);
         Self {
-            status: headers.number(":status").and_then(|status| status.try_into().ok()).unwrap_or(0),
+            status,
             is_stream: STREAMS.iter().any(|ty| is_of_type(content_type, ty)),
             is_json: content_type.is_empty() || is_of_type(content_type, "application/json"),
             is_compressed: !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity"),
             content_length: headers.number("content-length"),
             is_empty: end_of_stream,
-            quota: Quota::default(),
+            quota: Quota::of(headers, status, now),
         }
     }
 }

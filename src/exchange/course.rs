@@ -6,9 +6,9 @@
 
 use std::cell::RefCell;
 
-use super::{Attempt, Exchange, Prepared, World};
+use super::{Attempt, Exchange, Headers, Prepared, World};
 use crate::error::{Error, Kind};
-use crate::routing::{Chooser, Class, Outcome, Plan, Step, Usage};
+use crate::routing::{Chooser, Class, Outcome, Plan, Step, Usage, quota};
 use crate::units::Millis;
 
 /// What an answer's headers say about the provider's limits.
@@ -18,6 +18,17 @@ pub struct Quota {
     pub retry_at: Option<Millis>,
     /// Until when it has nothing left for us.
     pub exhausted_until: Option<Millis>,
+}
+
+impl Quota {
+    /// What the headers of an answer with this status say.
+    pub(super) fn of(headers: &Headers, status: u16, now: Millis) -> Self {
+        let header = |name: &str| headers.text(name);
+        Self {
+            retry_at: Class::of_status(status).and_then(|class| quota::retry_at(now, class, header)),
+            exhausted_until: quota::exhausted_until(now, header),
+        }
+    }
 }
 
 /// The attempt that follows.

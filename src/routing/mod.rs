@@ -8,21 +8,29 @@
 //! | [`strategy`], `affinity` | which of the deployments that may be asked is asked |
 //! | [`fleet`] | what all workers share about the deployments, as one request sees it |
 //! | [`health`] | deployments that rest: cooldowns, probes |
+//! | [`board`] | soft facts: latencies, attempts under way, this minute's counts |
 //! | [`meter`] | requests and tokens a minute, attempts under way: exact |
+//! | [`quota`] | what a provider's headers say of its limits |
+//! | [`store`] | where the shared records are |
 
 mod affinity;
+pub mod board;
 pub mod class;
 pub mod fleet;
 pub mod health;
 pub mod meter;
 pub mod plan;
 pub mod pool;
+pub mod quota;
+pub mod store;
 pub mod strategy;
 
+pub use board::{Board, Local, View};
 pub use class::{Class, PerClass};
 pub use fleet::{Fleet, Health, Outcome, Place, Skip, State, Usage};
 pub use health::{Alerts, ENTRIES_MAX};
 pub use meter::Meter;
 pub use plan::{Chooser, Level, MAX_ATTEMPTS, Needs, Plan, Skipped, Step, Way};
 pub use pool::Pool;
+pub use store::{Memory, Store, Swap};
 pub use strategy::{Question, Strategy, choose};

@@ -156,3 +156,6 @@ fn worse(one: Health, other: Health) -> Health {
 /// harms no provider.
 const LEASE_MAX: Millis = Millis::from_secs(60);
 const LEASE_MIN: Millis = Millis::from_secs(1);
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,24 @@
-//! RFC 3339 timestamps: `2027-01-31T00:00:00Z`.
+//! Instants as configs and providers write them.
 
 use crate::units::Millis;
 
-/// Reads a timestamp, or a date alone, which means its first second in UTC; parts of a second are cut off.
+/// Reads an RFC 3339 timestamp, `2027-01-31T00:00:00Z`, or a date alone, which means its first second in UTC; parts of a second are cut off.
 ///
 /// Source: RFC 3339, 5.6 <https://www.rfc-editor.org/rfc/rfc3339#section-5.6>, read 2026-11-23.
-pub(super) fn parse(text: &str) -> Option<Millis> {
+pub(crate) fn rfc3339(text: &str) -> Option<Millis> {
     let (date, rest) = text.split_at_checked(10)?;
     let days = days(date)?;
     let seconds = if rest.is_empty() { 0 } else { seconds(rest)? };
     let instant = days.checked_mul(86_400)?.checked_add(seconds)?;
     u64::try_from(instant).ok().map(Millis::from_secs)
+}
+
+/// Reads the date of an HTTP header: `Sun, 06 Nov 1994 08:49:37 GMT`, or one of the two obsolete forms.
+///
+/// Source: RFC 9110, 5.6.7 <https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7>.
+pub(crate) fn http_date(text: &str) -> Option<Millis> {
+    let since_epoch = httpdate::parse_http_date(text).ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(Millis::from_secs(since_epoch.as_secs()))
 }
 
 /// Days from 1970-01-01 to `YYYY-MM-DD`.
@@ -74,7 +82,7 @@ fn numbers<const N: usize>(text: &str, between: char, widths: [usize; N]) -> Opt
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{http_date, rfc3339};
     use crate::units::Millis;
     use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -89,7 +97,26 @@ mod tests {
             ("2027-01-30 19:30:00-04:30", 1_801_353_600),
             ("2016-12-31T23:59:60Z", 1_483_228_800),
         ] {
-            assert_eq!(parse(text), Some(Millis::from_secs(secs)), "{text}");
+            assert_eq!(rfc3339(text), Some(Millis::from_secs(secs)), "{text}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn dates_of_headers_are_instants() {
+        for (text, secs) in [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Some(784_111_777)),
+            ("Sun Nov  6 08:49:37 1994", Some(784_111_777)),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
+            ("Sun, 31 Jan 2027 00:00:00 GMT", Some(1_801_353_600)),
+            ("Wed, 31 Dec 1969 23:59:59 GMT", None),
+            ("Sun, 06 Nov 1994 08:49:37 CET", None),
+            ("Sun, 06 Nov 1994 24:49:37 GMT", None),
+            ("1994-11-06T08:49:37Z", None),
+            ("120", None),
+            ("", None),
+        ] {
+            assert_eq!(http_date(text), secs.map(Millis::from_secs), "{text}");
         }
     }
 
@@ -120,7 +147,7 @@ mod tests {
             "2027-01-3ä",
             "31.01.2027",
         ] {
-            assert_eq!(parse(text), None, "{text}");
+            assert_eq!(rfc3339(text), None, "{text}");
         }
     }
 }
