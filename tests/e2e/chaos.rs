@@ -155,12 +155,10 @@ fn a_provider_that_dawdles_is_given_up() {
     let scripts = [("late", "delay-ms=9000"), ("drip", "drip-ms=40"), ("trickle", "chunk-bytes=1,chunk-ms=40")];
     let mut deployments: Vec<String> = scripts
         .iter()
-        .map(|(name, script)| {
-            deployment(name, name, &format!("{}/{script}", mock.address()), "timeout: 0.4, num_retries: 0")
-        })
+        .map(|(name, script)| deployment(name, name, &format!("{}/{script}", mock.address()), "num_retries: 0"))
         .collect();
     deployments.push(deployment("second", "second", &mock.address(), ""));
-    let gate = start("chaos-slow", 2, &deployments, "default_fallbacks: [second]");
+    let gate = start("chaos-slow", 2, &deployments, "timeout: 0.4, default_fallbacks: [second]");
     let answers = scripts.map(|(name, _)| ask(&gate, name));
     // The head of a stream is not late in `trickle`, and its first event is soon there.
     let streams = ["late", "drip"].map(|name| stream(&gate, name));

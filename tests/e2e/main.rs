@@ -41,8 +41,6 @@ mod realtime;
 mod records;
 mod reload;
 mod responses;
-mod retries;
 mod sdk;
-mod strategies;
 mod tokens;
 mod usage;
