@@ -41,6 +41,7 @@ mod realtime;
 mod records;
 mod reload;
 mod responses;
+mod retries;
 mod sdk;
 mod tokens;
 mod usage;

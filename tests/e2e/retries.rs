@@ -14,8 +14,7 @@ router_settings:
   retry_policy: {RateLimitErrorRetries: 0, InternalServerErrorRetries: 2, AuthenticationErrorRetries: 0}
   model_group_retry_policy: {special: {InternalServerErrorRetries: 0}}
   fallbacks:
-  - {first: [second]}
-  - {guarded: [forbidden]}
+  - {first: [after-first]}
   - {short: [second]}
   - {strict: [second]}
   - {chain-1: [chain-2, chain-3, chain-4]}
@@ -28,7 +27,7 @@ tollgate:
 ";
 
 /// Groups of one deployment each: name, what its provider does.
-const OPENAI: [(&str, &str); 19] = [
+const OPENAI: [(&str, &str); 20] = [
     ("rate", "status=429"),
     ("internal", "status=500"),
     ("unavailable", "status=503"),
@@ -36,6 +35,7 @@ const OPENAI: [(&str, &str); 19] = [
     ("special", "status=500"),
     ("counted", "status=503"),
     ("first", "status=503"),
+    ("after-first", "usage=10:20"),
     ("alone", "status=503"),
     ("second", "usage=10:20"),
     ("forbidden", "usage=10:20"),
@@ -132,11 +132,11 @@ fn a_client_may_say_how_often() {
 #[test]
 fn a_client_may_do_without_fallbacks() {
     let answer = ask("first", "").expect_ok();
-    assert_eq!(told(&answer), (200, "id-second", "3"));
-    let before = received("second").len();
+    assert_eq!(told(&answer), (200, "id-after-first", "3"));
+    let before = received("after-first").len();
     let answer = ask("first", r#","disable_fallbacks":true"#);
     assert_eq!(told(&answer), (503, "id-first", "2"));
-    assert_eq!(received("second").len(), before);
+    assert_eq!(received("after-first").len(), before);
 }
 
 #[test]
