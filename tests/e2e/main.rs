@@ -43,5 +43,6 @@ mod reload;
 mod responses;
 mod retries;
 mod sdk;
+mod strategies;
 mod tokens;
 mod usage;
