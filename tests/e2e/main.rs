@@ -44,5 +44,6 @@ mod responses;
 mod retries;
 mod sdk;
 mod strategies;
+mod timeouts;
 mod tokens;
 mod usage;
