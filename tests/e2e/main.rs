@@ -32,6 +32,7 @@ mod held_bodies;
 mod infos;
 mod isolation;
 mod messages;
+mod names;
 mod no_dead_worker;
 mod ollama;
 mod passthrough;
