@@ -44,6 +44,7 @@ mod reload;
 mod responses;
 mod retries;
 mod sdk;
+mod shadow;
 mod strategies;
 mod timeouts;
 mod tokens;
