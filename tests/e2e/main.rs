@@ -24,6 +24,7 @@ mod config_update;
 mod cooldown;
 mod dialects;
 mod endpoints;
+mod explain;
 mod fallback;
 mod forms;
 mod gemini;
