@@ -30,6 +30,7 @@ mod cohere;
 mod cohere_stream;
 mod control;
 mod dialect;
+mod drip;
 mod embeddings;
 mod form;
 mod gemini;
@@ -64,6 +65,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::control::Control;
+use crate::drip::{Drip, Pace};
 use crate::reply::{Body, Reply};
 use crate::script::{Fault, Script, Shape};
 use crate::vendor::{Call, Endpoint};
@@ -114,7 +116,9 @@ async fn listen(options: Options) -> Result<(), Failure> {
 async fn serve(socket: TcpStream, control: Arc<Control>) {
     // Both errors mean that the client is gone, or that the script asked for a reset.
     let _ = socket.set_nodelay(true);
-    let service = service_fn(move |request| answer(Arc::clone(&control), request));
+    let pace = Pace::default();
+    let socket = Drip::new(socket, pace.clone());
+    let service = service_fn(move |request| answer(Arc::clone(&control), pace.clone(), request));
     let _ = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(socket), service)
@@ -126,7 +130,7 @@ async fn serve(socket: TcpStream, control: Arc<Control>) {
 ///
 /// # Errors
 /// An error closes the connection without a response: a scripted `reset`, or a body that broke off.
-async fn answer(control: Arc<Control>, mut request: Request<Incoming>) -> Result<Response<Body>, Failure> {
+async fn answer(control: Arc<Control>, pace: Pace, mut request: Request<Incoming>) -> Result<Response<Body>, Failure> {
     let upgrade = realtime::upgrade(&mut request);
     let (head, body) = request.into_parts();
     let body = Limited::new(body, BODY_LIMIT_BYTES).collect().await?.to_bytes();
@@ -138,6 +142,7 @@ async fn answer(control: Arc<Control>, mut request: Request<Incoming>) -> Result
         Ok(script) => script,
         Err(message) => return Reply::text(StatusCode::BAD_REQUEST, message).response(&Script::default()),
     };
+    pace.set(script.fault.drip_ms.unwrap_or_default());
     if let Some(ms) = script.fault.delay_ms {
         tokio::time::sleep(Duration::from_millis(ms)).await;
     }

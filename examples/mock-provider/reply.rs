@@ -128,7 +128,9 @@ fn stream(mut events: Vec<Event>, error: Bytes, script: &Script) -> VecDeque<Ste
     if fault.garbage {
         events.iter_mut().for_each(|event| event.bytes = Bytes::from_static(b"data: {\"choices\": [oops\n\n"));
     }
-    if let Some(count) = fault.error_stream {
+    if fault.error_first {
+        events = vec![Event { bytes: error, content: false }];
+    } else if let Some(count) = fault.error_stream {
         keep_content(&mut events, count);
         events.push(Event { bytes: error, content: false });
     }

@@ -8,8 +8,10 @@
 //! | `header=NAME:VALUE` | one more response header; may be repeated |
 //! | `delay-ms=N` | waits before the response headers |
 //! | `first-chunk-ms=N`, `chunk-ms=N` | waits before the first body piece, between content chunks |
+//! | `drip-ms=N` | waits before every single byte of the response, its head too |
 //! | `cut=N` | drops the connection after N content chunks of a stream, or N bytes of another body |
 //! | `error-stream=N` | the vendor's error event after N content chunks, then the end |
+//! | `error-first=1` | the vendor's error event in place of the stream |
 //! | `garbage=1` | 200 with a body, or events, that are no JSON |
 //! | `gzip=1` | `content-encoding: gzip` on bytes that only begin like gzip |
 //! | `content-type=T` | that content type, `~` standing for `/` |
@@ -47,8 +49,10 @@ pub(crate) struct Fault {
     pub(crate) delay_ms: Option<u64>,
     pub(crate) first_chunk_ms: Option<u64>,
     pub(crate) chunk_ms: Option<u64>,
+    pub(crate) drip_ms: Option<u64>,
     pub(crate) cut: Option<usize>,
     pub(crate) error_stream: Option<usize>,
+    pub(crate) error_first: bool,
     pub(crate) garbage: bool,
     pub(crate) gzip: bool,
     pub(crate) content_type: Option<String>,
@@ -121,8 +125,10 @@ const KEYS: &[(&str, Set)] = &[
     ("delay-ms", |s, v| put(&mut s.fault.delay_ms, v)),
     ("first-chunk-ms", |s, v| put(&mut s.fault.first_chunk_ms, v)),
     ("chunk-ms", |s, v| put(&mut s.fault.chunk_ms, v)),
+    ("drip-ms", |s, v| put(&mut s.fault.drip_ms, v)),
     ("cut", |s, v| put(&mut s.fault.cut, v)),
     ("error-stream", |s, v| put(&mut s.fault.error_stream, v)),
+    ("error-first", |s, v| flag(&mut s.fault.error_first, v)),
     ("garbage", |s, v| flag(&mut s.fault.garbage, v)),
     ("gzip", |s, v| flag(&mut s.fault.gzip, v)),
     ("content-type", |s, v| put(&mut s.fault.content_type, &v.replace('~', "/"))),

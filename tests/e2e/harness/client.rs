@@ -80,11 +80,20 @@ impl Request {
 
     /// Sends it and reads the head of the answer.
     pub(crate) fn open(&self) -> Answer {
-        let mut connection = Connection::open(self.port);
+        self.open_on(Connection::open(self.port)).expect("an answer")
+    }
+
+    /// Sends it on a connection that may have served others; `None` where that ends without an answer.
+    pub(crate) fn open_on(&self, mut connection: Connection) -> Option<Answer> {
         let mut bytes = self.head();
         bytes.extend_from_slice(self.body.as_deref().unwrap_or_default());
         connection.write(&bytes);
-        connection.answer()
+        connection.try_answer()
+    }
+
+    /// A connection to where it is sent.
+    pub(crate) fn connect(&self) -> Connection {
+        Connection::open(self.port)
     }
 
     /// The request line and the headers with the empty line, as they are sent.
@@ -114,12 +123,17 @@ impl Connection {
     }
 
     /// Reads the head of an answer.
-    pub(crate) fn answer(mut self) -> Answer {
-        let line = self.line().expect("an answer");
+    pub(crate) fn answer(self) -> Answer {
+        self.try_answer().expect("an answer")
+    }
+
+    /// Reads the head of an answer; `None` where the connection ends without one.
+    pub(crate) fn try_answer(mut self) -> Option<Answer> {
+        let line = self.line()?;
         let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
         let status = status.unwrap_or_else(|| panic!("no status line: {line}"));
         let mut headers = Vec::new();
-        while let Some((name, value)) = self.line().expect("a whole head").split_once(':') {
+        while let Some((name, value)) = self.line()?.split_once(':') {
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
         let mut answer =
@@ -129,7 +143,7 @@ impl Connection {
         } else if let Some(length) = answer.header("content-length") {
             answer.left = Left::Bytes(length.parse().unwrap());
         }
-        answer
+        Some(answer)
     }
 
     /// A line without its end; `None` where the connection ends.
@@ -179,6 +193,12 @@ impl Answer {
     pub(crate) fn finish(mut self) -> Self {
         while self.next_piece().is_some() {}
         self
+    }
+
+    /// The connection, for the next request, where it stays open.
+    pub(crate) fn into_connection(self) -> Option<Connection> {
+        let stays = self.is_whole && self.header("connection") != Some("close");
+        stays.then_some(self.connection)
     }
 
     /// The value of a header that came at most once.

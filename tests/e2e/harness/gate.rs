@@ -124,6 +124,16 @@ impl Gate {
     }
 }
 
+/// Envoy's own statistics.
+impl Gate {
+    /// A counter of Envoy's, such as `upstream_rq_retry`, summed over all clusters.
+    pub(crate) fn cluster_stat(&self, name: &str) -> u64 {
+        let path = format!("/stats?filter=^cluster\\..*\\.{name}$");
+        let stats = Request::get(self.admin_port, &path).send();
+        stats.text().lines().filter_map(|line| line.rsplit_once(": ")?.1.parse::<u64>().ok()).sum()
+    }
+}
+
 /// Starts an Envoy: its process, its admin port, and the port of `listener`.
 fn launch(folder: &Path, yaml: &Path, listener: &str, options: Options<'_>) -> (Process, u16, u16) {
     let admin_address = folder.join("admin");

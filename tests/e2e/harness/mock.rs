@@ -1,7 +1,9 @@
 //! The provider: one process of `mock-provider` that remembers what it received.
 
-use std::path::Path;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use serde_json::Value;
 
@@ -12,7 +14,8 @@ use super::{dist, wait_for};
 /// A running provider.
 pub(crate) struct Mock {
     pub(crate) port: u16,
-    _process: Process,
+    folder: PathBuf,
+    process: Option<Process>,
 }
 
 /// A request as the provider received it.
@@ -35,15 +38,41 @@ impl Mock {
 
     /// Starts another one, at another address. `name` is its folder under `target/tmp/e2e`.
     pub(crate) fn start(name: &str) -> Self {
+        Self::start_on(name, 0)
+    }
+
+    /// Starts one that can be killed and come back at the same address.
+    pub(crate) fn mortal(name: &str) -> Self {
+        Self::start_on(name, lasting_port())
+    }
+
+    fn start_on(name: &str, port: u16) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
         std::fs::create_dir_all(&folder).unwrap();
-        let binary = dist("mock-provider");
-        let process = Process::start(&[binary.to_str().unwrap(), "--port", "0", "--record"], &[], &folder);
-        let port = wait_for("the mock provider's port", || {
-            let text = std::fs::read_to_string(folder.join("stdout")).ok()?;
+        let mut mock = Self { port, folder, process: None };
+        mock.run();
+        mock
+    }
+
+    /// Kills the process: its connections are reset, and nobody listens any more.
+    pub(crate) fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Starts it, after [`Self::kill`], with nothing received.
+    pub(crate) fn run(&mut self) {
+        let (binary, port) = (dist("mock-provider"), self.port.to_string());
+        let command = [binary.to_str().unwrap(), "--port", &port, "--record"];
+        self.process = Some(Process::start(&command, &[], &self.folder));
+        self.port = wait_for("the mock provider's port", || {
+            let text = std::fs::read_to_string(self.folder.join("stdout")).ok()?;
             text.strip_suffix('\n')?.rsplit(':').next()?.parse().ok()
         });
-        Self { port, _process: process }
+    }
+
+    /// Has it act on `script` where a path contains `part`; an empty script ends that.
+    pub(crate) fn script(&self, part: &str, script: &str) {
+        Request::post(self.port, &format!("/_mock/script?match={part}"), script).send().expect_ok();
     }
 
     /// `127.0.0.1:8081`
@@ -64,6 +93,14 @@ impl Mock {
         assert_eq!(requests.len(), 1, "requests to {part}: {requests:#?}");
         requests.remove(0)
     }
+}
+
+/// A free port below those that Linux gives to connections (32768 and up): none of them takes it while its owner is dead.
+fn lasting_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let base = 20_000 + (std::process::id() % 100) as u16 * 100;
+    let ports = std::iter::repeat_with(|| base + NEXT.fetch_add(1, Ordering::Relaxed) % 100);
+    ports.take(100).find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()).expect("a free port")
 }
 
 impl From<&Value> for Received {

@@ -2,6 +2,7 @@
 
 mod client;
 mod gate;
+mod load;
 mod mock;
 mod process;
 
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use client::{Answer, Connection, Request};
 pub(crate) use gate::{Gate, Options, TlsProvider, chat};
+pub(crate) use load::{Load, Sample, at_once};
 pub(crate) use mock::{Mock, Received};
 pub(crate) use process::{Process, tollgate};
 
