@@ -16,7 +16,7 @@ const USER_AGENT: &str = concat!("tollgate/", env!("CARGO_PKG_VERSION"));
 pub const HELD_BYTES_MAX: u64 = 1 << 20;
 
 /// No buffer limit of an Envoy that carries LLM answers is lower; what is not longer fits in any place.
-const BUFFER_BYTES_MIN: usize = 16 << 10;
+pub const BUFFER_BYTES_MIN: usize = 16 << 10;
 
 /// What happens to an answer whose headers have come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub enum Heading {
     Hold,
     /// It goes on chunk by chunk, each of them read.
     Read,
+    /// It is a stream: it is held until it says something: see [`Exchange::first`].
+    First,
     /// It makes no sense: the client's status is 502, where no attempt follows.
     Refuse(Option<Next>),
 }
@@ -165,6 +167,7 @@ impl Exchange {
                 self.succeed(head.quota, world);
                 Heading::Pass
             }
+            Kept::Read if matches!(self.answer, Answer::Stream(_)) => Heading::First,
             Kept::Read => {
                 self.succeed(head.quota, world);
                 Heading::Read

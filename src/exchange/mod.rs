@@ -3,6 +3,7 @@
 //! ```text
 //! gateway: Front::open -> Exchange::admit -> (reserve) ........................ response headers, body -> Exchange::settle
 //! attempt:                                   begin, body -> answered, chunk/held ^   (once per upstream attempt)
+//!                                            begin, body -> answered | lost -> the next step
 //! ```
 //!
 //! ## Who holds what
@@ -19,7 +20,8 @@
 //!   than what was held, or shorter than any limit. A longer one is a reply of `attempt`'s own, which no buffer holds;
 //!   the provider's own headers are lost then.
 //! - `gateway` writes errors into a body that is on its way, not held.
-//! - A stream is never held by anyone.
+//! - A stream is held until it says something, some kilobytes at most; from then on it is held by nobody.
+//! - An error whose body decides what follows is held, 16 KiB of it at most.
 //! - A WebSocket is admitted by its headers; after them nobody reads, holds or writes a byte.
 //!
 //! ## Why every header is written anew
@@ -33,6 +35,7 @@ mod answer;
 mod attempt;
 mod course;
 mod explain;
+mod first;
 mod front;
 mod headers;
 mod info;
@@ -57,8 +60,9 @@ use crate::token::Tokens;
 use crate::units::Millis;
 
 pub use answer::{Answer, AnswerHead, Rewrite, is_private, local_error};
-pub use attempt::{HELD_BYTES_MAX, Heading, Held};
+pub use attempt::{BUFFER_BYTES_MIN, HELD_BYTES_MAX, Heading, Held};
 pub use course::{Next, Quota};
+pub use first::First;
 pub use front::{Front, Opening};
 pub use headers::Headers;
 pub use reply::Reply;

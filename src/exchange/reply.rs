@@ -19,7 +19,9 @@ pub struct Reply {
     pub status: u16,
     /// `retry-after` in seconds.
     pub retry_after_secs: Option<u64>,
-    /// JSON.
+    /// `content-type`.
+    pub content_type: &'static str,
+    /// JSON, or a whole stream of events.
     pub body: Vec<u8>,
     /// What the record says, where it is an error.
     pub error: Option<ErrorCode>,
@@ -46,6 +48,7 @@ impl Reply {
         Self {
             status: error.status(),
             retry_after_secs: error.retry_after.map(crate::units::Millis::secs_ceil),
+            content_type: JSON,
             body: error.body_as(shape),
             error: Some(ErrorCode::of(error)),
         }
@@ -94,13 +97,20 @@ pub(super) fn number(amount: PicoUsd) -> Option<Box<RawValue>> {
     RawValue::from_string(amount.to_string()).ok()
 }
 
+const JSON: &str = "application/json";
+
 /// Nobody knows when an alias was made; LiteLLM answers this constant too.
 const CREATED: u64 = 1_677_610_602;
 
 impl Reply {
+    /// A whole stream of events.
+    pub fn events(status: u16, body: Vec<u8>) -> Self {
+        Self { content_type: "text/event-stream", ..Self::json(status, body) }
+    }
+
     /// An answer in JSON.
     pub fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, retry_after_secs: None, body: body.into(), error: None }
+        Self { status, retry_after_secs: None, content_type: JSON, body: body.into(), error: None }
     }
 
     /// `GET /v1/models`: the model groups that the caller may use.

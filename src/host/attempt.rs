@@ -9,7 +9,7 @@ use super::call::{self, Buffer, Map};
 use super::gateway::RETRY;
 use super::{Shared, find, with_world};
 use crate::error::{Error, Kind};
-use crate::exchange::{AnswerHead, Exchange, Headers, Heading, Held, Next, Reply, World, is_private};
+use crate::exchange::{AnswerHead, BUFFER_BYTES_MIN, Exchange, First, Headers, Heading, Held, Next, Reply, World, is_private};
 use crate::provider::Pass;
 
 /// The stream of one attempt.
@@ -24,14 +24,22 @@ pub(super) struct AttemptFilter {
     has_begun: bool,
     /// Whether the last of it has come.
     has_ended: bool,
-    /// Reused for every chunk.
+    /// Reused for every chunk; while a stream is held, what the client gets of it.
     out: Vec<u8>,
+    /// How much of a stream is held, as the provider sent it.
+    held: usize,
+    /// Whether the client gets anything else than what is held.
+    is_edited: bool,
+    /// What the place of the held bytes had no room for.
+    carried: Vec<u8>,
 }
 
 /// What is done with the body of the answer.
 #[derive(Clone, Copy)]
 enum Reading {
     Nothing,
+    /// Held until it says something.
+    First,
     Chunks,
     Whole,
     Error,
@@ -72,6 +80,9 @@ impl AttemptFilter {
             has_begun: false,
             has_ended: false,
             out: Vec::new(),
+            held: 0,
+            is_edited: false,
+            carried: Vec::new(),
         }
     }
 
@@ -110,6 +121,49 @@ impl AttemptFilter {
     fn accept(&self, exchange: &Shared) {
         let headers = exchange.borrow_mut().success_headers(&self.headers);
         call::set_headers(Map::Response, &headers);
+    }
+
+    /// A stream that is held has more to say.
+    fn read_first(&mut self, exchange: &Shared, end_of_stream: bool) -> Action {
+        let bytes = call::buffer(Buffer::Response);
+        let (held, new) = bytes.split_at(self.held.min(bytes.len()));
+        let mut piece = Vec::new();
+        let (pass, first) = with(exchange, |exchange, world| {
+            exchange.first(new, end_of_stream, held.len(), &mut piece, world)
+        });
+        self.is_edited |= pass == Pass::Replaced;
+        self.out.extend_from_slice(if pass == Pass::Replaced { &piece } else { new });
+        match first {
+            First::Wait => {
+                self.held = bytes.len();
+                Action::Pause
+            }
+            First::Refuse(status, next) => {
+                self.reading = Reading::Nothing;
+                self.pass_error(Some(&next));
+                call::set_header(Map::Response, ":status", &status.to_string());
+                Action::Continue
+            }
+            First::Begin => self.begin_stream(exchange, bytes.len(), end_of_stream),
+        }
+    }
+
+    /// A held stream goes on to the client.
+    fn begin_stream(&mut self, exchange: &Shared, held_bytes: usize, end_of_stream: bool) -> Action {
+        self.reading = Reading::Chunks;
+        self.has_begun = true;
+        // Bytes that were never held have no limit; see "Who holds what" in the exchange.
+        let room = if self.held == 0 { usize::MAX } else { held_bytes.max(BUFFER_BYTES_MIN) };
+        if self.is_edited && self.out.len() > room && end_of_stream {
+            call::send(&Reply::events(200, std::mem::take(&mut self.out)));
+            return Action::Pause;
+        }
+        self.accept(exchange);
+        if self.is_edited {
+            self.carried = self.out.split_off(self.out.len().min(room));
+            call::set_buffer(Buffer::Response, &self.out);
+        }
+        Action::Continue
     }
 
     /// The whole error was held, or as much of it as anybody reads.
@@ -190,6 +244,10 @@ impl HttpContext for AttemptFilter {
                 self.reading = Reading::Chunks;
                 self.accept(&exchange);
             }
+            Heading::First => {
+                self.reading = Reading::First;
+                return Action::Pause;
+            }
             Heading::Hold => {
                 self.reading = Reading::Whole;
                 return Action::Pause;
@@ -201,19 +259,25 @@ impl HttpContext for AttemptFilter {
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         let Some(exchange) = self.exchange.clone() else { return Action::Continue };
         self.has_ended = end_of_stream;
-        if size > 0 && !std::mem::replace(&mut self.has_begun, true) {
+        if size > 0 && !matches!(self.reading, Reading::First) && !std::mem::replace(&mut self.has_begun, true) {
             exchange.borrow_mut().first_byte(call::now());
         }
         match self.reading {
             Reading::Nothing => {}
             Reading::Chunks => {
                 let bytes = if size == 0 { Vec::new() } else { call::buffer(Buffer::Response) };
+                // What did not find room when the stream began goes first.
+                let carried = std::mem::take(&mut self.carried);
                 self.out.clear();
                 let pass = exchange.borrow_mut().chunk(&bytes, end_of_stream, &mut self.out);
-                if pass == Pass::Replaced {
+                if !carried.is_empty() {
+                    let rest = if pass == Pass::Replaced { &self.out } else { &bytes };
+                    call::set_buffer(Buffer::Response, &[carried.as_slice(), rest].concat());
+                } else if pass == Pass::Replaced {
                     call::set_buffer(Buffer::Response, &self.out);
                 }
             }
+            Reading::First => return self.read_first(&exchange, end_of_stream),
             Reading::Error if end_of_stream || size > ERROR_BYTES_MAX => return self.read_held_error(&exchange),
             Reading::Error => return Action::Pause,
             Reading::Whole if end_of_stream => return self.read_held(&exchange),
@@ -235,6 +299,7 @@ impl HttpContext for AttemptFilter {
         match (self.reading, self.exchange.clone()) {
             (Reading::Whole, Some(exchange)) => self.read_held(&exchange),
             (Reading::Error, Some(exchange)) => self.read_held_error(&exchange),
+            (Reading::First, Some(exchange)) => self.read_first(&exchange, true),
             _ => Action::Continue,
         }
     }

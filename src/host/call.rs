@@ -246,7 +246,7 @@ pub(super) fn foreign(name: &str, arguments: &[u8]) -> Option<Vec<u8>> {
 /// Answers the request.
 pub(super) fn send(reply: &Reply) {
     let retry_after = reply.retry_after_secs.map(|secs| secs.to_string());
-    let mut pairs: Vec<(&[u8], &[u8])> = vec![(b"content-type", b"application/json")];
+    let mut pairs: Vec<(&[u8], &[u8])> = vec![(b"content-type", reply.content_type.as_bytes())];
     pairs.extend(retry_after.as_ref().map(|secs| (b"retry-after".as_slice(), secs.as_bytes())));
     let headers = Headers::encode(pairs.iter().copied());
     let details = b"tollgate";

@@ -1,0 +1,56 @@
+//! The beginning of a stream, which is held until it says something.
+//!
+//! Many providers send headers and an opening event at once and think afterwards, or fail: until then another provider can
+//! still take over. Envoy's timer for an attempt runs as long as its headers are held, so it bounds the time to the
+//! first token. What is held is small (see [`HELD_BYTES_MAX`]); from the first token on nothing is.
+
+use super::{Answer, Exchange, Next, World};
+use crate::provider::Pass;
+use crate::routing::Class;
+
+/// So much of a stream may say nothing; it goes on then as it is.
+const HELD_BYTES_MAX: usize = 2 << 10;
+
+/// What becomes of a stream that has not said anything yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum First {
+    /// It is held on.
+    Wait,
+    /// It goes on to the client.
+    Begin,
+    /// It failed, and another attempt follows; the status is what Envoy is told.
+    Refuse(u16, Next),
+}
+
+impl Exchange {
+    /// Takes the next bytes of a stream of which `held` bytes were held before; what the client gets instead is added to
+    /// `out`.
+    pub fn first(
+        &mut self,
+        bytes: &[u8],
+        end_of_stream: bool,
+        held: usize,
+        out: &mut Vec<u8>,
+        world: &mut World<'_>,
+    ) -> (Pass, First) {
+        let pass = self.answer.chunk(bytes, end_of_stream, out);
+        let Answer::Stream(stream) = &self.answer else { return (pass, First::Begin) };
+        let tally = stream.tally();
+        let has_spoken = tally.content_bytes > 0 || tally.is_complete;
+        match &tally.error {
+            Some(error) if tally.content_bytes == 0 => {
+                let (class, status) = (Class::of_error(error), error.status());
+                match self.fail(class, self.quota, world) {
+                    Some(next) => (pass, First::Refuse(status, next)),
+                    None => (pass, First::Begin),
+                }
+            }
+            _ if has_spoken || end_of_stream || held.saturating_add(bytes.len()) > HELD_BYTES_MAX => {
+                self.first_byte(world.now);
+                self.succeed(self.quota, world);
+                (pass, First::Begin)
+            }
+            _ => (pass, First::Wait),
+        }
+    }
+}
