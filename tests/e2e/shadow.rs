@@ -73,7 +73,7 @@ fn expect_primary(answer: &Answer, group: &str) {
 
 #[test]
 fn a_shadow_gets_the_request_in_its_own_shape_with_its_own_key() {
-    let answer = ask("sk-app", "well", r#","max_tokens":33"#).header("x-app", "one").send();
+    let answer = ask("sk-app", "well", r#","max_tokens":33"#).send();
     expect_primary(&answer, "well");
     expect_primary(&ask("sk-app", "well", ",\"stream\":true").send(), "well");
     let received =
