@@ -17,6 +17,7 @@ mod health;
 mod meter;
 mod pool;
 pub mod quota;
+mod shared;
 mod store;
 mod strategy;
 
@@ -26,6 +27,7 @@ pub use fleet::{Fleet, Health, Outcome, Place, Skip, State, Usage};
 pub use health::{Alerts, ENTRIES_MAX};
 pub use meter::Meter;
 pub use pool::Pool;
+pub use shared::{SharedFleet, Worker};
 pub use store::{Memory, Store, Swap};
 pub use strategy::{Question, Strategy, choose};
 
