@@ -75,8 +75,7 @@ fn a_websocket_goes_on_with_nothing_but_what_it_needs() {
     let protocols: &[u8] = b"realtime, openai-insecure-api-key.sk-app,openai-beta.realtime-v1";
     let more = [("sec-websocket-protocol", protocols), ("openai-beta", b"realtime=v1")];
     let mut exchange = upgrade(&config, b"/v1/realtime?model=first&key=sk-app", &more).unwrap();
-    // Anthropic has no such endpoint: no fallback.
-    assert_eq!((exchange.is_upgrade(), exchange.max_retries()), (true, 0));
+    assert!(exchange.is_upgrade());
     let start = exchange.begin(b"cluster-first", NOW).unwrap();
     let all = String::from_utf8_lossy(&start);
     assert!(["sk-app", "content-length", "c=1", "accept"].iter().all(|name| !all.contains(name)), "{all}");
@@ -163,10 +162,15 @@ fn a_credential_goes_to_no_cluster_but_its_own() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn a_plan_holds_what_the_key_may_use_and_the_provider_can_do() {
+fn a_failure_is_followed_by_what_the_key_may_use_and_the_provider_can_do() {
     let config = config();
-    assert_eq!(admit(&config, "sk-narrow", "").max_retries(), 0);
-    assert_eq!(admit(&config, "sk-app", r#","logit_bias":{"1":2}"#).max_retries(), 0);
+    for (key, more, is_followed) in
+        [("sk-app", "", true), ("sk-narrow", "", false), ("sk-app", r#","logit_bias":{"1":2}"#, false)]
+    {
+        let mut exchange = admit(&config, key, more);
+        exchange.begin(b"cluster-first", NOW).unwrap();
+        assert_eq!(matches!(answered(&mut exchange, 503), Heading::Error(Some(_))), is_followed, "{key}{more}");
+    }
 }
 
 #[wasm_bindgen_test(unsupported = test)]

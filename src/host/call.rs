@@ -10,6 +10,7 @@
 use std::ptr::null_mut;
 
 use crate::exchange::{Headers, Reply};
+pub(super) use crate::routing::Swap;
 use crate::units::Millis;
 
 const OK: u32 = 0;
@@ -75,14 +76,6 @@ pub(super) enum Buffer {
     Response = 1,
     CallAnswer = 4,
     Configuration = 7,
-}
-
-/// What became of a compare-and-swap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Swap {
-    Done,
-    Lost,
-    Failed,
 }
 
 /// Takes over a buffer that the host allocated in this VM through the SDK's `malloc`, which makes a boxed slice.

@@ -9,6 +9,7 @@
 
 mod attempt;
 mod call;
+mod fleet;
 mod gateway;
 mod store;
 mod token;
@@ -25,7 +26,7 @@ use serde_json::Value;
 use self::token::Keeper;
 use crate::config::{Config, Env, document};
 use crate::exchange::{Exchange, World};
-use crate::routing::fleet::Calm;
+use crate::routing::Worker;
 use crate::telemetry::Metric;
 use crate::telemetry::metric::{FLUSH, Labels, Pending};
 use crate::token::Tokens;
@@ -39,15 +40,7 @@ proxy_wasm::main! {{
 type Shared = Rc<RefCell<Exchange>>;
 
 thread_local! {
-    static VM: Vm = Vm {
-        nonce: wasi::random(),
-        next: Cell::new(0),
-        random: Cell::new(wasi::random() | 1),
-        exchanges: RefCell::default(),
-        pending: RefCell::default(),
-        tokens: RefCell::default(),
-        counters: RefCell::default(),
-    };
+    static VM: Vm = Vm::new(wasi::random());
 }
 
 /// What the contexts of one VM share.
@@ -60,6 +53,22 @@ struct Vm {
     tokens: RefCell<Tokens>,
     /// The ids of Envoy's counters by name.
     counters: RefCell<BTreeMap<String, u32>>,
+    worker: Rc<RefCell<Worker>>,
+}
+
+impl Vm {
+    fn new(nonce: u64) -> Self {
+        Self {
+            nonce,
+            next: Cell::new(0),
+            random: Cell::new(wasi::random() | 1),
+            exchanges: RefCell::default(),
+            pending: RefCell::default(),
+            tokens: RefCell::default(),
+            counters: RefCell::default(),
+            worker: Rc::new(RefCell::new(Worker::new(nonce))),
+        }
+    }
 }
 
 /// The id of an exchange as filter state holds it: the VM's nonce, then the number.
@@ -104,8 +113,7 @@ fn draw(n: u64) -> u64 {
 
 /// Lets the core act with all that is not its own.
 fn with_world<T>(config: &Config, act: impl FnOnce(&mut World<'_>) -> T) -> T {
-    let _ = config;
-    let mut fleet = Calm;
+    let mut fleet = fleet::open(config);
     let now = call::now();
     token::with(|tokens| act(&mut World { now, fleet: &mut fleet, tokens, random: &mut draw }))
 }
@@ -141,7 +149,8 @@ enum Root {
 impl Context for Root {
     fn on_done(&mut self) -> bool {
         flush_counts();
-        if let Self::Gateway(_, keeper) = self {
+        if let Self::Gateway(config, keeper) = self {
+            fleet::tick(config);
             keeper.give_up();
         }
         true
@@ -179,7 +188,8 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         flush_counts();
-        if let Self::Gateway(_, keeper) = self {
+        if let Self::Gateway(config, keeper) = self {
+            fleet::tick(config);
             keeper.tick();
         }
     }
@@ -204,6 +214,7 @@ impl Root {
         match Config::compile(document, Env::Strict(&lookup)) {
             Ok(config) => {
                 store::prepare(&config);
+                fleet::prepare(&config);
                 call::tick_every(FLUSH);
                 let keeper = Keeper::new(config.token_sources());
                 *self = Self::Gateway(Rc::new(config), Rc::new(keeper));

@@ -171,6 +171,11 @@ pub trait Fleet {
     /// What is known of `deployment` now; it may lag by a few milliseconds.
     fn state(&self, deployment: &Deployment, now: Millis) -> State;
 
+    /// Whether `deployment` may be asked: [`State::health`] alone, where that is cheaper.
+    fn health(&self, deployment: &Deployment, now: Millis) -> Health {
+        self.state(deployment, now).health
+    }
+
     /// Takes a place at `deployment` for one attempt that may use `tokens`: exact, whatever other workers do.
     ///
     /// # Errors

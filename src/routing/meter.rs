@@ -22,8 +22,8 @@
 //! ## Why places are listed by VM
 //!
 //! A VM that traps never gives its places back. So they are counted for each VM, and where none is free, those of VMs
-//! that no longer beat are. Each entry knows since when it counts: an attempt that outlives its VM's entry gives
-//! nothing back to a later one.
+//! that no longer beat are freed. Each entry knows since when it counts: a VM that took its first place less than five
+//! seconds ago may not have beaten yet, and an attempt that outlives its VM's entry gives nothing back to a later one.
 //!
 //! # Limits
 //!
@@ -89,7 +89,8 @@ impl Meter {
         bytes
     }
 
-    /// Takes a place for an attempt of `vm` that may use `tokens`. `is_alive` says of other VMs whether they beat.
+    /// Takes a place for an attempt of `vm` that may use `tokens`. `is_alive` says of another VM whether it beats while it
+    /// has attempts under way; it is asked only where no place is free.
     ///
     /// # Errors
     ///
@@ -152,7 +153,8 @@ impl Meter {
         let is_full = |meter: &Self| parallel.is_some_and(|parallel| meter.in_flight() >= parallel);
         let is_listed = self.holders.iter().any(|holder| holder.vm == vm);
         if is_full(self) || (!is_listed && self.holders.len() >= MAX_VMS) {
-            self.holders.retain(|holder| holder.vm == vm || is_alive(holder.vm));
+            let is_new = |holder: &Holder| at.0.abs_diff(holder.since.0) <= GRACE.0;
+            self.holders.retain(|holder| holder.vm == vm || is_new(holder) || is_alive(holder.vm));
         }
         if is_full(self) {
             return Err(Skip::Parallel);
@@ -178,6 +180,8 @@ fn number(rest: &mut &[u8]) -> Option<u64> {
 /// Changes with the layout.
 const VERSION: [u8; 4] = *b"TGM1";
 const MINUTE: u64 = 60_000;
+/// How long after its first place a VM is taken to be alive.
+const GRACE: Millis = Millis::from_secs(5);
 /// More than any machine has workers; 5 kB.
 const MAX_VMS: usize = 256;
 const HOLDER_BYTES: usize = 20;

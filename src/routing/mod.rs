@@ -11,7 +11,8 @@
 //! | [`board`] | soft facts: latencies, attempts under way, this minute's counts |
 //! | [`meter`] | requests and tokens a minute, attempts under way: exact |
 //! | [`quota`] | what a provider's headers say of its limits |
-//! | [`store`] | where the shared records are |
+//! | [`shared`] | the fleet over these records |
+//! | [`store`] | where the records are |
 
 mod affinity;
 pub mod board;
@@ -22,6 +23,7 @@ pub mod meter;
 pub mod plan;
 pub mod pool;
 pub mod quota;
+pub mod shared;
 pub mod store;
 pub mod strategy;
 
@@ -32,5 +34,6 @@ pub use health::{Alerts, ENTRIES_MAX};
 pub use meter::Meter;
 pub use plan::{Chooser, Level, MAX_ATTEMPTS, Needs, Plan, Skipped, Step, Way};
 pub use pool::Pool;
+pub use shared::{SharedFleet, Worker};
 pub use store::{Memory, Store, Swap};
 pub use strategy::{Question, Strategy, choose};

@@ -376,7 +376,7 @@ impl Plan {
             if !is_among {
                 return false;
             }
-            match fleet.state(deployment, now).health {
+            match fleet.health(deployment, now) {
                 Health::Open | Health::HalfOpen => true,
                 Health::Closed(skip) => {
                     *met = Met::Closed;

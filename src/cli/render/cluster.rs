@@ -141,6 +141,6 @@ const DNS: &str = "dns_lookup_family: V4_PREFERRED\ndns_refresh_rate: 30s\n\
 /// Envoy answers 503 at once, without a retry, where a cluster has no address.
 const NOBODY: &str = "# As long as the name has no address: a refused connection, after which Envoy tries the next provider.\n\
                       - priority: 1\n  lb_endpoints:\n  \
-                      - endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 1}}}";
+                      - endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}";
 const ALPN: &str = "auto_config: {http2_protocol_options: {}}";
 const HTTP1: &str = "explicit_http_config: {http_protocol_options: {}}";

@@ -100,10 +100,14 @@ impl Board {
         self.count_in_flight();
     }
 
+    /// Whether a VM has attempts under way and was not silent for too long.
+    pub fn is_alive(&self, now: Millis, nonce: u64) -> bool {
+        self.vms.iter().any(|vm| vm.nonce == nonce && vm.is_alive(now))
+    }
+
     /// Replaces the VM's list, and drops VMs that are silent.
     fn beat(&mut self, now: Millis, local: &Local) {
-        let is_alive = |vm: &Vm| now.0.abs_diff(vm.beat.0) <= SILENCE.0;
-        self.vms.retain(|vm| vm.nonce != local.vm() && is_alive(vm));
+        self.vms.retain(|vm| vm.nonce != local.vm() && vm.is_alive(now));
         let in_flight: Vec<(u64, u64)> = local.in_flight().collect();
         if in_flight.is_empty() {
             return;
@@ -144,6 +148,10 @@ impl Board {
 }
 
 impl Vm {
+    fn is_alive(&self, now: Millis) -> bool {
+        now.0.abs_diff(self.beat.0) <= SILENCE.0
+    }
+
     fn read(words: &mut Words<'_>) -> Option<Self> {
         let [nonce, beat, count] = words.array()?;
         let count = usize::try_from(count).ok().filter(|count| *count <= MAX_DEPLOYMENTS)?;

@@ -1,0 +1,36 @@
+//! The fleet in Envoy's shared data: one process, all workers, compare-and-swap. See [`crate::routing::SharedFleet`].
+
+use super::VM;
+use super::call::{self, Swap};
+use crate::config::Config;
+use crate::routing::{SharedFleet, Store};
+
+/// Envoy's shared data.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SharedData;
+
+impl Store for SharedData {
+    fn get(&self, name: &str) -> Option<(Vec<u8>, u32)> {
+        call::shared(name)
+    }
+
+    fn set(&self, name: &str, value: &[u8], version: u32) -> Swap {
+        call::set_shared(name, value, version)
+    }
+}
+
+/// The fleet as this worker sees it; to be opened anew in every callback, because it reads the alerts but once.
+pub(super) fn open(config: &Config) -> SharedFleet<SharedData> {
+    let worker = VM.with(|vm| vm.worker.clone());
+    SharedFleet::new(SharedData, worker, config.routing.strategy)
+}
+
+/// Makes the records of a config: see [`super::store::prepare`] for why at its configuration.
+pub(super) fn prepare(config: &Config) {
+    open(config).prepare(config);
+}
+
+/// Exchanges what the workers have seen.
+pub(super) fn tick(config: &Config) {
+    open(config).tick(call::now());
+}
