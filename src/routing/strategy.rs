@@ -6,8 +6,17 @@
 //!
 //! ## What it costs
 //!
-//! `simple-shuffle` looks at one deployment, or a few while some are closed, however many there are. The others look at every
-//! deployment of the level, once or, for latencies, twice.
+//! `simple-shuffle` looks at one deployment, or a few while some are closed, however many there are. The others look at
+//! each of the level. Natively, with a board of 1,000 deployments, in microseconds (2 shared cores, best of 50 runs):
+//!
+//! | strategy | level of 10 | of 1,000 |
+//! | --- | --- | --- |
+//! | `simple-shuffle` | 0.01 | 0.01 |
+//! | the same, all but one closed | 0.05 | 0.7 |
+//! | `least-busy`, `usage-based-routing-v2` | 0.2 | 22 |
+//! | `latency-based-routing` | 0.5 | 48 |
+//! | `cost-based-routing` | 0.03 | 3 |
+//! | any, with affinity | 0.3 | 18 |
 
 use std::ops::Range;
 
@@ -76,39 +85,36 @@ pub fn choose(
     random: &mut (impl FnMut(u64) -> u64 + ?Sized),
 ) -> Option<usize> {
     pool.levels().find_map(|level| match (question.affinity, strategy) {
-        (Some(key), _) => keep(pool, level, key, is_open, random),
+        (Some(key), _) => lowest(open(pool, &level, is_open, |d| unfitness(d, key)), random),
         (None, Strategy::SimpleShuffle) => shuffle(pool, &level, is_open, random),
-        (None, Strategy::LeastBusy) => lowest(open(pool, level, is_open), |d| state(d).in_flight, random),
+        (None, Strategy::LeastBusy) => lowest(open(pool, &level, is_open, |d| state(d).in_flight), random),
         (None, Strategy::Latency { buffer, .. }) => {
             let latency = |d: &Deployment| latency(&state(d), question.is_stream);
-            let fastest = open(pool, level.clone(), is_open).map(|(_, d)| latency(d)).min_by(f64::total_cmp)?;
-            let bound = fastest * (1.0 + buffer);
-            lowest(open(pool, level, is_open), |d| latency(d) > bound, random)
+            fastest(open(pool, &level, is_open, latency).collect(), buffer, random)
         }
-        (None, Strategy::Cost) => lowest(open(pool, level, is_open), price, random),
-        (None, Strategy::Usage) => lowest(open(pool, level, is_open), |d| usage(d, &state(d), question), random),
+        (None, Strategy::Cost) => lowest(open(pool, &level, is_open, price), random),
+        (None, Strategy::Usage) => lowest(open(pool, &level, is_open, |d| usage(d, &state(d), question)), random),
     })
 }
 
-/// The open deployments of a level, with their positions.
-fn open<'a>(
+/// The positions of the open deployments of a level, each with what it is judged by.
+fn open<'a, K>(
     pool: &'a Pool,
-    level: Range<usize>,
+    level: &Range<usize>,
     is_open: &'a mut dyn FnMut(usize) -> bool,
-) -> impl Iterator<Item = (usize, &'a Deployment)> {
+    key: impl Fn(&Deployment) -> K + 'a,
+) -> impl Iterator<Item = (usize, K)> {
     let deployments = pool.deployments().get(level.clone()).unwrap_or_default();
-    level.zip(deployments).filter(|(i, _)| is_open(*i)).map(|(i, deployment)| (i, &**deployment))
+    level.clone().zip(deployments).filter(|(i, _)| is_open(*i)).map(move |(i, deployment)| (i, key(deployment)))
 }
 
-/// The candidate for which `key` is lowest, one of them by chance where several are.
-fn lowest<'a, K: PartialOrd>(
-    candidates: impl Iterator<Item = (usize, &'a Deployment)>,
-    key: impl Fn(&Deployment) -> K,
+/// The candidate with the lowest key, one of them by chance where several have it.
+fn lowest<K: PartialOrd>(
+    candidates: impl Iterator<Item = (usize, K)>,
     random: &mut (impl FnMut(u64) -> u64 + ?Sized),
 ) -> Option<usize> {
     let (mut best, mut equals) = (None, 0u64);
-    for (i, deployment) in candidates {
-        let key = key(deployment);
+    for (i, key) in candidates {
         match &best {
             Some((_, lowest)) if key > *lowest => continue,
             Some((_, lowest)) if key == *lowest => equals = equals.saturating_add(1),
@@ -120,6 +126,13 @@ fn lowest<'a, K: PartialOrd>(
         }
     }
     best.map(|(i, _)| i)
+}
+
+/// One of those that are at most `buffer` slower than the fastest.
+fn fastest(latencies: Vec<(usize, f64)>, buffer: f64, random: &mut impl FnMut(u64) -> u64) -> Option<usize> {
+    let fastest = latencies.iter().map(|(_, latency)| *latency).min_by(f64::total_cmp)?;
+    let bound = fastest * (1.0 + buffer);
+    lowest(latencies.into_iter().map(|(i, latency)| (i, latency > bound)), random)
 }
 
 /// Draws by weight among the open ones.
@@ -140,25 +153,19 @@ fn shuffle(
         }
     }
     let (mut best, mut total) = (None, 0u64);
-    for (i, deployment) in open(pool, level.clone(), is_open).filter(|(_, d)| d.weight > 0) {
-        total = total.saturating_add(deployment.weight);
-        if random(total) < deployment.weight {
+    for (i, weight) in open(pool, level, is_open, |d| d.weight).filter(|(_, weight)| *weight > 0) {
+        total = total.saturating_add(weight);
+        if random(total) < weight {
             best = Some(i);
         }
     }
-    best.or_else(|| lowest(open(pool, level.clone(), is_open), |_| 0, random))
+    best.or_else(|| lowest(open(pool, level, is_open, |_| 0), random))
 }
 
-/// Who keeps the conversations of `key`; those that weigh nothing keep them where no other is open.
-fn keep(
-    pool: &Pool,
-    level: Range<usize>,
-    key: u64,
-    is_open: &mut dyn FnMut(usize) -> bool,
-    random: &mut (impl FnMut(u64) -> u64 + ?Sized),
-) -> Option<usize> {
-    let cost = |d: &Deployment| (d.weight == 0, affinity::cost(key, d.number, d.weight.max(1)));
-    lowest(open(pool, level, is_open), cost, random)
+/// How little a deployment is suited to keep the conversations of `key`; those that weigh nothing are the least.
+fn unfitness(deployment: &Deployment, key: u64) -> (bool, f64) {
+    let weight = deployment.weight;
+    (weight == 0, affinity::cost(key, deployment.number, weight.max(1)))
 }
 
 /// How slow a deployment is: zero where that is not known, so that it is tried.
