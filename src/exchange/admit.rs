@@ -31,14 +31,15 @@ impl Front {
             None => Request::parse_for(self.endpoint, model, body)?,
         };
         let request = Request { headers: std::mem::take(&mut self.language_headers), ..request };
-        if config.groups.contains_key(&request.model) { Ok(request) } else { Err(model_not_found()) }
+        if self.caller.resolve(config, &request.model).is_some() { Ok(request) } else { Err(model_not_found()) }
     }
 
     /// The answer to a count of tokens that no deployment of the model's group can give: our own estimate, which costs
     /// nothing. `None` where one can, and for all other requests.
     pub fn count_tokens(&self, config: &Config, request: &Request) -> Option<Reply> {
-        let group = config.groups.get(&request.model).filter(|_| request.endpoint == Endpoint::CountTokens)?;
-        let mut deployments = group.pool.deployments().iter();
+        let resolved =
+            self.caller.resolve(config, &request.model).filter(|_| request.endpoint == Endpoint::CountTokens)?;
+        let mut deployments = resolved.group.pool.deployments().iter();
         let is_served = deployments.any(|deployment| deployment.target.serves(Endpoint::CountTokens));
         if is_served || !self.caller.may_use(config, &request.model) {
             return None;
@@ -68,7 +69,7 @@ impl Exchange {
         }
         let may_use = |group: &str| front.caller.may_use(&config, group);
         let asked = Asked::new(request);
-        let plan = routing::plan(&config, &asked.client().model, may_use, random);
+        let plan = routing::plan(&config, front.caller.meant(&config, &asked.client().model), may_use, random);
         let secret = |target: &Target| target.credential.secret(tokens, front.started).map(drop);
         let plan = able(plan, |target| asked.check(target).and_then(|()| secret(target)))?;
         let first = plan.first().map(|step| &step.deployment);

@@ -21,7 +21,7 @@ pub use strategy::Strategy;
 
 use std::rc::Rc;
 
-use crate::config::{Config, Deployment, Group};
+use crate::config::{Config, Deployment, Resolved};
 
 /// The longest plan. LiteLLM's defaults (3 attempts, 5 fallbacks) need 18.
 pub const MAX_ATTEMPTS: usize = 20;
@@ -45,30 +45,30 @@ pub fn plan(
     may_use: impl Fn(&str) -> bool,
     random: &mut impl FnMut(u64) -> u64,
 ) -> Vec<Step> {
-    let Some(first) = config.groups.get(group) else { return Vec::new() };
+    let Some(first) = config.resolve(group) else { return Vec::new() };
     let mut steps = Vec::with_capacity(4);
-    extend(&mut steps, first, 0, random);
-    let fallbacks = first.fallbacks.iter().filter(|name| name.as_str() != group && may_use(name));
+    extend(&mut steps, &first, 0, random);
+    let fallbacks = first.group.fallbacks.iter().filter(|name| name.as_str() != group && may_use(name));
     for (name, count) in fallbacks.zip(1..=MAX_FALLBACKS as u32) {
-        if let Some(fallback) = config.groups.get(name) {
-            extend(&mut steps, fallback, count, random);
+        if let Some(fallback) = config.resolve(name) {
+            extend(&mut steps, &fallback, count, random);
         }
     }
     steps.truncate(MAX_ATTEMPTS);
     steps
 }
 
-fn extend(steps: &mut Vec<Step>, group: &Group, fallbacks: u32, random: &mut impl FnMut(u64) -> u64) {
-    let attempts = (group.num_retries as usize).saturating_add(1).min(MAX_ATTEMPTS);
-    let order = shuffle(group, attempts, random);
+fn extend(steps: &mut Vec<Step>, resolved: &Resolved<'_>, fallbacks: u32, random: &mut impl FnMut(u64) -> u64) {
+    let attempts = (resolved.group.num_retries as usize).saturating_add(1).min(MAX_ATTEMPTS);
+    let order = shuffle(&resolved.pool(), attempts, random);
     steps.extend(
         order.iter().cycle().take(attempts).map(|deployment| Step { deployment: deployment.clone(), fallbacks }),
     );
 }
 
-/// The first `count` deployments of `group` in an order drawn by weight.
-fn shuffle(group: &Group, count: usize, random: &mut impl FnMut(u64) -> u64) -> Vec<Rc<Deployment>> {
-    let mut left = group.pool.deployments().to_vec();
+/// The first `count` deployments of `pool` in an order drawn by weight.
+fn shuffle(pool: &Pool, count: usize, random: &mut impl FnMut(u64) -> u64) -> Vec<Rc<Deployment>> {
+    let mut left = pool.deployments().to_vec();
     let mut order = Vec::with_capacity(count.min(left.len()));
     while order.len() < count && !left.is_empty() {
         let weights: Vec<u64> = left.iter().map(|d| d.weight).collect();
