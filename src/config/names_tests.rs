@@ -339,7 +339,7 @@ fn a_large_config_compiles_in_no_time() {
         let taken = started.elapsed();
         assert_eq!((config.deployments.len(), config.groups.len(), config.keys.len()), (1000, groups, 10_000));
         println!("{groups} groups: {taken:?}");
-        assert!(taken.as_secs() < 2, "{groups} groups: {taken:?}");
+        assert!(taken.as_secs() < 4, "{groups} groups: {taken:?}");
     }
 }
 
