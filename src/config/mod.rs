@@ -45,6 +45,8 @@ mod settings;
 #[cfg(test)]
 mod settings_tests;
 mod shadow;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod speed_tests;
 pub mod support;
 #[cfg(test)]
 mod tests;

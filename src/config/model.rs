@@ -53,7 +53,8 @@ pub(super) fn entries(list: &Node<'_>, defaults: &Defaults) -> Vec<Entry> {
 fn entry(node: &Node<'_>, defaults: &Defaults, ids: &mut Ids) -> Option<Entry> {
     let (params, info) = (node.required_section("litellm_params"), node.section("model_info"));
     let model_group = group_name(&node.at("model_name"));
-    let shares = ["weight", "rpm", "tpm"].map(|key| params.at(key).number());
+    let [rpm, tpm] = ["rpm", "tpm"].map(|key| params.at(key).quietly(Node::number));
+    let shares = [params.at("weight").number(), rpm, tpm];
     let num_retries = params.at("num_retries").count(MAX_RETRIES);
     let (timeouts, limits) = (timeouts(&params, defaults), limits(&params, defaults));
     let breaker = breaker(&params, &info, defaults);

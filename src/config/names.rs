@@ -17,7 +17,7 @@ use super::{Config, Group, vendor};
 use crate::routing::Pool;
 
 /// The most faults for which names that were meant are looked for.
-const MAX_HINTS: usize = 10;
+const MAX_HINTS: usize = 50;
 
 /// Where an alias leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Names {
     fn new(groups: &BTreeSet<String>, access_groups: BTreeMap<String, BTreeSet<String>>) -> Self {
         let parsed = groups.iter().filter_map(|name| Some((Pattern::parse(name)?, name.clone())));
         let mut patterns: Vec<(Pattern, String)> = parsed.collect();
-        patterns.sort_by(|(one, _), (other, _)| other.len().cmp(&one.len()));
+        patterns.sort_by_key(|(pattern, _)| std::cmp::Reverse(pattern.len()));
         Self { aliases: BTreeMap::new(), patterns, access_groups }
     }
 
