@@ -21,6 +21,17 @@ pub(crate) fn http_date(text: &str) -> Option<Millis> {
     Some(Millis::from_secs(since_epoch.as_secs()))
 }
 
+/// Reads a time of day, `HH:MM` or `HH:MM:SS`: how long after midnight it is.
+pub(crate) fn clock(text: &str) -> Option<Millis> {
+    let [hour, minute, second] = match numbers(text, ':', [2, 2]) {
+        Some([hour, minute]) => [hour, minute, 0],
+        None => numbers(text, ':', [2, 2, 2])?,
+    };
+    let in_day = hour <= 23 && minute <= 59 && second <= 59;
+    let seconds = hour * 3600 + minute * 60 + second;
+    u64::try_from(seconds).ok().filter(|_| in_day).map(Millis::from_secs)
+}
+
 /// Days from 1970-01-01 to `YYYY-MM-DD`.
 ///
 /// Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `days_from_civil`
@@ -82,7 +93,7 @@ fn numbers<const N: usize>(text: &str, between: char, widths: [usize; N]) -> Opt
 
 #[cfg(test)]
 mod tests {
-    use super::{http_date, rfc3339};
+    use super::{clock, http_date, rfc3339};
     use crate::units::Millis;
     use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -117,6 +128,15 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(http_date(text), secs.map(Millis::from_secs), "{text}");
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn times_of_day_have_two_or_three_parts() {
+        let rows = [("00:00", Some(0)), ("09:30", Some(34_200)), ("23:59:59", Some(86_399))];
+        let others = ["", "9:00", "24:00", "09:60", "09:00:60", "09", "09:00:00:00", "09:00Z", "-1:00"];
+        for (text, secs) in rows.into_iter().chain(others.map(|text| (text, None))) {
+            assert_eq!(clock(text), secs.map(Millis::from_secs), "{text}");
         }
     }
 

@@ -35,6 +35,8 @@ pub struct Entry {
     pub supports_reasoning: bool,
     /// Whether it keeps to a JSON schema by itself.
     pub supports_response_schema: bool,
+    /// Whether it looks at images: true, or nobody says.
+    pub supports_vision: Option<bool>,
     /// `litellm_provider`: `openai`, `bedrock_converse`, ...
     pub provider: String,
 }
@@ -120,6 +122,7 @@ fn entry(fields: &str) -> Option<Entry> {
         max_output_tokens,
         supports_reasoning: flags.contains('r'),
         supports_response_schema: flags.contains('s'),
+        supports_vision: flags.contains('v').then_some(true),
         provider,
     })
 }
@@ -182,6 +185,7 @@ mod tests {
         assert_eq!((entry.price, entry.mode.as_str()), (Some(mini), "chat"));
         assert_eq!((entry.max_input_tokens, entry.max_output_tokens), (Some(128_000), Some(16_384)));
         assert!(entry.supports_response_schema && !entry.supports_reasoning);
+        assert_eq!(entry.supports_vision, Some(true));
 
         let haiku = Price {
             cached: PicoUsd(100_000),
@@ -230,6 +234,7 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn a_model_without_a_price_is_not_free() {
-        assert_eq!(lookup("ollama", "llama3").unwrap().price, None);
+        let llama = lookup("ollama", "llama3").unwrap();
+        assert_eq!((llama.price, llama.supports_vision), (None, None));
     }
 }

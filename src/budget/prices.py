@@ -50,7 +50,8 @@ def tiers(model):
 
 
 def row(key, model):
-    flags = "r" * bool(model.get("supports_reasoning")) + "s" * bool(model.get("supports_response_schema"))
+    abilities = {"r": "supports_reasoning", "s": "supports_response_schema", "v": "supports_vision"}
+    flags = "".join(flag for flag, field in abilities.items() if model.get(field))
     limits = [str(int(model.get(field) or 0) or "") for field in ("max_input_tokens", "max_output_tokens")]
     rates = [pico(model, field) for field in RATES]
     return "\t".join([key, model["mode"], model["litellm_provider"], *rates, tiers(model), *limits, flags])
@@ -69,7 +70,7 @@ def main(path):
         table = json.load(file)
     print(f"# Source: {table['source']}, MIT licence, read {table['read']}. Made by prices.py; do not edit.")
     print(f"# The source's unit: {table['unit']}. Here: picodollars (10^-12 USD) per token; empty: not given.")
-    print("# key mode provider input output cached cache_write cache_write_1h reasoning tiers max_in max_out flags(r: reasoning, s: response schema)")
+    print("# key mode provider input output cached cache_write cache_write_1h reasoning tiers max_in max_out flags(r: reasoning, s: response schema, v: vision)")
     models = {key: model for key, model in table["models"].items() if wanted(model)}
     for key in sorted(models, key=lambda key: key.encode()):
         print(row(key, models[key]))

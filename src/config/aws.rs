@@ -43,7 +43,10 @@ pub(super) fn named(params: &Node<'_>, model: Named) -> (Named, Option<String>) 
     if vendor.language.aws_service().is_none() {
         return (Some((vendor, name)), None);
     }
-    let Some((in_name, id)) = split(&name, &params.at("model")) else { return (None, None) };
+    let node = params.at("model");
+    let Some((in_name, id)) = split(&name).or_else(|fault| node.fault(fault).ok_or(())).ok() else {
+        return (None, None);
+    };
     let region = region(params, in_name);
     (Some((vendor, id.to_owned())), region)
 }
@@ -58,25 +61,32 @@ pub(super) fn endpoint<'a>(params: &Node<'a>) -> Node<'a> {
     params.at("aws_bedrock_runtime_endpoint")
 }
 
-fn split<'n>(name: &'n str, node: &Node<'_>) -> Option<(Option<&'n str>, &'n str)> {
+/// The id of the model that a client names, if it is one at `location`.
+pub(super) fn captured<'n>(name: &'n str, location: Option<&str>) -> Option<&'n str> {
+    let (region, id) = split(name).ok()?;
+    region.is_none_or(|region| Some(region) == location).then_some(id)
+}
+
+/// A region, if the name has one, and the id of a model; else what is wrong.
+fn split(name: &str) -> Result<(Option<&str>, &str), String> {
     let name = name.strip_prefix("converse/").unwrap_or(name);
     let route = name.split_once('/').map(|(route, _)| route);
     if let Some(route) = route.filter(|route| OTHER_ROUTES.contains(route)) {
-        return node.fault(format!("`{route}/` is not supported: models are asked through Converse"));
+        return Err(format!("`{route}/` is not supported: models are asked through Converse"));
     }
     if let Some(arn) = name.strip_prefix("arn:") {
         let region = arn.split(':').nth(2).filter(|region| !region.is_empty());
-        return Some((region, name));
+        return Ok((region, name));
     }
     let in_region = name.split_once('/').filter(|(region, _)| is_region(region));
     let (region, id) = in_region.map_or((None, name), |(region, id)| (Some(region), id));
     if id.contains('/') && !id.starts_with("arn:") {
-        return node.fault("expected the id of a model or an ARN, found another path");
+        return Err("expected the id of a model or an ARN, found another path".to_owned());
     }
     if id.contains("rerank") {
-        return node.fault("rerank models of Bedrock are not supported");
+        return Err("rerank models of Bedrock are not supported".to_owned());
     }
-    Some((region, id))
+    Ok((region, id))
 }
 
 /// Whether `text` looks like `us-east-1`, `us-gov-west-1`.

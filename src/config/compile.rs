@@ -7,9 +7,10 @@ use serde_json::Value;
 use super::env::Env;
 use super::fault::Fault;
 use super::model::{self, Defaults, MAX_RETRIES};
+use super::names::Known;
 use super::read::{MAX_INTEGER, Node, Reader};
 use super::settings::Settings;
-use super::{Config, Digest, group, keys};
+use super::{Config, Digest, Key, Routing, group, keys, shadow};
 use crate::secret::Secret;
 use crate::telemetry::RecordFields;
 use crate::units::Millis;
@@ -61,16 +62,16 @@ fn config(root: &Node<'_>) -> Config {
         ["router_settings", "litellm_settings", "general_settings", "tollgate"].map(|key| root.section(key));
     root.section("environment_variables");
     let model_list = root.at("model_list");
+    let known = Known::read(&model_list, &router);
     let settings = Settings::new(router, litellm.clone());
     let entries = model::entries(&model_list, &defaults(&settings, &litellm));
     let num_retries = settings.read("num_retries", |node| node.count(MAX_RETRIES)).unwrap_or(NUM_RETRIES);
     let (deployments, mut groups) = group::groups(entries, num_retries);
-    let mut names = model::group_names(&model_list);
-    names.extend(groups.keys().cloned());
-    group::fall_back(&mut groups, &names, &settings);
-    group::retry(&mut groups, &names, &settings);
+    group::fall_back(&mut groups, &known, &settings);
+    group::retry(&mut groups, &known, &settings);
     let master_key = master_key(&general);
-    let keys = keys::keys(&tollgate, &names);
+    let keys = keys::keys(&tollgate, &known);
+    let shadows = shadow::shadows(&tollgate.at("shadow"), &known);
     let allow_anonymous = tollgate.at("allow_anonymous").flag().unwrap_or(false);
     let has_keys = master_key.is_some() || !tollgate.at("keys").is_empty();
     if !has_keys && general.at("master_key").is_absent() && !allow_anonymous {
@@ -79,8 +80,10 @@ fn config(root: &Node<'_>) -> Config {
     Config {
         deployments,
         groups,
-        routing: settings.routing(),
+        routing: Routing { shadows, ..settings.routing() },
+        names: known.names,
         master_key,
+        keys_by_digest: by_digest(&keys),
         keys,
         allow_anonymous,
         record_fields: record_fields(&tollgate),
@@ -102,6 +105,13 @@ fn defaults(settings: &Settings<'_>, litellm: &Node<'_>) -> Defaults {
         breaker: settings.breaker(),
         cools_down: !settings.router.at("disable_cooldowns").flag().unwrap_or(false),
     }
+}
+
+/// The positions of `keys` in the order of their digests.
+fn by_digest(keys: &[Key]) -> Vec<usize> {
+    let mut positions: Vec<(&Digest, usize)> = keys.iter().zip(0..).map(|(key, i)| (&key.digest, i)).collect();
+    positions.sort_unstable();
+    positions.into_iter().map(|(_, i)| i).collect()
 }
 
 /// `general_settings.master_key`, else the variable that LiteLLM reads.

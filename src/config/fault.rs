@@ -30,8 +30,12 @@ pub(super) fn hint<'w>(typed: &str, words: impl IntoIterator<Item = &'w str>) ->
 
 /// The word that is fewest edits away, if that is at most a third of its letters.
 fn nearest<'w>(typed: &str, words: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
-    let scored = words.into_iter().map(|word| (edits(typed, word), word));
-    let (distance, word) = scored.min()?;
+    let letters = typed.chars().count();
+    let near = |word: &&str| {
+        let count = word.chars().count();
+        count.abs_diff(letters) <= count.div_ceil(3)
+    };
+    let (distance, word) = words.into_iter().filter(near).map(|word| (edits(typed, word), word)).min()?;
     (distance <= word.chars().count().div_ceil(3)).then_some(word)
 }
 

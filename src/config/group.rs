@@ -1,10 +1,10 @@
 //! Deployments to model groups: shares of the traffic, retries, fallbacks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::fault::hint;
 use super::model::Entry;
+use super::names::Known;
 use super::read::Node;
 use super::settings::Settings;
 use super::{Deployment, Group, policy};
@@ -65,10 +65,10 @@ fn share(entry: &Entry, measure: usize) -> Option<f64> {
 }
 
 /// Gives every group its fallbacks: its own, else those of `*`, else, of the plain ones, the default ones.
-pub(super) fn fall_back(groups: &mut BTreeMap<String, Group>, names: &BTreeSet<String>, settings: &Settings<'_>) {
+pub(super) fn fall_back(groups: &mut BTreeMap<String, Group>, known: &Known, settings: &Settings<'_>) {
     let kinds = ["fallbacks", "context_window_fallbacks", "content_policy_fallbacks"];
-    let [plain, long, refused] = kinds.map(|key| lists(&settings.first(key), names));
-    let defaults = known_groups(&settings.first("default_fallbacks"), names).unwrap_or_default();
+    let [plain, long, refused] = kinds.map(|key| lists(&settings.first(key), known));
+    let defaults = names(&settings.first("default_fallbacks"), known).unwrap_or_default();
     for (name, group) in groups {
         group.fallbacks = followers(&plain, name, &defaults);
         group.context_window_fallbacks = followers(&long, name, &[]);
@@ -83,12 +83,12 @@ fn followers(lists: &BTreeMap<String, Vec<String>>, name: &str, defaults: &[Stri
 }
 
 /// Gives every group its `retry_policy`: `model_group_retry_policy`'s, else the one of all.
-pub(super) fn retry(groups: &mut BTreeMap<String, Group>, names: &BTreeSet<String>, settings: &Settings<'_>) {
+pub(super) fn retry(groups: &mut BTreeMap<String, Group>, known: &Known, settings: &Settings<'_>) {
     let everyone = policy::retries(&settings.router.section("retry_policy"));
     let mut own = BTreeMap::new();
     for (name, node) in settings.router.section("model_group_retry_policy").mappings() {
-        if !names.contains(name) {
-            node.fault::<()>(unknown(name, names));
+        if !known.groups.contains(name) {
+            node.fault::<()>(known.unknown(&node, name));
         }
         own.insert(name, policy::retries(&node));
     }
@@ -98,34 +98,23 @@ pub(super) fn retry(groups: &mut BTreeMap<String, Group>, names: &BTreeSet<Strin
 }
 
 /// `[{"a": ["b", "c"]}, {"*": ["d"]}]`.
-fn lists(node: &Node<'_>, names: &BTreeSet<String>) -> BTreeMap<String, Vec<String>> {
+fn lists(node: &Node<'_>, known: &Known) -> BTreeMap<String, Vec<String>> {
     let mut lists = BTreeMap::new();
     for (name, list) in node.sections().iter().flat_map(Node::members) {
-        if name != "*" && !names.contains(name) {
-            list.fault::<()>(unknown(name, names));
+        if name != "*" && !known.groups.contains(name) {
+            list.fault::<()>(known.unknown(&list, name));
         } else if lists.contains_key(name) {
             list.fault::<()>("expected each group once, found it again");
         } else if list.is_absent() {
             list.expected::<()>("a list");
-        } else if let Some(fallbacks) = known_groups(&list, names) {
+        } else if let Some(fallbacks) = names(&list, known) {
             lists.insert(name.to_owned(), fallbacks);
         }
     }
     lists
 }
 
-/// A list of names of model groups that exist.
-pub(super) fn known_groups(node: &Node<'_>, names: &BTreeSet<String>) -> Option<Vec<String>> {
-    if node.is_absent() {
-        return None;
-    }
-    let known = |item: &Node<'_>| {
-        let name = item.required_name()?;
-        if names.contains(&name) { Some(name) } else { item.fault(unknown(item.typed(), names)) }
-    };
-    Some(node.items().iter().filter_map(known).collect())
-}
-
-pub(super) fn unknown(name: &str, names: &BTreeSet<String>) -> String {
-    format!("expected a model_name of model_list, found `{name}`{}", hint(name, names.iter().map(String::as_str)))
+/// A list of names that can be asked for.
+fn names(node: &Node<'_>, known: &Known) -> Option<Vec<String>> {
+    (!node.is_absent()).then(|| node.items().iter().filter_map(|item| known.name(item)).collect())
 }

@@ -6,11 +6,13 @@
 //! checked but not enforced; `check` says so for each that occurs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
 
+use super::access::Access;
 use super::fault::hint;
-use super::group::unknown;
+use super::names::Known;
 use super::read::{MAX_INTEGER, Node};
 use super::support::Section;
 use super::{Budget, Digest, Key, hex};
@@ -19,10 +21,14 @@ use crate::secret::Secret;
 use crate::time;
 use crate::units::Millis;
 
-/// LiteLLM's names for "every model" and "what the team may use".
-const ALL: [&str; 2] = ["all-proxy-models", "all-team-models"];
+/// What keys have of their team.
+#[derive(Clone, Default)]
+struct Team {
+    models: Rc<Access>,
+    tags: Vec<String>,
+}
 
-type Teams = BTreeMap<String, Option<Vec<String>>>;
+type Teams = BTreeMap<String, Team>;
 
 /// SHA-256 of a key.
 pub(super) fn digest(key: &Secret) -> Digest {
@@ -30,54 +36,68 @@ pub(super) fn digest(key: &Secret) -> Digest {
 }
 
 /// The virtual keys without those that have faults.
-pub(super) fn keys(tollgate: &Node<'_>, groups: &BTreeSet<String>) -> Vec<Key> {
+pub(super) fn keys(tollgate: &Node<'_>, known: &Known) -> Vec<Key> {
     known_members(tollgate, Section::Tollgate);
-    let teams = teams(&tollgate.at("teams"), groups);
-    users(&tollgate.at("users"));
-    let mut keys: Vec<Key> = Vec::new();
+    let teams = teams(&tollgate.at("teams"), known);
+    users(&tollgate.at("users"), known);
+    let (mut digests, mut aliases) = (BTreeSet::new(), BTreeSet::new());
+    let mut keys = Vec::new();
     for node in tollgate.at("keys").sections() {
-        let Some(key) = key(&node, groups, &teams) else { continue };
-        if keys.iter().any(|other| other.digest == key.digest) {
+        let Some(key) = key(&node, known, &teams) else { continue };
+        if digests.contains(&key.digest) {
             node.fault::<()>("expected a key of its own, found one that is listed above");
-        } else if keys.iter().any(|other| other.alias == key.alias) {
+        } else if !aliases.insert(key.alias.clone()) {
             node.at("key_alias").fault::<()>("expected an alias of its own, found one that is listed above");
         } else {
+            digests.insert(key.digest);
             keys.push(key);
         }
     }
     keys
 }
 
-fn key(node: &Node<'_>, groups: &BTreeSet<String>, teams: &Teams) -> Option<Key> {
+fn key(node: &Node<'_>, known: &Known, teams: &Teams) -> Option<Key> {
     known_members(node, Section::TollgateKey);
     let digest = key_digest(node);
     let alias = node.at("key_alias").name();
     let team_id = node.at("team_id").name();
-    let own = models(&node.at("models"), groups);
-    let team = team_id.as_ref().and_then(|id| team_models(&node.at("team_id"), id, teams));
+    let aliases = aliases(&node.at("aliases"), known);
+    let models = Access::read(&node.at("models"), known, |name| aliases.contains_key(name));
+    let team = team_id.as_ref().and_then(|id| team(&node.at("team_id"), id, teams));
     let expires = expires(&node.at("expires"));
     let blocked = node.at("blocked").flag().unwrap_or(false);
     let budget = budget(node);
-    limits(node, groups);
-    node.at("tags").names();
+    limits(node, known);
+    let mut tags = node.at("tags").names().unwrap_or_default();
+    for tag in team.iter().flat_map(|team| &team.tags) {
+        if !tags.contains(tag) {
+            tags.push(tag.clone());
+        }
+    }
     let digest = digest?;
     let alias = alias.unwrap_or_else(|| format!("key-{}", hex(&digest).chars().take(8).collect::<String>()));
     let user_id = node.at("user_id").name();
-    Some(Key { alias, digest, team_id, user_id, models: both(own, team), budget, expires, blocked })
+    let team_models = team.map(|team| team.models.clone());
+    Some(Key { alias, digest, team_id, user_id, models, team_models, aliases, tags, budget, expires, blocked })
 }
 
-/// What the team `id` may use. A team that is not listed where others are is a typo, which must not lift a restriction.
-fn team_models(node: &Node<'_>, id: &str, teams: &Teams) -> Option<Vec<String>> {
+/// `aliases`: names that only this key has, each with the name that it stands for.
+fn aliases(node: &Node<'_>, known: &Known) -> BTreeMap<String, String> {
+    if node.object().is_none() && !node.is_absent() {
+        node.expected::<()>("a mapping");
+    }
+    node.members().into_iter().filter_map(|(name, to)| Some((name.to_owned(), known.name(&to)?))).collect()
+}
+
+/// The team `id`. One that is not listed where others are is a typo, which must not lift a restriction.
+fn team<'t>(node: &Node<'_>, id: &str, teams: &'t Teams) -> Option<&'t Team> {
     if teams.is_empty() {
         return None;
     }
-    let unlisted = || {
-        node.fault(format!(
-            "expected a team_id of tollgate.teams, found another{}",
-            hint(id, teams.keys().map(String::as_str))
-        ))
-    };
-    teams.get(id).cloned().or_else(unlisted).flatten()
+    teams.get(id).or_else(|| {
+        let hint = hint(id, teams.keys().map(String::as_str));
+        node.fault(format!("expected a team_id of tollgate.teams, found another{hint}"))
+    })
 }
 
 /// `key` or `key_sha256`, one of them.
@@ -102,37 +122,6 @@ fn from_hex(text: &str) -> Option<Digest> {
     if nibbles.len() == 64 { bytes.try_into().ok() } else { None }
 }
 
-/// The model groups of a `models` list; `None`: all.
-fn models(node: &Node<'_>, groups: &BTreeSet<String>) -> Option<Vec<String>> {
-    if node.is_absent() {
-        return None;
-    }
-    if node.is_empty() {
-        return node.fault("expected at least one model; without `models` all are allowed");
-    }
-    let mut names = Some(Vec::new());
-    for item in &node.items() {
-        match item.required_name() {
-            Some(name) if ALL.contains(&name.as_str()) => names = None,
-            Some(name) if groups.contains(&name) => names.iter_mut().for_each(|names| names.push(name.clone())),
-            Some(name) if name.contains('*') => {
-                item.fault("wildcards are not supported yet: list each model").unwrap_or(())
-            }
-            Some(_) => item.fault(unknown(item.typed(), groups)).unwrap_or(()),
-            None => {}
-        }
-    }
-    names
-}
-
-/// What both lists allow.
-fn both(one: Option<Vec<String>>, other: Option<Vec<String>>) -> Option<Vec<String>> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.into_iter().filter(|name| other.contains(name)).collect()),
-        (one, other) => one.or(other),
-    }
-}
-
 fn expires(node: &Node<'_>) -> Option<Millis> {
     let text = node.text()?;
     time::rfc3339(&text)
@@ -151,42 +140,42 @@ fn budget(node: &Node<'_>) -> Option<Budget> {
 }
 
 /// The fields that are checked only.
-fn limits(node: &Node<'_>, groups: &BTreeSet<String>) {
+fn limits(node: &Node<'_>, known: &Known) {
     node.at("soft_budget").usd();
     for key in ["rpm_limit", "tpm_limit", "max_parallel_requests"] {
         node.at(key).integer(0, MAX_INTEGER);
     }
     for (name, model) in node.section("model_max_budget").members() {
-        if !groups.contains(name) {
-            model.fault::<()>(unknown(name, groups));
+        if !known.groups.contains(name) {
+            model.fault::<()>(known.unknown(&model, name));
         }
         known_members(&model, Section::TollgateModelBudget);
         budget(&model);
     }
 }
 
-/// The teams by id, with the models that they may use.
-fn teams(list: &Node<'_>, groups: &BTreeSet<String>) -> Teams {
+fn teams(list: &Node<'_>, known: &Known) -> Teams {
     let mut teams = Teams::new();
     for node in list.sections() {
         known_members(&node, Section::TollgateTeam);
         let id = node.at("team_id").required_name();
-        let models = models(&node.at("models"), groups);
+        let models = Rc::new(Access::read(&node.at("models"), known, |_| false));
         budget(&node);
-        limits(&node, groups);
-        if id.is_some_and(|id| teams.insert(id, models).is_some()) {
+        limits(&node, known);
+        let tags = node.at("tags").names().unwrap_or_default();
+        if id.is_some_and(|id| teams.insert(id, Team { models, tags }).is_some()) {
             node.at("team_id").fault::<()>("expected an id of its own, found one that is listed above");
         }
     }
     teams
 }
 
-fn users(list: &Node<'_>) {
+fn users(list: &Node<'_>, known: &Known) {
     let mut ids = BTreeSet::new();
     for node in list.sections() {
         known_members(&node, Section::TollgateUser);
         budget(&node);
-        limits(&node, &BTreeSet::new());
+        limits(&node, known);
         if node.at("user_id").required_name().is_some_and(|id| !ids.insert(id)) {
             node.at("user_id").fault::<()>("expected an id of its own, found one that is listed above");
         }
@@ -194,7 +183,7 @@ fn users(list: &Node<'_>) {
 }
 
 /// Faults every member of `node` that is not in `section`'s table.
-fn known_members(node: &Node<'_>, section: Section) {
+pub(super) fn known_members(node: &Node<'_>, section: Section) {
     for (name, member) in node.members() {
         if section.row(name).is_none() {
             let expected = section.keys().collect::<Vec<_>>().join(", ");

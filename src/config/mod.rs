@@ -13,21 +13,30 @@
 //! | `model`, `vendor`, `header`, `params` | `model_list`: deployments, what `provider/model` implies, extra headers, parameters |
 //! | `aws` | models, regions and signers of AWS |
 //! | `token` | what tokens are fetched with |
+//! | `facts` | what is known about a model |
+//! | `names`, `wildcard` | what a name stands for: an alias, a group, a pattern |
 //! | `group` | shares of the traffic, retries, fallbacks |
 //! | `settings`, `policy` | `router_settings`, and its numbers by class of failure |
 //! | `routing` | how deployments are chosen, left alone and followed by others |
-//! | `keys` | `tollgate`: keys, teams, users, and when a key expires |
+//! | `window`, `zone` | times of day in which a deployment is reserved |
+//! | `keys`, `access` | `tollgate`: keys, teams, users, their models |
+//! | `shadow` | `tollgate.shadow`: whose requests are copied |
 //! | `support` | every LiteLLM key, and how far it is supported |
 
+mod access;
 mod aws;
 mod compile;
 pub mod document;
 mod env;
+mod facts;
 mod fault;
 mod group;
 mod header;
 mod keys;
 mod model;
+mod names;
+#[cfg(test)]
+mod names_tests;
 mod params;
 mod policy;
 mod read;
@@ -35,17 +44,27 @@ mod routing;
 mod settings;
 #[cfg(test)]
 mod settings_tests;
+mod shadow;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod speed_tests;
 pub mod support;
 #[cfg(test)]
 mod tests;
 pub(crate) mod token;
 mod vendor;
 mod vertex;
+mod wildcard;
+mod window;
+mod zone;
 
+pub use access::Access;
 pub use compile::environment;
 pub use env::Env;
 pub use fault::Fault;
+pub use names::{Alias, Names, Resolved};
 pub use routing::{AccessWindow, Affinity, Breaker, Limits, Routing, Shadow, Timeouts};
+pub use wildcard::Wildcard;
+pub use zone::Zone;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -62,14 +81,18 @@ use crate::units::{Millis, PicoUsd};
 pub struct Config {
     /// Every deployment, in the config's order.
     pub deployments: Vec<Rc<Deployment>>,
-    /// The model groups by the name that clients use.
+    /// The model groups by their `model_name`, which may be a pattern: see [`Config::resolve`].
     pub groups: BTreeMap<String, Group>,
+    /// What else clients may call them.
+    pub names: Names,
     /// `router_settings`.
     pub routing: Routing,
     /// SHA-256 of `general_settings.master_key`.
     pub master_key: Option<Digest>,
     /// `tollgate.keys`, in the config's order.
     pub keys: Vec<Key>,
+    /// Positions in `keys`, in the order of the digests.
+    keys_by_digest: Vec<usize>,
     /// `tollgate.allow_anonymous`: serve requests without a key.
     pub allow_anonymous: bool,
     /// `tollgate.record_fields`: the fields of the record that become filter state, and with them the columns of the
@@ -96,13 +119,29 @@ impl Config {
         }
         sources
     }
+
+    /// The position in [`Self::keys`] of the key with this digest.
+    ///
+    /// The search takes longer for some digests than for others, which says nothing of any key: nobody can choose a
+    /// key by its digest. What it finds is compared in a time that does not depend on where the two differ.
+    pub fn key_by_digest(&self, digest: &Digest) -> Option<usize> {
+        let found = |i: &usize| self.keys.get(*i).map(|key| &key.digest);
+        let at = self.keys_by_digest.partition_point(|i| found(i).is_some_and(|found| found < digest));
+        let i = *self.keys_by_digest.get(at)?;
+        found(&i).filter(|found| equal(found, digest)).map(|_| i)
+    }
+}
+
+/// Compares in a time that does not depend on where two digests differ.
+pub(crate) fn equal(a: &Digest, b: &Digest) -> bool {
+    std::hint::black_box(a.iter().zip(b).fold(0, |diff, (a, b)| diff | (a ^ b))) == 0
 }
 
 /// SHA-256.
 pub type Digest = [u8; 32];
 
 /// One entry of `model_list`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Deployment {
     /// `model_info.id`, or one made from the entry: 16 hex digits.
     pub id: String,
@@ -140,6 +179,8 @@ pub struct Deployment {
     pub access_windows: Vec<AccessWindow>,
     /// `model_info.supports_vision`, else the catalog's; `None` where nobody says.
     pub supports_vision: Option<bool>,
+    /// What its group's name being a pattern means for it.
+    pub wildcard: Option<Rc<Wildcard>>,
 }
 
 /// Scheme, host and port of an `api_base`.
@@ -158,7 +199,8 @@ pub struct Address {
 pub struct Group {
     /// Its deployments; never empty.
     pub pool: Rc<Pool>,
-    /// The groups to try when this one fails, in order: its own `fallbacks`, else the default ones. All exist.
+    /// What to try when this one fails, in order: its own `fallbacks`, else the default ones. All exist, as groups or
+    /// as names that a pattern matches: see [`Config::resolve`].
     pub fallbacks: Vec<String>,
     /// `context_window_fallbacks`: the groups to try when the prompt is too long.
     pub context_window_fallbacks: Vec<String>,
@@ -181,8 +223,15 @@ pub struct Key {
     pub team_id: Option<String>,
     /// `user_id`.
     pub user_id: Option<String>,
-    /// The model groups it may use; `None`: all.
-    pub models: Option<Vec<String>>,
+    /// `models`: those that it may use, as far as its team may.
+    pub models: Access,
+    /// Its team's `models`.
+    pub team_models: Option<Rc<Access>>,
+    /// `aliases`: what the key calls models, each with the name that it stands for. They come before
+    /// `model_group_alias`.
+    pub aliases: BTreeMap<String, String>,
+    /// `tags`, its own and its team's.
+    pub tags: Vec<String>,
     /// Its budget.
     pub budget: Option<Budget>,
     /// When it stops working.

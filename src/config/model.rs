@@ -1,14 +1,17 @@
 //! `model_list`: each entry to a [`Deployment`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
-use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::env::reference;
+use super::facts::Said;
 use super::read::{MAX_INTEGER, Node};
-use super::{Address, Breaker, Deployment, Digest, Limits, Timeouts, aws, header, hex, params, policy, vendor, vertex};
-use crate::budget::{self, Price};
+use super::wildcard::{Pattern, Wildcard};
+use super::{
+    Address, Breaker, Deployment, Digest, Limits, Timeouts, aws, header, hex, params, policy, vendor, vertex, window,
+};
 use crate::provider::params::Params;
 use crate::provider::{Credential, Target, Vendor};
 use crate::routing::PerClass;
@@ -37,11 +40,6 @@ pub(super) struct Entry {
 /// The most retries that a config may ask for: a plan is held for as long as its request.
 pub(super) const MAX_RETRIES: u32 = 100;
 
-/// The names of all model groups as typed, also of those whose deployments have faults.
-pub(super) fn group_names(list: &Node<'_>) -> BTreeSet<String> {
-    list.list().iter().filter_map(|item| item.get("model_name")?.as_str()).map(str::to_owned).collect()
-}
-
 /// The deployments of `model_list` without those that have faults.
 pub(super) fn entries(list: &Node<'_>, defaults: &Defaults) -> Vec<Entry> {
     if list.is_empty() {
@@ -55,7 +53,8 @@ pub(super) fn entries(list: &Node<'_>, defaults: &Defaults) -> Vec<Entry> {
 fn entry(node: &Node<'_>, defaults: &Defaults, ids: &mut Ids) -> Option<Entry> {
     let (params, info) = (node.required_section("litellm_params"), node.section("model_info"));
     let model_group = group_name(&node.at("model_name"));
-    let shares = ["weight", "rpm", "tpm"].map(|key| params.at(key).number());
+    let [rpm, tpm] = ["rpm", "tpm"].map(|key| params.at(key).quietly(Node::number));
+    let shares = [params.at("weight").number(), rpm, tpm];
     let num_retries = params.at("num_retries").count(MAX_RETRIES);
     let (timeouts, limits) = (timeouts(&params, defaults), limits(&params, defaults));
     let breaker = breaker(&params, &info, defaults);
@@ -66,14 +65,17 @@ fn entry(node: &Node<'_>, defaults: &Defaults, ids: &mut Ids) -> Option<Entry> {
     let cluster = cluster_name(&info.at("cluster"));
     let model = params.object().and_then(|_| vendor::model(&params));
     let (model, region) = aws::named(&params, model);
-    let facts = Facts::read(&params, &info, model.as_ref());
-    let (target, address) = target(&params, &info, (model, region), own_params, &facts)?;
+    let said = Said::read(&params, &info);
+    let facts = model.as_ref().map(|(vendor, name)| said.facts(vendor, name)).unwrap_or_default();
+    let access_windows = window::windows(&info.at("access_windows"));
+    let (target, address) = target(&params, &said, (model, region), own_params)?;
     let model_group = model_group?;
+    check_wildcard(&params, &model_group)?;
     let id = ids.assign(&info, given_id, &identity(&params, &model_group, &target, &address))?;
     let cluster = cluster.unwrap_or_else(|| own_cluster(&address, &target.credential));
-    let Facts { price, max_input_tokens, mode, .. } = facts;
     let credential_number = credential_number(&target);
-    let deployment = Deployment {
+    let wildcard = Wildcard::new(&model_group, &target.model, said).map(Rc::new);
+    let mut deployment = Deployment {
         number: number(id.as_bytes()),
         id,
         credential_number,
@@ -83,16 +85,18 @@ fn entry(node: &Node<'_>, defaults: &Defaults, ids: &mut Ids) -> Option<Entry> {
         address,
         weight: 1,
         timeouts,
-        price,
-        max_input_tokens,
-        mode,
+        price: None,
+        max_input_tokens: None,
+        mode: String::new(),
         order: order.unwrap_or(u32::MAX),
         limits,
         breaker,
         tags,
-        access_windows: Vec::new(),
+        access_windows,
         supports_vision: None,
+        wildcard,
     };
+    deployment.take(facts);
     Some(Entry { deployment, shares, num_retries })
 }
 
@@ -125,10 +129,9 @@ fn breaker(params: &Node<'_>, info: &Node<'_>, defaults: &Defaults) -> Breaker {
 
 fn target(
     params: &Node<'_>,
-    info: &Node<'_>,
+    said: &Said,
     (model, region): (Option<(&'static Vendor, String)>, Option<String>),
     own_params: Params,
-    facts: &Facts,
 ) -> Option<(Target, Address)> {
     let vendor = model.as_ref().map(|(vendor, _)| *vendor);
     let location = vertex::location(params, vendor, region.or_else(|| location(params)));
@@ -138,14 +141,13 @@ fn target(
     let api_version = params.at("api_version").name();
     let named = vertex::project(params, vendor).or_else(|| params.at("project_id").name());
     let project = named.or_else(|| credential.as_ref()?.source()?.project.clone());
-    let base_model = info.at("base_model").name();
     let model_name = model.as_ref().map_or("", |(_, name)| name);
     let checked = vertex::check(params, vendor, model_name, project.as_deref(), location.as_deref());
     let ((vendor, model), base) = (model?, base?);
     checked?;
     let target = Target {
         vendor,
-        base_model: base_model.unwrap_or_else(|| model.clone()),
+        base_model: said.base_model.clone().unwrap_or_else(|| model.clone()),
         model: aws::profile(params, vendor).unwrap_or(model),
         authority: base.authority,
         base_path: base.path,
@@ -153,9 +155,9 @@ fn target(
         api_version: api_version.or(base.api_version),
         project,
         location,
-        max_output_tokens: facts.max_output_tokens,
-        supports_reasoning: facts.supports_reasoning,
-        supports_response_schema: facts.supports_response_schema,
+        max_output_tokens: None,
+        supports_reasoning: false,
+        supports_response_schema: false,
         params: own_params,
         extra_headers,
     };
@@ -170,7 +172,18 @@ fn location(params: &Node<'_>) -> Option<String> {
 
 fn group_name(node: &Node<'_>) -> Option<String> {
     let name = node.required_name()?;
-    if name.contains('*') { node.fault("wildcards are not supported yet: list each model") } else { Some(name) }
+    let fits = !Pattern::is_one(&name) || Pattern::parse(&name).is_some();
+    if fits { Some(name) } else { node.fault("expected a name with at most one `*`") }
+}
+
+/// Whether the entry's model has a `*` that something stands for.
+fn check_wildcard(params: &Node<'_>, model_group: &str) -> Option<()> {
+    let node = params.at("model");
+    let model = node.quietly(Node::name).unwrap_or_default();
+    if Pattern::is_one(&model) && !Pattern::is_one(model_group) {
+        return node.fault("expected a model: a `*` stands for that of the model_name, which has none");
+    }
+    Some(())
 }
 
 fn cluster_name(node: &Node<'_>) -> Option<String> {
@@ -211,70 +224,6 @@ fn credential_number(target: &Target) -> u64 {
         Credential::None => String::new(),
     };
     number(format!("{place}{secret}").as_bytes())
-}
-
-/// What is known about a model: the catalog's row, with `model_info` and `litellm_params` over it.
-#[derive(Default)]
-struct Facts {
-    price: Option<Price>,
-    mode: String,
-    max_input_tokens: Option<u64>,
-    max_output_tokens: Option<u64>,
-    supports_reasoning: bool,
-    supports_response_schema: bool,
-}
-
-impl Facts {
-    fn read(params: &Node<'_>, info: &Node<'_>, model: Option<&(&Vendor, String)>) -> Self {
-        let row = catalog(&info.at("base_model"), model);
-        let facts = row.map_or_else(Self::default, |row| Self {
-            price: row.price,
-            mode: row.mode,
-            max_input_tokens: row.max_input_tokens,
-            max_output_tokens: row.max_output_tokens,
-            supports_reasoning: row.supports_reasoning,
-            supports_response_schema: row.supports_response_schema,
-        });
-        let tokens = |key: &str| info.at(key).integer(1, MAX_INTEGER);
-        let legacy = tokens("max_tokens");
-        Self {
-            price: price(params, info, facts.price),
-            mode: info.at("mode").name().unwrap_or(facts.mode),
-            max_input_tokens: tokens("max_input_tokens").or(facts.max_input_tokens),
-            max_output_tokens: tokens("max_output_tokens").or(legacy).or(facts.max_output_tokens),
-            supports_reasoning: info.at("supports_reasoning").flag().unwrap_or(facts.supports_reasoning),
-            supports_response_schema: info
-                .at("supports_response_schema")
-                .flag()
-                .unwrap_or(facts.supports_response_schema),
-        }
-    }
-}
-
-fn catalog(base_model: &Node<'_>, model: Option<&(&Vendor, String)>) -> Option<budget::Entry> {
-    let base_model = base_model.name();
-    let (vendor, model) = model?;
-    let by_base = base_model.and_then(|base_model| match base_model.split_once('/') {
-        Some((prefix, name)) => budget::lookup(prefix, name),
-        None => budget::lookup(vendor.prefix, &base_model),
-    });
-    // An ARN ends with the name of what it profiles.
-    let profiled = || model.strip_prefix("arn:")?.rsplit('/').next();
-    let by_arn = || budget::lookup(vendor.prefix, profiled()?);
-    by_base.or_else(|| budget::lookup(vendor.prefix, model)).or_else(by_arn)
-}
-
-/// `listed` with the price fields of `model_info` over it, and those of `litellm_params` over both.
-fn price(params: &Node<'_>, info: &Node<'_>, listed: Option<Price>) -> Option<Price> {
-    let fields = [info, params].into_iter().filter_map(Node::object).flatten();
-    let fields: Map<String, Value> = fields.map(|(field, value)| (field.clone(), value.clone())).collect();
-    match Price::from_params(&fields, listed) {
-        Ok(price) => price,
-        Err(field) => {
-            let section = if params.at(&field).is_absent() { info } else { params };
-            section.at(&field).expected("a price in USD, zero or more")
-        }
-    }
 }
 
 /// The ids given so far.

@@ -42,6 +42,10 @@ impl<'a> Reader<'a> {
         Node { reader: self, path: String::new(), value: self.document }.map()
     }
 
+    pub(super) fn fault_count(&self) -> usize {
+        self.faults.borrow().len()
+    }
+
     /// The faults so far, in the order of reading.
     pub(super) fn faults(&self) -> Vec<Fault> {
         self.faults.borrow().clone()
@@ -236,6 +240,14 @@ impl<'a> Node<'a> {
         self.scalar("an amount of USD, zero or more", PicoUsd::from_usd)
     }
 
+    /// What `read` finds here, whose faults are not recorded: somebody else reads it too.
+    pub(super) fn quietly<T>(&self, read: impl Fn(&Self) -> T) -> T {
+        let count = self.reader.fault_count();
+        let found = read(self);
+        self.reader.faults.borrow_mut().truncate(count);
+        found
+    }
+
     /// Records that `what` was expected here.
     pub(super) fn expected<T>(&self, what: &str) -> Option<T> {
         self.fault(format!("expected {what}, found {}", self.found()))
@@ -261,7 +273,8 @@ impl<'a> Node<'a> {
         value.or_else(|| self.fault(format!("expected the environment variable `{name}`, which is not set")))
     }
 
-    fn scalar<T>(&self, what: &str, read: impl Fn(f64) -> Option<T>) -> Option<T> {
+    /// A finite number that `read` takes; `what` it takes is said where it does not.
+    pub(super) fn scalar<T>(&self, what: &str, read: impl Fn(f64) -> Option<T>) -> Option<T> {
         let number = match self.value {
             Value::Null => return None,
             Value::Number(number) => number.as_f64(),

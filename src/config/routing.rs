@@ -1,5 +1,6 @@
 //! `router_settings`: how deployments are chosen, left alone and followed by others.
 
+use super::zone::Zone;
 use crate::routing::{PerClass, Strategy};
 use crate::units::Millis;
 
@@ -113,8 +114,8 @@ pub struct AccessWindow {
     pub start: Millis,
     /// Its end; before the beginning: on the next day.
     pub end: Millis,
-    /// The IANA name of the zone in which they are meant.
-    pub timezone: String,
+    /// Whose wall clock shows them.
+    pub zone: Zone,
     /// Who may use the deployment then.
     pub team_ids: Vec<String>,
 }

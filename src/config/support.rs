@@ -49,7 +49,7 @@ pub struct Finding {
 pub(super) struct Row {
     grade: Grade,
     reason: &'static str,
-    /// Names; a `*` at one end stands for anything.
+    /// Names, or values; a `*` at one end of a name stands for anything.
     keys: &'static [&'static str],
 }
 
@@ -68,6 +68,8 @@ pub(super) enum Section {
     TollgateTeam,
     TollgateUser,
     TollgateModelBudget,
+    TollgateShadow,
+    StrategyArgs,
 }
 
 impl Section {
@@ -103,24 +105,33 @@ pub fn findings(document: &Value) -> Vec<Finding> {
     findings
 }
 
+/// Every value of a key that is graded by its value.
+fn grade_values(rows: &'static [Row], value: &Value, path: &str, findings: &mut Vec<Finding>) {
+    if let Some(list) = value.as_array() {
+        list.iter().enumerate().for_each(|(i, item)| grade_values(rows, item, &format!("{path}[{i}]"), findings));
+        return;
+    }
+    let row = rows.iter().find(|row| row.keys.iter().any(|known| value == known));
+    let (grade, reason) = row.map_or((Grade::Unsupported, "not a value we know"), |row| (row.grade, row.reason));
+    findings.push(Finding { path: path.to_owned(), grade, reason: reason.to_owned() });
+}
+
 fn walk(value: &Value, section: Section, path: &str, findings: &mut Vec<Finding>) {
     if let Some(list) = value.as_array() {
         list.iter().enumerate().for_each(|(i, item)| walk(item, section, &format!("{path}[{i}]"), findings));
     }
     for (key, member) in value.as_object().into_iter().flatten() {
         let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-        match section.inner(key) {
-            Some(inner) => walk(member, inner, &path, findings),
-            None => findings.push(grade(section, key, member, path)),
+        let values = table::VALUES.iter().find(|(outer, name, _)| *outer == section && name == key);
+        match (section.inner(key), values) {
+            (Some(inner), _) => walk(member, inner, &path, findings),
+            (None, Some((_, _, rows))) => grade_values(rows, member, &path, findings),
+            (None, None) => findings.push(grade(section, key, path)),
         }
     }
 }
 
-fn grade(section: Section, key: &str, value: &Value, path: String) -> Finding {
-    let differs = |known: &&(Section, &str, &str, &str)| known.0 == section && known.1 == key && value != known.2;
-    if let Some((_, _, _, reason)) = table::ONE_VALUE.iter().find(differs) {
-        return Finding { path, grade: Grade::Unsupported, reason: (*reason).to_owned() };
-    }
+fn grade(section: Section, key: &str, path: String) -> Finding {
     match section.row(key) {
         Some(row) => Finding { path, grade: row.grade, reason: row.reason.to_owned() },
         None => {
@@ -142,6 +153,9 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn a_section_has_each_key_once() {
         let inner = table::NESTED.iter().map(|(_, _, inner)| *inner);
+        for (section, key, _) in table::VALUES {
+            assert!(section.row(key).is_some(), "{section:?}: {key}");
+        }
         for section in inner.chain([Section::Document, Section::TollgateModelBudget]) {
             let mut seen = BTreeSet::new();
             for key in section.keys() {
@@ -154,7 +168,14 @@ mod tests {
     fn keys_are_graded_where_they_stand() {
         let rows = [
             (json!({"router_settings": {"routing_strategy": "simple-shuffle"}}), Grade::Exact),
-            (json!({"router_settings": {"routing_strategy": "least-busy"}}), Grade::Unsupported),
+            (json!({"router_settings": {"routing_strategy": "usage-based-routing"}}), Grade::Approximate),
+            (json!({"router_settings": {"routing_strategy": "fastest"}}), Grade::Unsupported),
+            (json!({"router_settings": {"routing_strategy_args": {"ttl": 1}}}), Grade::Exact),
+            (json!({"router_settings": {"routing_strategy_args": {"ttft_percentile": 1}}}), Grade::Unsupported),
+            (json!({"router_settings": {"optional_pre_call_checks": ["enforce_model_rate_limits"]}}), Grade::Exact),
+            (json!({"router_settings": {"optional_pre_call_checks": ["router_budget_limiting"]}}), Grade::Unsupported),
+            (json!({"router_settings": {"routing_groups": []}}), Grade::Unsupported),
+            (json!({"tollgate": {"shadow": [{"percent": 1}]}}), Grade::Exact),
             (json!({"model_list": [{"litellm_params": {"input_cost_per_token": 1}}]}), Grade::Exact),
             (
                 json!({"model_list": [{"litellm_params": {"input_cost_per_token_above_200k_tokens": 1}}]}),
@@ -162,7 +183,8 @@ mod tests {
             ),
             (json!({"model_list": [{"litellm_params": {"input_cost_per_second": 1}}]}), Grade::Unsupported),
             (json!({"model_list": [{"model_info": {"supports_reasoning": true}}]}), Grade::Exact),
-            (json!({"model_list": [{"model_info": {"supports_vision": true}}]}), Grade::Unsupported),
+            (json!({"model_list": [{"model_info": {"supports_vision": true}}]}), Grade::Exact),
+            (json!({"model_list": [{"model_info": {"supports_audio_input": true}}]}), Grade::Unsupported),
             (json!({"weight": 1}), Grade::Unsupported),
         ];
         for (document, grade) in rows {

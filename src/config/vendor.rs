@@ -4,6 +4,7 @@ use url::Url;
 
 use super::fault::hint;
 use super::read::Node;
+use super::wildcard::Pattern;
 use super::{Address, aws, token};
 use crate::budget;
 use crate::provider::vendor::{self, VENDORS};
@@ -53,8 +54,8 @@ pub(super) struct Base {
 pub(super) fn model(params: &Node<'_>) -> Option<(&'static Vendor, String)> {
     let node = params.at("model");
     let text = node.required_name()?;
-    if text.contains('*') {
-        return node.fault("wildcards are not supported yet: list each model");
+    if Pattern::is_one(&text) && Pattern::parse(&text).is_none() {
+        return node.fault("expected a model with at most one `*`");
     }
     let custom = params.at("custom_llm_provider");
     let (vendor, name) = if let Some(prefix) = custom.name() {
@@ -164,13 +165,18 @@ fn known(prefix: &str, node: &Node<'_>) -> Option<&'static Vendor> {
 }
 
 fn inferred(model: &str, node: &Node<'_>) -> Option<&'static Vendor> {
-    let by_name = INFERRED.iter().find(|(start, _)| model.starts_with(start)).map(|(_, prefix)| *prefix);
-    let by_catalog =
-        || ["openai", "anthropic", "bedrock"].into_iter().find(|prefix| budget::lookup(prefix, model).is_some());
-    match by_name.or_else(by_catalog) {
+    match implied(model) {
         Some(prefix) => known(prefix, node),
         None => node.fault("expected `provider/model`, found a model whose provider is unknown"),
     }
+}
+
+/// The provider of a model whose name does not say it.
+pub(super) fn implied(model: &str) -> Option<&'static str> {
+    let by_name = INFERRED.iter().find(|(start, _)| model.starts_with(start)).map(|(_, prefix)| *prefix);
+    let by_catalog =
+        || ["openai", "anthropic", "bedrock"].into_iter().find(|prefix| budget::lookup(prefix, model).is_some());
+    by_name.or_else(by_catalog)
 }
 
 fn parse(text: &str, vendor: &Vendor) -> Result<Base, &'static str> {

@@ -1,7 +1,7 @@
 //! What a deployment on Vertex AI has beyond others: a project, and a location that may go without saying.
 
 use super::read::Node;
-use crate::provider::{Vendor, vertex};
+use crate::provider::{Credential, Target, Vendor, vertex};
 
 /// The variables that name a project where the config does not.
 const PROJECT_VARIABLES: &[&str] = &["VERTEXAI_PROJECT"];
@@ -44,6 +44,13 @@ pub(super) fn check(
         None => Some(()),
         Some((member, message)) => params.at(member).fault(message),
     }
+}
+
+/// Whether `target` can be asked for `model`.
+pub(super) fn has(target: &Target, model: &str) -> bool {
+    let has_key = matches!(target.credential, Credential::Key(_));
+    let location = target.location.as_deref().unwrap_or_default();
+    !is_here(Some(target.vendor)) || vertex::fault(model, location, target.project.is_some(), has_key).is_none()
 }
 
 fn variable(params: &Node<'_>, names: &[&str]) -> Option<String> {

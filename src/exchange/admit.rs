@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::front::too_large;
 use super::knobs::Knobs;
 use super::reply::model_not_found;
-use super::way::{Terms, way};
+use super::way::{Terms, affinity, way};
 use super::{Answer, Exchange, Front, Quota, Reply, World};
 use crate::bridge::Asked;
 use crate::budget::{Ledger, Price, Refusal, Reservation, estimate};
@@ -62,7 +62,7 @@ impl Exchange {
             strategy: config.routing.strategy,
             is_stream: asked.client().stream,
             tokens: estimate::prompt_tokens(asked.client()),
-            affinity: None,
+            affinity: affinity(&config, front.caller, &asked, &knobs),
             retry_after: config.routing.retry_after,
         };
         let mut exchange = Self {
@@ -70,7 +70,7 @@ impl Exchange {
             originals: front.originals,
             started: front.started,
             group: way.levels.first().map(|level| level.group.clone()).unwrap_or_default(),
-            terms: Terms::of(&config, &asked),
+            terms: Terms::of(&config, front.caller, &asked),
             plan: Plan::new(way, needs),
             asked,
             ask: None,

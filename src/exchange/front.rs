@@ -6,7 +6,7 @@ use super::knobs::KnobHeaders;
 use super::reply::model_not_found;
 use super::route::{Realtime, Route, route};
 use super::{Caller, Headers, Reply};
-use crate::config::{Config, Digest};
+use crate::config::{Config, Digest, equal};
 use crate::error::{Error, Kind, Shape};
 use crate::openai::{Endpoint, Request};
 use crate::units::Millis;
@@ -128,7 +128,7 @@ impl Front {
             let message = "missing required parameter: 'model', in the query of the path";
             return Err(Error::new(Kind::MissingRequiredParameter, message).with_param("model"));
         };
-        if !config.groups.contains_key(&model) {
+        if self.caller.resolve(config, &model).is_none() {
             return Err(model_not_found());
         }
         self.originals.extend([("connection", b"Upgrade".to_vec()), ("upgrade", b"websocket".to_vec())]);
@@ -164,7 +164,7 @@ fn authenticate(config: &Config, headers: &Headers, is_upgrade: bool, now: Milli
     if config.master_key.is_some_and(|master| equal(&master, &digest)) {
         return Ok(Caller::Master);
     }
-    let Some(i) = config.keys.iter().position(|key| equal(&key.digest, &digest)) else {
+    let Some(i) = config.key_by_digest(&digest) else {
         return if config.allow_anonymous { Ok(Caller::Anonymous) } else { refuse("the API key is not known") };
     };
     match config.keys.get(i) {
@@ -183,11 +183,6 @@ fn credential(headers: &Headers) -> Option<&[u8]> {
         };
         (!value.is_empty()).then_some(value)
     })
-}
-
-/// Compares in a time that does not depend on where two digests differ.
-fn equal(a: &Digest, b: &Digest) -> bool {
-    std::hint::black_box(a.iter().zip(b).fold(0, |diff, (a, b)| diff | (a ^ b))) == 0
 }
 
 /// The subprotocols that a WebSocket's client offers.

@@ -43,6 +43,7 @@ mod knobs;
 mod reply;
 mod route;
 mod settle;
+mod tags;
 mod way;
 
 use std::fmt;
@@ -52,7 +53,7 @@ use self::way::Terms;
 
 use crate::bridge::{Ask, Asked};
 use crate::budget::Reservation;
-use crate::config::{Config, Deployment, Key};
+use crate::config::{Config, Deployment, Key, Resolved};
 use crate::error::{Error, Shape};
 use crate::provider::Upstream;
 use crate::routing::{Class, Fleet, Plan, Step};
@@ -96,10 +97,19 @@ impl Caller {
         }
     }
 
-    /// Whether the caller may use this model group.
-    pub fn may_use(self, config: &Config, group: &str) -> bool {
-        let models = self.key(config).and_then(|key| key.models.as_ref());
-        models.is_none_or(|models| models.iter().any(|model| model == group))
+    /// Whether the caller may use the model `name`: a group's, an alias, or one that a pattern matches.
+    pub fn may_use(self, config: &Config, name: &str) -> bool {
+        self.key(config).is_none_or(|key| key.may_use(config, name))
+    }
+
+    /// What `name` is called after the aliases of the caller's key.
+    pub fn meant<'n>(self, config: &'n Config, name: &'n str) -> &'n str {
+        self.key(config).map_or(name, |key| key.meant(name))
+    }
+
+    /// What `name` stands for when this caller says it; `None` where no model has it.
+    pub fn resolve<'c>(self, config: &'c Config, name: &str) -> Option<Resolved<'c>> {
+        config.resolve(self.key(config).map_or(name, |key| key.meant(name)))
     }
 }
 

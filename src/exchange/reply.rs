@@ -1,14 +1,15 @@
 //! Answers that need no provider.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Caller;
 use crate::budget::Ledger;
-use crate::config::{Config, Group};
+use crate::config::Config;
 use crate::error::{Error, Kind, Shape};
+use crate::routing::Pool;
 use crate::telemetry::ErrorCode;
 use crate::units::{Millis, PicoUsd};
 
@@ -69,8 +70,8 @@ struct Model<'a> {
     object: &'static str,
     created: u64,
     owned_by: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    mode: &'a str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    mode: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_input_tokens: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,17 +114,21 @@ impl Reply {
         Self { status, retry_after_secs: None, content_type: JSON, body: body.into(), error: None }
     }
 
-    /// `GET /v1/models`: the model groups that the caller may use.
+    /// `GET /v1/models`: the model groups that the caller may use, and the aliases that are not hidden. Patterns are no
+    /// names that can be asked for.
     pub(super) fn models(config: &Config, caller: Caller) -> Self {
-        let allowed = config.groups.iter().filter(|(name, _)| caller.may_use(config, name));
-        let data = allowed.map(|(name, group)| Model::of(name, group)).collect();
-        Self::of(&List { object: "list", data })
+        let groups = config.groups.keys().map(String::as_str);
+        let own = caller.key(config).into_iter().flat_map(|key| key.aliases.keys().map(String::as_str));
+        let names: BTreeSet<&str> = groups.chain(config.names.listed()).chain(own).collect();
+        let allowed = names.into_iter().filter(|name| caller.may_use(config, name));
+        let model = |name| Some(Model::of(name, &caller.resolve(config, name)?.pool()));
+        Self::of(&List { object: "list", data: allowed.filter_map(model).collect() })
     }
 
     /// `GET /v1/models/{id}`.
     pub(super) fn model(config: &Config, caller: Caller, name: &str) -> Result<Self, Error> {
-        match config.groups.get_key_value(name).filter(|_| caller.may_use(config, name)) {
-            Some((name, group)) => Ok(Self::of(&Model::of(name, group))),
+        match caller.resolve(config, name).filter(|_| caller.may_use(config, name)) {
+            Some(resolved) => Ok(Self::of(&Model::of(name, &resolved.pool()))),
             None => Err(model_not_found()),
         }
     }
@@ -137,7 +142,7 @@ impl Reply {
             key_alias: caller.alias(config),
             team_id: key.and_then(|key| key.team_id.as_deref()),
             user_id: key.and_then(|key| key.user_id.as_deref()),
-            models: key.and_then(|key| key.models.as_deref()),
+            models: key.and_then(|key| key.listed_models()),
             spend: ledger.and_then(|ledger| number(ledger.spent(now, window))),
             max_budget: budget.and_then(|budget| number(budget.max)),
             budget_reset_at: window.map(|window| window.end_after(now).rfc3339()),
@@ -158,14 +163,14 @@ pub(super) fn model_not_found() -> Error {
 }
 
 impl<'a> Model<'a> {
-    fn of(id: &'a str, group: &'a Group) -> Self {
-        let first = group.pool.deployments().first();
+    fn of(id: &'a str, pool: &Pool) -> Self {
+        let first = pool.deployments().first();
         Self {
             id,
             object: "model",
             created: CREATED,
             owned_by: first.map_or("", |deployment| deployment.target.vendor.prefix),
-            mode: first.map_or("", |deployment| &deployment.mode),
+            mode: first.map(|deployment| deployment.mode.clone()).unwrap_or_default(),
             max_input_tokens: first.and_then(|deployment| deployment.max_input_tokens),
             max_output_tokens: first.and_then(|deployment| deployment.target.max_output_tokens),
         }

@@ -1,52 +1,92 @@
 //! Where a request may go: the group that it asks for, its fallbacks, and which of their deployments suit it.
 
-use std::rc::Rc;
-
 use super::Caller;
 use super::knobs::Knobs;
 use super::reply::model_not_found;
+use super::tags::Tags;
 use crate::bridge::Asked;
-use crate::config::{Config, Deployment, Group};
+use crate::config::{Affinity, Config, Deployment, Resolved};
 use crate::error::{Error, Kind};
-use crate::routing::{Level, Needs, Skip, Way};
+use crate::json::edit::elements;
+use crate::routing::{Level, Needs, PerClass, Skip, Way};
 use crate::token::Tokens;
 use crate::units::Millis;
 
-/// The way of a request for `model`.
+/// The way of a request for `model`, a name as the client typed it.
 ///
 /// # Errors
 ///
-/// `ModelNotFound`, `ModelNotAllowed`.
+/// `ModelNotFound`, `ModelNotAllowed`, `TagsNotAllowed`.
 pub(super) fn way(config: &Config, caller: Caller, model: &str, knobs: &Knobs) -> Result<Way, Error> {
-    let Some(group) = config.groups.get(model) else { return Err(model_not_found()) };
+    let Some(resolved) = caller.resolve(config, model) else { return Err(model_not_found()) };
     if !caller.may_use(config, model) {
         let error = Error::new(Kind::ModelNotAllowed, "this key may not use this model");
         return Err(error.with_param("model"));
     }
-    let first = level(model, group, knobs);
+    let tags = config.routing.filters_tags.then(|| Tags::new(config, caller, knobs));
+    let level = |resolved: &Resolved<'_>| {
+        let whole = resolved.pool();
+        let pool = tags.as_ref().map_or_else(|| whole.clone(), |tags| tags.among(&whole));
+        let retries = if knobs.num_retries == Some(0) { PerClass::default() } else { resolved.group.retries };
+        let num_retries = knobs.num_retries.unwrap_or(resolved.group.num_retries);
+        let level = Level { group: resolved.name.to_owned(), pool, retries, num_retries };
+        if whole.deployments().is_empty() { Err(model_not_found()) } else { Ok(level) }
+    };
+    let first = level(&resolved)?;
+    if first.pool.deployments().is_empty() {
+        return Err(Error::new(Kind::TagsNotAllowed, "no deployment of this model serves the tags of this request"));
+    }
     if knobs.disable_fallbacks {
         return Ok(Way { levels: vec![first], ..Way::default() });
     }
-    let levels = |names: &[String]| -> Vec<Level> {
+    let levels = |names: &[String], meant: bool| -> Vec<Level> {
         let allowed = names.iter().filter(|name| name.as_str() != model && caller.may_use(config, name));
-        let known = allowed.filter_map(|name| Some((name, config.groups.get(name)?)));
-        known.take(config.routing.max_fallbacks).map(|(name, group)| level(name, group, knobs)).collect()
+        let known = allowed.filter_map(|name| if meant { caller.resolve(config, name) } else { config.resolve(name) });
+        let other = known.filter(|other| other.captured.is_some() || other.name != resolved.name);
+        let levels = other.filter_map(|other| level(&other).ok()).filter(|level| !level.pool.deployments().is_empty());
+        levels.take(config.routing.max_fallbacks).collect()
     };
-    let fallbacks = levels(knobs.fallbacks.as_ref().unwrap_or(&group.fallbacks));
+    let group = resolved.group;
+    let fallbacks = match &knobs.fallbacks {
+        Some(named) => levels(named, true),
+        None => levels(&group.fallbacks, false),
+    };
     Ok(Way {
         levels: std::iter::once(first).chain(fallbacks).collect(),
-        context_window: levels(&group.context_window_fallbacks),
-        content_policy: levels(&group.content_policy_fallbacks),
+        context_window: levels(&group.context_window_fallbacks, false),
+        content_policy: levels(&group.content_policy_fallbacks, false),
     })
 }
 
-fn level(name: &str, group: &Group, knobs: &Knobs) -> Level {
-    Level {
-        group: name.to_owned(),
-        pool: Rc::clone(&group.pool),
-        retries: if knobs.num_retries == Some(0) { Default::default() } else { group.retries },
-        num_retries: knobs.num_retries.unwrap_or(group.num_retries),
-    }
+/// The same for requests that belong to one conversation; `None` where the config keeps none together.
+pub(super) fn affinity(config: &Config, caller: Caller, asked: &Asked, knobs: &Knobs) -> Option<u64> {
+    let Affinity { prompt, session, key } = config.routing.affinity;
+    let request = asked.client();
+    let named = |name: &str| request.body.get(request.index.get(name)?.value.clone());
+    let conversation = || -> Option<&[u8]> {
+        let explicit = named("prompt_cache_key").or_else(|| named("previous_response_id"));
+        explicit.or_else(|| beginning(named("messages").or_else(|| named("input"))?))
+    };
+    let session = knobs.session.as_deref().map(str::as_bytes).filter(|_| session);
+    let of_prompt = || if prompt { conversation() } else { None };
+    let of_key = || key.then(|| caller.alias(config).as_bytes());
+    Some(hash(session.or_else(of_prompt).or_else(of_key)?))
+}
+
+/// The first two messages of a conversation, which its later requests repeat: what the system says, and the first question.
+fn beginning(messages: &[u8]) -> Option<&[u8]> {
+    let Some(messages_at) = elements(messages, 0..messages.len()) else { return Some(messages) };
+    let end = messages_at.iter().take(2).last()?.end;
+    messages.get(..end)
+}
+
+/// FNV-1a, 64 bits.
+///
+/// Source: RFC 9923 <https://www.rfc-editor.org/rfc/rfc9923>, not re-read for this.
+fn hash(bytes: &[u8]) -> u64 {
+    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    bytes.iter().fold(BASIS, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME))
 }
 
 /// What of a request decides whether a deployment suits it.
@@ -56,12 +96,15 @@ pub(super) struct Terms {
     pub(super) checks_prompts: bool,
     /// Whether there are images in the prompt.
     pub(super) has_images: bool,
+    /// The team of the caller's key.
+    pub(super) team: Option<String>,
 }
 
 impl Terms {
-    pub(super) fn of(config: &Config, asked: &Asked) -> Self {
+    pub(super) fn of(config: &Config, caller: Caller, asked: &Asked) -> Self {
         let checks_prompts = config.routing.checks_prompts;
-        Self { checks_prompts, has_images: checks_prompts && has_images(asked) }
+        let team = caller.key(config).and_then(|key| key.team_id.clone());
+        Self { checks_prompts, has_images: checks_prompts && has_images(asked), team }
     }
 
     /// Whether `deployment` can be asked at all, and what the client is told if none can.
@@ -80,6 +123,10 @@ impl Terms {
         let target = &deployment.target;
         asked.check(target).map_err(|error| (Skip::Parameters, error))?;
         target.credential.secret(tokens, now).map_err(|error| (Skip::Token, error))?;
+        if deployment.is_reserved(now, self.team.as_deref()) {
+            let message = "at this hour this model is reserved for other teams";
+            return Err((Skip::Reserved, Error::new(Kind::ModelNotAllowed, message).with_param("model")));
+        }
         if !self.checks_prompts {
             return Ok(());
         }

@@ -9,7 +9,9 @@ use super::call::{self, Buffer, Map};
 use super::gateway::RETRY;
 use super::{Shared, find, with_world};
 use crate::error::{Error, Kind};
-use crate::exchange::{AnswerHead, BUFFER_BYTES_MIN, Exchange, First, Headers, Heading, Held, Next, Reply, World, is_private};
+use crate::exchange::{
+    AnswerHead, BUFFER_BYTES_MIN, Exchange, First, Headers, Heading, Held, Next, Reply, World, is_private,
+};
 use crate::provider::Pass;
 
 /// The stream of one attempt.
@@ -128,9 +130,8 @@ impl AttemptFilter {
         let bytes = call::buffer(Buffer::Response);
         let (held, new) = bytes.split_at(self.held.min(bytes.len()));
         let mut piece = Vec::new();
-        let (pass, first) = with(exchange, |exchange, world| {
-            exchange.first(new, end_of_stream, held.len(), &mut piece, world)
-        });
+        let (pass, first) =
+            with(exchange, |exchange, world| exchange.first(new, end_of_stream, held.len(), &mut piece, world));
         self.is_edited |= pass == Pass::Replaced;
         self.out.extend_from_slice(if pass == Pass::Replaced { &piece } else { new });
         match first {

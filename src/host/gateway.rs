@@ -77,7 +77,8 @@ impl Gateway {
     fn admit_request(&mut self, front: Front, request: Request) -> Action {
         let mut record = self.record_of(Some(front.caller));
         let errors = front.endpoint.errors();
-        record.model_group.clone_from(&request.model);
+        let resolved = front.caller.resolve(&self.config, &request.model);
+        record.model_group = resolved.map(|resolved| resolved.name.to_owned()).unwrap_or_default();
         if let Some(reply) = front.count_tokens(&self.config, &request) {
             return self.answer(record, &reply);
         }

@@ -129,7 +129,7 @@ fn lowest<K: PartialOrd>(
 }
 
 /// One of those that are at most `buffer` slower than the fastest.
-fn fastest(latencies: Vec<(usize, f64)>, buffer: f64, random: &mut impl FnMut(u64) -> u64) -> Option<usize> {
+fn fastest(latencies: Vec<(usize, f64)>, buffer: f64, random: &mut (impl FnMut(u64) -> u64 + ?Sized)) -> Option<usize> {
     let fastest = latencies.iter().map(|(_, latency)| *latency).min_by(f64::total_cmp)?;
     let bound = fastest * (1.0 + buffer);
     lowest(latencies.into_iter().map(|(i, latency)| (i, latency > bound)), random)

@@ -197,7 +197,8 @@ fn reachable<'c>(config: &'c Config, name: &'c str) -> BTreeSet<&'c str> {
     let mut found = BTreeSet::from([name]);
     let mut open = vec![name];
     while let Some(group) = open.pop().and_then(|name| config.groups.get(name)) {
-        open.extend(group.fallbacks.iter().map(String::as_str).filter(|next| found.insert(next)));
+        let next = group.fallbacks.iter().filter_map(|name| Some(config.resolve(name)?.name));
+        open.extend(next.filter(|next| found.insert(next)));
     }
     found
 }

@@ -19,11 +19,35 @@ pub(super) const NESTED: &[(Section, &str, Section)] = &[
     (Section::Tollgate, "keys", Section::TollgateKey),
     (Section::Tollgate, "teams", Section::TollgateTeam),
     (Section::Tollgate, "users", Section::TollgateUser),
+    (Section::Tollgate, "shadow", Section::TollgateShadow),
+    (Section::RouterSettings, "routing_strategy_args", Section::StrategyArgs),
 ];
 
-/// Keys that are supported with one value only, and what happens with another.
-pub(super) const ONE_VALUE: &[(Section, &str, &str, &str)] =
-    &[(Section::RouterSettings, "routing_strategy", "simple-shuffle", "only simple-shuffle is supported; it is used instead")];
+/// Keys whose values, or lists of values, are graded one by one.
+pub(super) const VALUES: &[(Section, &str, &[Row])] = &[
+    (Section::RouterSettings, "routing_strategy", STRATEGIES),
+    (Section::RouterSettings, "optional_pre_call_checks", OPTIONAL_CHECKS),
+];
+
+const STRATEGIES: &[Row] = &[
+    exact("", &["simple-shuffle"]),
+    approximate(PER_ENVOY_FACTS, &["least-busy", "latency-based-routing", "usage-based-routing-v2"]),
+    approximate("a model without a price comes last", &["cost-based-routing"]),
+    approximate("read as usage-based-routing-v2", &["usage-based-routing"]),
+];
+
+const OPTIONAL_CHECKS: &[Row] = &[
+    exact("limits of deployments are enforced in any case", &["enforce_model_rate_limits"]),
+    approximate(
+        "without a memory: a hash of the conversation's beginning, of the session or of the key chooses among those that \
+         are healthy",
+        &["prompt_caching", "session_affinity", "deployment_affinity"],
+    ),
+    unsupported("a deployment has no budget yet", &["router_budget_limiting"]),
+    unsupported("use session_affinity: where an earlier response was made is not kept", &["responses_api_deployment_check"]),
+    unsupported("the client's headers do not go upstream", &["forward_client_headers_by_model_group"]),
+    unsupported(LATER, &["encrypted_content_affinity"]),
+];
 
 pub(super) const fn rows(section: Section) -> &'static [Row] {
     match section {
@@ -39,6 +63,8 @@ pub(super) const fn rows(section: Section) -> &'static [Row] {
         Section::TollgateTeam => TOLLGATE_TEAM,
         Section::TollgateUser => TOLLGATE_USER,
         Section::TollgateModelBudget => TOLLGATE_MODEL_BUDGET,
+        Section::TollgateShadow => TOLLGATE_SHADOW,
+        Section::StrategyArgs => STRATEGY_ARGS,
     }
 }
 
@@ -64,14 +90,22 @@ const ENVOY_TLS: &str = "connections are Envoy's: set it on the cluster";
 const ENVOY_AUTH: &str = "use an Envoy filter in front: jwt_authn, ext_authz, oauth2 or rbac";
 const ENVOY_HEALTH: &str = "use Envoy's health checks or outlier detection on the cluster";
 const ALERTS: &str = "alert on Envoy's metrics instead";
-const NOT_TOLD_APART: &str = "use fallbacks: these errors are not told apart yet";
+const PER_ENVOY_FACTS: &str = "what the workers of one Envoy have seen; Envoys do not share it";
+const LIMITED: &str = "a share of the group's requests, as in LiteLLM's simple-shuffle, and a limit under every strategy; counted per \
+                       Envoy";
+const NO_TIER: &str = "rpm, tpm and max_parallel_requests are the limits of a deployment";
+const COOLDOWN: &str = "what the workers of one Envoy have seen; afterwards one request probes; the percentage rule for a lone deployment \
+                        is not LiteLLM's";
+const BY_CLASS: &str = "a 502 counts as an InternalServerError, and a connection that fails too";
+const WAIT: &str = "Envoy waits whole seconds, and only before the same deployment is asked again";
+const PARALLEL: &str = "another deployment is asked, nobody waits; counted per Envoy";
+const NO_MEMORY: &str = "affinity needs no memory: nothing expires";
 const PER_ENVOY: &str = "counted per Envoy, in memory: not shared between Envoys, gone with a restart";
 const PER_ENVOY_STATE: &str = "state is in each Envoy's shared memory; sharing it is not supported yet";
 const GOOGLE_CREDENTIALS: &str = "service_account and authorized_user, as JSON or a mapping; a file with `tollgate run` alone; unset: \
                                   the metadata server; no workload identity federation";
-const RETRIES: &str = "how often; on what, and after which wait, is decided by the plan and Envoy's retry policy";
-const PER_ATTEMPT: &str = "bounds one attempt: its whole answer, or the first byte of its stream; all attempts of a request get the timeout of the \
-                           most patient deployment; the client gets 504, not 408";
+const RETRIES: &str = "connections that fail or time out are repeated by Envoy itself, within the same number";
+const PER_ATTEMPT: &str = "bounds one attempt; Envoy keeps one per-try timeout a request: that of its first deployment; the client gets 504, not 408";
 
 const DOCUMENT: &[Row] = &[
     exact("", &["environment_variables"]),
@@ -126,8 +160,13 @@ const LITELLM_PARAMS: &[Row] = &[
         &["aws_external_id", "aws_profile_name", "aws_role_name", "aws_session_name", "aws_web_identity_token"],
     ),
     unsupported("Envoy uses the region's own endpoint, and has no such parameter", &["aws_*"]),
-    exact("a share of the group's requests, as in LiteLLM's simple-shuffle; not a limit", &["rpm", "tpm"]),
-    approximate(PER_ATTEMPT, &["timeout"]),
+    approximate(LIMITED, &["rpm", "tpm"]),
+    approximate(PARALLEL, &["max_parallel_requests"]),
+    approximate(PER_ATTEMPT, &["timeout", "stream_timeout"]),
+    exact("a stream that is silent for longer ends with an error event", &["stream_idle_timeout"]),
+    exact("the lowest first; deployments without one come last", &["order"]),
+    approximate(COOLDOWN, &["cooldown_time"]),
+    exact("", &["tags"]),
     approximate("the group takes the largest of its deployments'", &["num_retries"]),
     PRICES,
     TIERED_PRICES,
@@ -138,16 +177,15 @@ const LITELLM_PARAMS: &[Row] = &[
     exact("Azure's, a token that does not change; before api_key", &["azure_ad_token"]),
     exact("watsonx's", &["project_id", "token"]),
     unsupported("the client says whether it wants a stream", &["stream", "stream_options"]),
-    unsupported("the same timeout holds for streams", &["stream_timeout"]),
-    unsupported("shares only: no limit of a deployment is enforced yet", &["itpm", "otpm", "rpd", "tpd"]),
+    unsupported(NO_TIER, &["itpm", "otpm", "rpd", "tpd"]),
+    unsupported("list the tags", &["tag_regex"]),
+    unsupported("use stream_timeout", &["ttft_timeout"]),
     unsupported("give the deployment its own api_key", &["litellm_credential_name"]),
     unsupported("use num_retries", &["max_retries"]),
     unsupported(
         LATER,
         &[
-            "max_parallel_requests", "order", "ttft_timeout", "stream_idle_timeout", "keepalive_seconds",
-            "cooldown_time", "tags", "tag_regex",
-            "modify_params", "max_budget", "budget_duration", "configurable_clientside_auth_params",
+            "keepalive_seconds", "modify_params", "max_budget", "budget_duration", "configurable_clientside_auth_params",
             "mock_response", "mock_timeout", "merge_reasoning_content_in_choices", "cache_control_injection_points",
             "use_in_pass_through", "use_litellm_proxy", "auto_router_*", "litellm_system_prompt", "prompt_id",
             "prompt_variables", "guardrails", "model_info", "use_chat_completions_api", "budget_limits",
@@ -175,7 +213,10 @@ const MODEL_INFO: &[Row] = &[
     exact("", &["id", "base_model", "max_input_tokens", "max_output_tokens", "mode"]),
     exact("tollgate's own: the Envoy cluster to use", &["cluster"]),
     approximate("read as max_output_tokens", &["max_tokens"]),
-    exact("", &["supports_reasoning", "supports_response_schema"]),
+    exact("", &["supports_reasoning", "supports_response_schema", "supports_vision", "access_groups", "order"]),
+    exact("the rules of the time zones are those of the build", &["access_windows"]),
+    approximate(COOLDOWN, &["allowed_fails", "cooldown_time"]),
+    approximate(BY_CLASS, &["allowed_fails_policy"]),
     PRICES,
     TIERED_PRICES,
     OTHER_PRICES,
@@ -184,22 +225,30 @@ const MODEL_INFO: &[Row] = &[
     unsupported(
         LATER,
         &[
-            "team_id", "team_public_model_name", "access_groups", "tier", "blocked", "allowed_fails",
-            "allowed_fails_policy", "cooldown_time", "enable_tag_filtering", "allow_fail_open", "access_windows",
-            "ptu_*", "litellm_provider", "db_model", "updated_at", "updated_by", "created_at", "created_by",
+            "team_id", "team_public_model_name", "tier", "blocked", "enable_tag_filtering", "allow_fail_open", "ptu_*", "litellm_provider", "db_model", "updated_at", "updated_by", "created_at", "created_by",
             "description",
         ],
     ),
 ];
 
 const ROUTER_SETTINGS: &[Row] = &[
-    exact("", &["routing_strategy", "fallbacks", "default_fallbacks"]),
+    exact("", &["routing_strategy", "optional_pre_call_checks", "model_group_alias"]),
+    exact("", &["fallbacks", "default_fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "max_fallbacks"]),
+    exact("", &["enable_tag_filtering", "tag_filtering_match_any"]),
+    approximate("the length of a prompt is estimated; regions are not checked", &["enable_pre_call_checks"]),
     approximate(RETRIES, &["num_retries"]),
-    approximate(PER_ATTEMPT, &["timeout"]),
-    unsupported("the same timeout holds for streams", &["stream_timeout"]),
-    unsupported("simple-shuffle has none", &["routing_strategy_args"]),
-    unsupported(NOT_TOLD_APART, &["context_window_fallbacks", "content_policy_fallbacks"]),
-    unsupported("list the group under each name", &["model_group_alias"]),
+    approximate(BY_CLASS, &["retry_policy", "model_group_retry_policy", "allowed_fails_policy"]),
+    approximate(COOLDOWN, &["allowed_fails", "cooldown_time"]),
+    exact("", &["disable_cooldowns"]),
+    approximate(WAIT, &["retry_after"]),
+    approximate(PER_ATTEMPT, &["timeout", "stream_timeout"]),
+    exact("a stream that is silent for longer ends with an error event", &["stream_idle_timeout"]),
+    approximate(PARALLEL, &["default_max_parallel_requests"]),
+    unsupported(NO_MEMORY, &["deployment_affinity_ttl_seconds", "model_group_affinity_config"]),
+    unsupported("use order", &["enable_weighted_failover"]),
+    unsupported("list the tags", &["tag_routing_prefix"]),
+    unsupported("use stream_timeout", &["ttft_timeout"]),
+    unsupported("use max_budget of `tollgate.keys`", &["provider_budget_config"]),
     unsupported(
         PER_ENVOY_STATE,
         &["redis_host", "redis_port", "redis_password", "redis_url", "redis_db", "redis_*", "cache_kwargs"],
@@ -211,24 +260,19 @@ const ROUTER_SETTINGS: &[Row] = &[
     unsupported(
         LATER,
         &[
-            "retry_after", "retry_policy", "model_group_retry_policy", "allowed_fails", "allowed_fails_policy",
-            "cooldown_time", "disable_cooldowns", "max_fallbacks", "enable_pre_call_checks",
-            "optional_pre_call_checks", "model_group_affinity_config", "deployment_affinity_ttl_seconds",
-            "enable_tag_filtering", "tag_filtering_match_any", "tag_routing_prefix", "enable_weighted_failover",
-            "provider_budget_config", "cache_responses", "caching_groups", "default_litellm_params",
-            "default_max_parallel_requests", "default_priority", "polling_interval", "routing_groups",
-            "guardrail_list", "search_tools", "alerting_config", "assistants_config", "ttft_timeout",
-            "stream_idle_timeout",
+            "cache_responses", "caching_groups", "default_litellm_params", "default_priority", "polling_interval",
+            "routing_groups", "guardrail_list", "search_tools", "alerting_config", "assistants_config",
         ],
     ),
 ];
 
 const LITELLM_SETTINGS: &[Row] = &[
-    exact("", &["drop_params", "fallbacks", "default_fallbacks"]),
+    exact("", &["drop_params", "fallbacks", "default_fallbacks", "context_window_fallbacks", "content_policy_fallbacks"]),
+    approximate(COOLDOWN, &["allowed_fails", "cooldown_time"]),
+    approximate(WAIT, &["retry_after"]),
     exact("429 unless set; LiteLLM's default is 422", &["budget_exceeded_status_code"]),
     approximate(RETRIES, &["num_retries"]),
     approximate("600 s unless set, not 6000; bounds one attempt, as `timeout` does", &["request_timeout"]),
-    unsupported(NOT_TOLD_APART, &["context_window_fallbacks", "content_policy_fallbacks"]),
     unsupported(
         ENVOY_LOG,
         &[
@@ -264,14 +308,14 @@ const LITELLM_SETTINGS: &[Row] = &[
     unsupported(
         LATER,
         &[
-            "modify_params", "allowed_fails", "cooldown_time", "cache", "cache_params", "timezone",
+            "modify_params", "cache", "cache_params", "timezone",
             "budget_reset_time", "cost_discount_config", "cost_margin_config", "disable_end_user_cost_tracking",
             "disable_end_user_cost_tracking_prometheus_only", "disable_add_prefix_to_prompt",
             "enable_json_schema_validation", "priority_reservation", "priority_reservation_settings",
             "public_model_groups", "model_alias_map", "model_cost_map", "user_url_validation", "default_redis_ttl",
             "default_in_memory_ttl", "network_mock", "route_all_chat_openai_to_responses",
             "use_chat_completions_url_for_anthropic_messages", "mcp_aliases", "guardrails",
-            "skip_system_message_in_guardrail", "retry_after", "add_function_to_prompt",
+            "skip_system_message_in_guardrail", "add_function_to_prompt",
             "forward_traceparent_to_llm_provider", "image_generation_model", "enable_preview_features",
         ],
     ),
@@ -349,27 +393,36 @@ const GENERAL_SETTINGS: &[Row] = &[
     ),
 ];
 
-const TOLLGATE: &[Row] = &[exact("", &["keys", "teams", "users", "allow_anonymous", "record_fields"])];
+const TOLLGATE: &[Row] = &[exact("", &["keys", "teams", "users", "shadow", "allow_anonymous", "record_fields"])];
+
+const TOLLGATE_SHADOW: &[Row] = &[exact("", &["model_group", "to", "percent"])];
+
+const STRATEGY_ARGS: &[Row] = &[
+    exact("", &["ttl", "lowest_latency_buffer", "max_latency_list_size"]),
+    unsupported("the mean of the samples counts", &["ttft_percentile"]),
+];
 
 const TOLLGATE_LIMITS: Row = unsupported(
     NOT_ENFORCED,
-    &["soft_budget", "rpm_limit", "tpm_limit", "max_parallel_requests", "model_max_budget", "tags"],
+    &["soft_budget", "rpm_limit", "tpm_limit", "max_parallel_requests", "model_max_budget"],
 );
 
 const TOLLGATE_KEY: &[Row] = &[
     exact("", &["key", "key_sha256", "key_alias", "team_id", "user_id", "models", "expires", "blocked"]),
+    exact("", &["aliases", "tags"]),
     approximate(PER_ENVOY, &["max_budget", "budget_duration"]),
     TOLLGATE_LIMITS,
 ];
 
 const TOLLGATE_TEAM: &[Row] = &[
-    exact("", &["team_id", "models"]),
+    exact("", &["team_id", "models", "tags"]),
     unsupported(NOT_ENFORCED, &["max_budget", "budget_duration"]),
     TOLLGATE_LIMITS,
 ];
 
 const TOLLGATE_USER: &[Row] = &[
     exact("", &["user_id"]),
+    unsupported("use those of a key or a team", &["tags"]),
     unsupported(NOT_ENFORCED, &["max_budget", "budget_duration"]),
     TOLLGATE_LIMITS,
 ];
