@@ -14,6 +14,7 @@ mod load;
 mod process;
 mod report;
 mod soak;
+mod startup;
 mod targets;
 
 use std::error::Error;
@@ -53,6 +54,9 @@ struct Options {
     /// Sends this many requests more through Tollgate and watches its memory.
     #[arg(long)]
     soak: Option<u64>,
+    /// Measures how long Envoy takes to be ready with the small config and with the large one.
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
+    startup: bool,
     /// Fails if a target is missed.
     #[arg(long)]
     assert: bool,
@@ -104,6 +108,12 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     measure(&options, &setup, &mut report).await?;
     println!("{}", report.table());
     let mut misses = if options.assert { report.misses() } else { Vec::new() };
+    if options.startup {
+        let startup = startup::run(&setup, options.rounds.max(1)).await?;
+        println!("{}", startup.text);
+        misses.extend(startup.miss.filter(|_| options.assert));
+        report.startup = Some(startup.json);
+    }
     if let Some(requests) = options.soak {
         let target = setup.targets.iter().find(|target| target.name == "tollgate-openai").or(setup.targets.last());
         let soak = soak::run(target.ok_or("nothing to soak")?, requests).await?;

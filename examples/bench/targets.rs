@@ -38,6 +38,9 @@ pub(crate) struct Setup {
     pub(crate) targets: Vec<Target>,
     /// What could not be measured, and why.
     pub(crate) skipped: Vec<(&'static str, String)>,
+    pub(crate) envoy: PathBuf,
+    /// The port of the mock provider.
+    pub(crate) mock: u16,
     processes: Vec<Process>,
 }
 
@@ -51,15 +54,22 @@ impl Setup {
         let mut setup = Self::default();
         fs::create_dir_all("target/bench")?;
         let envoy = envoy_path()?;
+        setup.envoy.clone_from(&envoy);
         let mock = setup.start_mock().await?;
+        setup.mock = mock;
         setup.start_envoy(&envoy, mock).await?;
         // Plain Envoy writes no access log, so neither does the Tollgate that it is compared with; what the log of all
         // fields costs is a case of its own.
-        let bare = format!("{TOLLGATE_KEYS}  record_fields: []\n");
         let models = [("tollgate-openai", "bench-openai"), ("tollgate-anthropic", "bench-anthropic")];
         let logged = [("tollgate-openai-log", "bench-openai")];
-        for (section, models) in [(bare.as_str(), models.as_slice()), (TOLLGATE_KEYS, &logged)] {
-            if let Err(error) = setup.start_tollgate(&envoy, mock, section, models).await {
+        let large = [("tollgate-openai-1k", "bench-openai")];
+        let configs: [(String, &[_]); 3] = [
+            (small_yaml(mock), &models),
+            (format!("{}{}", litellm_yaml(mock, 1), keys_yaml(1)), &logged),
+            (large_yaml(mock), &large),
+        ];
+        for (config, models) in configs {
+            if let Err(error) = setup.start_tollgate(&envoy, &config, models).await {
                 setup.skipped.push(("tollgate", error.to_string()));
             }
         }
@@ -100,19 +110,13 @@ impl Setup {
     async fn start_tollgate(
         &mut self,
         envoy: &Path,
-        mock: u16,
-        section: &str,
+        document: &str,
         models: &[(&'static str, &'static str)],
     ) -> Result<()> {
-        let (binary, wasm) = (Path::new("dist/tollgate"), Path::new("dist/tollgate.wasm"));
-        for path in [binary, wasm] {
-            if !path.exists() {
-                return Err(format!("no {}: make build", path.display()).into());
-            }
-        }
+        let (binary, wasm) = built()?;
         let (port, admin) = (free_port()?, free_port()?);
         let config = format!("target/bench/tollgate-{port}.yaml");
-        fs::write(&config, format!("{}{section}", litellm_yaml(mock)))?;
+        fs::write(&config, document)?;
         let mut command = Command::new(binary);
         command.args(["run", "--config", &config, "--concurrency", "1"]);
         command.args(["--port", &port.to_string(), "--admin-port", &admin.to_string()]);
@@ -128,7 +132,7 @@ impl Setup {
             install_litellm(venv)?;
         }
         let port = free_port()?;
-        fs::write("target/bench/litellm.yaml", litellm_yaml(mock).replace("sk-bench-master", KEY))?;
+        fs::write("target/bench/litellm.yaml", litellm_yaml(mock, 1).replace("sk-bench-master", KEY))?;
         let mut command = Command::new(venv.join("bin/litellm"));
         command.args(["--config", "target/bench/litellm.yaml", "--host", "127.0.0.1", "--port", &port.to_string()]);
         command.args(["--num_workers", "1"]).env("LITELLM_LOG", "ERROR").env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
@@ -148,18 +152,41 @@ impl Setup {
     /// Starts a process, waits until `ready` is answered, and names the Envoy in it (or the process itself).
     async fn run(&mut self, name: &str, command: Command, port: u16, ready: &str, time: Duration) -> Result<u32> {
         let mut process = Process::start(name, command)?;
-        let start = Instant::now();
-        while !load::answers(port, ready).await {
-            process.check()?;
-            if start.elapsed() > time {
-                return Err(format!("{name} did not answer {ready} in {time:?}, see target/bench/{name}.log").into());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        answers(&mut process, name, port, ready, time).await?;
         let pid = process.envoy().or_else(|| process.family().first().copied()).ok_or("a process without a pid")?;
         self.processes.push(process);
         Ok(pid)
     }
+}
+
+/// Waits until `ready` is answered; how long that took.
+pub(crate) async fn answers(
+    process: &mut Process,
+    name: &str,
+    port: u16,
+    ready: &str,
+    time: Duration,
+) -> Result<Duration> {
+    let start = Instant::now();
+    while !load::answers(port, ready).await {
+        process.check()?;
+        if start.elapsed() > time {
+            return Err(format!("{name} did not answer {ready} in {time:?}, see target/bench/{name}.log").into());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(start.elapsed())
+}
+
+/// The command and the filter.
+pub(crate) fn built() -> Result<(&'static Path, &'static Path)> {
+    let (binary, wasm) = (Path::new("dist/tollgate"), Path::new("dist/tollgate.wasm"));
+    for path in [binary, wasm] {
+        if !path.exists() {
+            return Err(format!("no {}: make build", path.display()).into());
+        }
+    }
+    Ok((binary, wasm))
 }
 
 fn install_litellm(venv: &Path) -> Result<()> {
@@ -190,7 +217,7 @@ fn envoy_path() -> Result<PathBuf> {
         .ok_or_else(|| "no envoy: set ENVOY_BIN, or make build".into())
 }
 
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
@@ -230,18 +257,34 @@ fn envoy_yaml(port: u16, mock: u16) -> String {
     )
 }
 
-/// What Tollgate and LiteLLM share; with prices, so that the budget has something to count.
-fn litellm_yaml(mock: u16) -> String {
-    format!(
-        "model_list:
-- model_name: bench-openai
+/// Tollgate's small config: two deployments and one key, without access log.
+pub(crate) fn small_yaml(mock: u16) -> String {
+    format!("{}{}  record_fields: []\n", litellm_yaml(mock, 1), keys_yaml(1))
+}
+
+/// Its large config: 1,000 deployments in the group that is asked for, and 10,000 keys.
+pub(crate) fn large_yaml(mock: u16) -> String {
+    format!("{}{}  record_fields: []\n", litellm_yaml(mock, 1_000), keys_yaml(10_000))
+}
+
+/// What Tollgate and LiteLLM share, with `deployments` of `bench-openai`; with prices, so that the budget has something
+/// to count.
+fn litellm_yaml(mock: u16, deployments: usize) -> String {
+    let mut yaml = "model_list:\n".to_owned();
+    for i in 1..=deployments {
+        yaml += &format!(
+            "- model_name: bench-openai
   litellm_params:
     model: openai/gpt-4o-mini
     api_base: http://127.0.0.1:{mock}{SHAPE}
-    api_key: sk-upstream
+    api_key: sk-upstream-{i}
     input_cost_per_token: 0.00000015
     output_cost_per_token: 0.0000006
-- model_name: bench-anthropic
+"
+        );
+    }
+    yaml += &format!(
+        "- model_name: bench-anthropic
   litellm_params:
     model: anthropic/claude-sonnet-4-5
     api_base: http://127.0.0.1:{mock}/mock/chunks=50,chunk-ms=1
@@ -251,10 +294,16 @@ fn litellm_yaml(mock: u16) -> String {
 general_settings:
   master_key: sk-bench-master
 "
-    )
+    );
+    yaml
 }
 
-const TOLLGATE_KEYS: &str = "tollgate:
-  keys:
-  - {key_alias: bench, key: sk-bench-key, max_budget: 1000000, budget_duration: 30d}
-";
+/// So many keys, each with a budget; the bench's own is the last.
+fn keys_yaml(keys: usize) -> String {
+    let budget = "max_budget: 1000000, budget_duration: 30d";
+    let mut yaml = "tollgate:\n  keys:\n".to_owned();
+    for i in 1..keys {
+        yaml += &format!("  - {{key_alias: key-{i}, key: sk-bench-{i}, {budget}}}\n");
+    }
+    yaml + &format!("  - {{key_alias: bench, key: {KEY}, {budget}}}\n")
+}

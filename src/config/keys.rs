@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use serde_json::Map;
 use sha2::{Digest as _, Sha256};
 
 use super::access::Access;
@@ -184,10 +185,11 @@ fn users(list: &Node<'_>, known: &Known) {
 
 /// Faults every member of `node` that is not in `section`'s table.
 pub(super) fn known_members(node: &Node<'_>, section: Section) {
-    for (name, member) in node.members() {
+    for name in node.object().into_iter().flat_map(Map::keys) {
         if section.row(name).is_none() {
             let expected = section.keys().collect::<Vec<_>>().join(", ");
-            member.fault::<()>(format!("expected one of {expected}, found another{}", hint(name, section.keys())));
+            node.at(name)
+                .fault::<()>(format!("expected one of {expected}, found another{}", hint(name, section.keys())));
         }
     }
 }

@@ -51,8 +51,6 @@ struct Vm {
     exchanges: RefCell<BTreeMap<u64, Shared>>,
     pending: RefCell<Pending>,
     tokens: RefCell<Tokens>,
-    /// The ids of Envoy's counters by name.
-    counters: RefCell<BTreeMap<String, u32>>,
     worker: Rc<RefCell<Worker>>,
 }
 
@@ -65,7 +63,6 @@ impl Vm {
             exchanges: RefCell::default(),
             pending: RefCell::default(),
             tokens: RefCell::default(),
-            counters: RefCell::default(),
             worker: Rc::new(RefCell::new(Worker::new(nonce))),
         }
     }
@@ -126,11 +123,14 @@ fn count(metric: Metric, labels: Labels<'_>, by: u64) {
 /// Tells Envoy what was counted.
 fn flush_counts() {
     let told = VM.with(|vm| vm.pending.borrow_mut().flush());
-    for (name, by) in told {
-        let known = VM.with(|vm| vm.counters.borrow().get(&name).copied());
-        if let Some(id) = known.or_else(|| call::counter(&name)) {
-            call::count(id, by);
-            VM.with(|vm| vm.counters.borrow_mut().insert(name, id));
+    for count in told {
+        let define = || {
+            let id = call::counter(&VM.with(|vm| vm.pending.borrow().name(&count)))?;
+            VM.with(|vm| vm.pending.borrow_mut().learn(&count, id));
+            Some(id)
+        };
+        if let Some(id) = count.id.or_else(define) {
+            call::count(id, count.by);
         }
     }
 }

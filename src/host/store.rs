@@ -1,5 +1,7 @@
 //! Ledgers in Envoy's shared data: one process, all workers, compare-and-swap.
 
+use sha2::{Digest as _, Sha256};
+
 use super::call::{self, Swap};
 use crate::budget::Ledger;
 use crate::config::Config;
@@ -20,13 +22,32 @@ fn name(alias: &str) -> String {
 ///
 /// Shared data has no "set if absent". Envoy configures a plugin on its main thread before any worker serves with it,
 /// so what is made here is there before anyone competes for it.
+///
+/// Every VM comes here with all keys of the config; those after the first find a mark that all of them have theirs.
 pub(super) fn prepare(config: &Config) {
+    let mark = mark(config);
+    if call::shared(&mark).is_some() {
+        return;
+    }
     for key in &config.keys {
         let name = name(&key.alias);
         if call::shared(&name).is_none() {
             call::set_shared(&name, &Ledger::default().encode(), 0);
         }
     }
+    call::set_shared(&mark, &[1], 0);
+}
+
+/// The name of the mark that each of these keys has its ledger: one for every list of aliases.
+fn mark(config: &Config) -> String {
+    let mut hash = Sha256::new();
+    for key in &config.keys {
+        hash.update(key.alias.as_bytes());
+        // No alias has a control character.
+        hash.update(b"\n");
+    }
+    let digest = hash.finalize();
+    digest.iter().fold("tollgate.1.keys.".to_owned(), |name, byte| name + &format!("{byte:02x}"))
 }
 
 /// The ledger of a key.

@@ -24,6 +24,7 @@
 //!
 //! At most [`MAX_ATTEMPTS`] attempts and `max_fallbacks` fallback groups.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::{Class, Fleet, Health, PerClass, Place, Pool, Question, Skip, Strategy};
@@ -123,8 +124,8 @@ pub struct Plan {
     needs: Needs,
     /// The position in [`Way::levels`].
     level: usize,
-    /// What became of the deployments of this level, by their positions in its pool.
-    met: Vec<Met>,
+    /// What became of the deployments of this level that were met, by their positions in its pool.
+    met: BTreeMap<usize, Met>,
     /// Attempts at this level and `order`.
     attempts_here: u32,
     attempts: usize,
@@ -138,10 +139,8 @@ pub struct Plan {
     is_busy: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Met {
-    #[default]
-    New,
     Closed,
     Failed,
 }
@@ -149,12 +148,11 @@ enum Met {
 impl Plan {
     /// A way not begun.
     pub fn new(way: Way, needs: Needs) -> Self {
-        let met = way.levels.first().map(|level| vec![Met::New; level.pool.deployments().len()]).unwrap_or_default();
         Self {
             way,
             needs,
             level: 0,
-            met,
+            met: BTreeMap::new(),
             attempts_here: 0,
             attempts: 0,
             order: None,
@@ -195,7 +193,7 @@ impl Plan {
 
     /// How many deployments the group of the last step has.
     pub fn siblings(&self) -> usize {
-        self.met.len()
+        self.way.levels.get(self.level).map_or(0, |level| level.pool.deployments().len())
     }
 
     /// Whether another group can follow.
@@ -274,8 +272,7 @@ impl Plan {
     }
 
     fn mark(&mut self, met: Met) {
-        let slot = self.last.and_then(|last| self.met.get_mut(last));
-        slot.into_iter().for_each(|slot| *slot = met);
+        self.met.extend(self.last.map(|last| (last, met)));
     }
 
     /// Another attempt inside the group.
@@ -325,8 +322,8 @@ impl Plan {
             self.way.levels.truncate(self.level + 1);
             self.way.levels.extend(special);
         }
-        let next = self.way.levels.get(self.level + 1)?;
-        self.met = vec![Met::New; next.pool.deployments().len()];
+        self.way.levels.get(self.level + 1)?;
+        self.met.clear();
         self.level += 1;
         self.attempts_here = 0;
         self.order = None;
@@ -367,11 +364,11 @@ impl Plan {
         let fleet = &*chooser.fleet;
         let mut closed = Vec::new();
         let mut is_open = |i: usize| {
-            let (Some(met), Some(deployment)) = (self.met.get_mut(i), pool.get(i)) else { return false };
+            let (met, Some(deployment)) = (self.met.get(&i), pool.get(i)) else { return false };
             let is_among = match among {
-                Among::New => *met == Met::New,
-                Among::Failed => *met == Met::Failed,
-                Among::Higher => *met == Met::New && last_order.is_none_or(|order| deployment.order > order),
+                Among::New => met.is_none(),
+                Among::Failed => met == Some(&Met::Failed),
+                Among::Higher => met.is_none() && last_order.is_none_or(|order| deployment.order > order),
             };
             if !is_among {
                 return false;
@@ -379,7 +376,7 @@ impl Plan {
             match fleet.health(deployment, now) {
                 Health::Open | Health::HalfOpen => true,
                 Health::Closed(skip) => {
-                    *met = Met::Closed;
+                    self.met.insert(i, Met::Closed);
                     closed.push((i, skip));
                     false
                 }
@@ -396,7 +393,7 @@ impl Plan {
     }
 
     fn skip(&mut self, i: usize, deployment: &Rc<Deployment>, why: Skip) {
-        self.met.get_mut(i).into_iter().for_each(|slot| *slot = Met::Closed);
+        self.met.insert(i, Met::Closed);
         self.is_busy |= why == Skip::Parallel;
         if let Some(at) = why.until() {
             self.opens_at = Some(self.opens_at.map_or(at, |first| first.min(at)));

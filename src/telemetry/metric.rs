@@ -5,6 +5,7 @@
 //! Prometheus as `tollgate_requests_total{model_group="g",deployment="d",provider="p",key_alias="k",status="200"}`.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::units::Millis;
 
@@ -80,11 +81,41 @@ impl Labels<'_> {
 ///
 /// A counter of Envoy costs a call of the host, and a request has half a dozen of them: they are added up here and told
 /// at once, every [`FLUSH`]. What a VM that traps had not told is lost.
+///
+/// Labels that were seen stay, with what Envoy calls their counters: names are long, and with many deployments nearly
+/// every request has labels of its own. What grows here is in Envoy's own table of stats, too.
 #[derive(Debug, Default)]
 pub struct Pending {
-    counts: BTreeMap<String, [u64; Metric::ALL.len()]>,
+    rows: Vec<Row>,
+    /// Positions in `rows`.
+    by_labels: BTreeMap<Rc<str>, usize>,
+    /// The rows with something to tell, each once.
+    counted: Vec<usize>,
+    /// The row that was counted last: a request's counters mostly have the same labels.
+    last: usize,
     /// Reused for every look-up.
     labels: String,
+}
+
+/// The counters of the same labels, by metric.
+#[derive(Debug)]
+struct Row {
+    labels: Rc<str>,
+    counts: [u64; METRICS],
+    ids: [Option<u32>; METRICS],
+}
+
+const METRICS: usize = Metric::ALL.len();
+
+/// What is to be added to one of Envoy's counters.
+#[derive(Clone, Copy, Debug)]
+pub struct Count {
+    row: usize,
+    metric: Metric,
+    /// What Envoy calls the counter, where [`Pending::learn`] was told.
+    pub id: Option<u32>,
+    /// How much, more than 0.
+    pub by: u64,
 }
 
 /// How long a count may wait.
@@ -95,22 +126,50 @@ impl Pending {
     pub fn count(&mut self, metric: Metric, labels: Labels<'_>, by: u64) {
         self.labels.clear();
         labels.write(&mut self.labels);
-        if !self.counts.contains_key(&self.labels) {
-            self.counts.insert(self.labels.clone(), Default::default());
+        if self.rows.get(self.last).is_none_or(|row| *row.labels != *self.labels) {
+            self.last = self.position();
         }
-        let counts = self.counts.get_mut(&self.labels).into_iter().flatten();
-        for (_, count) in Metric::ALL.iter().zip(counts).filter(|(found, _)| **found == metric) {
-            *count = count.saturating_add(by);
+        let Some(row) = self.rows.get_mut(self.last) else { return };
+        if by > 0 && row.counts == [0; METRICS] {
+            self.counted.push(self.last);
         }
+        let count = row.counts.get_mut(metric as usize);
+        count.into_iter().for_each(|count| *count = count.saturating_add(by));
     }
 
-    /// Hands out every count with the name of its stat, and starts anew.
-    pub fn flush(&mut self) -> impl Iterator<Item = (String, u64)> + use<> {
-        let counts = std::mem::take(&mut self.counts);
-        counts.into_iter().flat_map(|(labels, counts)| {
-            let counted = Metric::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0);
-            counted.map(move |(metric, count)| (format!("{}.{labels}.total", metric.name()), count))
-        })
+    /// The row of `self.labels`.
+    fn position(&mut self) -> usize {
+        if let Some(&at) = self.by_labels.get(self.labels.as_str()) {
+            return at;
+        }
+        let (at, labels) = (self.rows.len(), Rc::from(self.labels.as_str()));
+        self.by_labels.insert(Rc::clone(&labels), at);
+        self.rows.push(Row { labels, counts: [0; METRICS], ids: [None; METRICS] });
+        at
+    }
+
+    /// Hands out every count that is not told, and starts anew.
+    pub fn flush(&mut self) -> Vec<Count> {
+        let mut told = Vec::new();
+        for at in std::mem::take(&mut self.counted) {
+            let Some(row) = self.rows.get_mut(at) else { continue };
+            let counts = std::mem::take(&mut row.counts);
+            let counts = Metric::ALL.into_iter().zip(row.ids).zip(counts).filter(|(_, by)| *by > 0);
+            told.extend(counts.map(|((metric, id), by)| Count { row: at, metric, id, by }));
+        }
+        told
+    }
+
+    /// The name of a counter's stat.
+    pub fn name(&self, count: &Count) -> String {
+        let labels = self.rows.get(count.row).map_or("", |row| &row.labels);
+        format!("{}.{labels}.total", count.metric.name())
+    }
+
+    /// Envoy calls the counter `id`.
+    pub fn learn(&mut self, count: &Count, id: u32) {
+        let ids = self.rows.get_mut(count.row).and_then(|row| row.ids.get_mut(count.metric as usize));
+        ids.into_iter().for_each(|slot| *slot = Some(id));
     }
 }
 
@@ -126,9 +185,27 @@ mod tests {
         pending.count(Metric::Requests, labels, 1);
         pending.count(Metric::Requests, labels, 1);
         pending.count(Metric::Cost, labels, 7);
-        let told: Vec<_> = pending.flush().collect();
-        let rest = "model_group.g.1.deployment.d.provider.openai.key_alias.none.status.200.total";
-        assert_eq!(told, [(format!("tollgate_requests.{rest}"), 2), (format!("tollgate_cost_nano_usd.{rest}"), 7)]);
-        assert_eq!(pending.flush().count(), 0);
+        let told = pending.flush();
+        let named: Vec<_> = told.iter().map(|count| (pending.name(count), count.by, count.id)).collect();
+        let name = |metric: &str| {
+            format!("{metric}.model_group.g.1.deployment.d.provider.openai.key_alias.none.status.200.total")
+        };
+        assert_eq!(named, [(name("tollgate_requests"), 2, None), (name("tollgate_cost_nano_usd"), 7, None)]);
+        assert!(pending.flush().is_empty());
+        told.iter().zip(5..).for_each(|(count, id)| pending.learn(count, id));
+        let other = Labels { deployment: "e", ..labels };
+        for (metric, labels, by) in [(Metric::Cost, labels, 1), (Metric::Cost, other, 2), (Metric::Requests, labels, 3)]
+        {
+            pending.count(metric, labels, by);
+        }
+        pending.count(Metric::Fallbacks, labels, 0);
+        let told: Vec<_> = pending.flush().iter().map(|count| (count.id, count.by)).collect();
+        assert_eq!(told, [(Some(5), 3), (Some(6), 1), (None, 2)]);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn metrics_are_numbered_in_their_order() {
+        let numbers: Vec<usize> = Metric::ALL.into_iter().map(|metric| metric as usize).collect();
+        assert_eq!(numbers, [0, 1, 2, 3, 4, 5]);
     }
 }
