@@ -44,7 +44,7 @@ impl fmt::Debug for Zone {
 #[cfg(test)]
 mod tests {
     use super::Zone;
-    use crate::config::time::parse;
+    use crate::time::rfc3339 as parse;
     use crate::units::Millis;
     use wasm_bindgen_test::wasm_bindgen_test;
 
