@@ -87,6 +87,8 @@ impl Exchange {
             is_settled: false,
             reservation: None,
             first_byte: None,
+            heard: None,
+            cut: None,
         };
         exchange.advance(world, Plan::first);
         let Some(first) = &exchange.next else { return Err(exchange.nobody(world.now)) };

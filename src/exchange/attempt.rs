@@ -4,7 +4,7 @@ use super::{Answer, AnswerHead, Attempt, Exchange, Headers, Next, Prepared, Repl
 use crate::budget::estimate;
 use crate::config::Deployment;
 use crate::error::{Error, Kind};
-use crate::openai::Endpoint;
+use crate::openai::{Endpoint, finish};
 use crate::provider::{Body, Estimate, Pass, Stream, Upstream};
 use crate::routing::Class;
 use crate::units::Millis;
@@ -80,9 +80,9 @@ impl Exchange {
             step,
             status: None,
             started: now,
-            ended: None,
+            concluded: None,
             failure: None,
-            is_concluded: false,
+            has_left: false,
         });
         self.answer = Answer::Awaited;
         self.is_reported = false;
@@ -264,8 +264,20 @@ impl Exchange {
             }
             None => self.answer = Answer::Unread,
         }
+        if self.plan.follows_filtered()
+            && self.is_filtered(body)
+            && let Some(next) = self.fail(Class::ContentPolicy, self.quota, world)
+        {
+            return Held::Refuse(Some(next));
+        }
         self.succeed(self.quota, world);
         self.outgrown(body.len()).map_or(Held::Release, Held::Outgrown)
+    }
+
+    /// Whether the provider's filter ended the chat completion `body`, or its translation.
+    fn is_filtered(&self, body: &[u8]) -> bool {
+        let translated = if let Answer::Whole(answer) = &self.answer { answer.body.as_deref() } else { None };
+        finish::is_filtered(translated.unwrap_or(body))
     }
 
     /// The translated answer as a reply, where it is too long for the place of a held one of `held_bytes`.

@@ -148,7 +148,7 @@ impl Exchange {
 
     /// Whether the outcome of the attempt under way is still to come.
     pub fn is_pending(&self) -> bool {
-        self.attempts.last().is_some_and(|attempt| !attempt.is_concluded)
+        self.attempts.last().is_some_and(|attempt| attempt.concluded.is_none())
     }
 
     fn loss(&self, now: Millis) -> Class {
@@ -156,7 +156,7 @@ impl Exchange {
         if took.plus(TIMER_SLACK) >= self.per_try_timeout() { Class::Timeout } else { Class::Connection }
     }
 
-    fn outcome(&self) -> Outcome {
+    pub(super) fn outcome(&self) -> Outcome {
         let is_probe = self.attempts.last().is_some_and(|attempt| attempt.step.place.is_probe);
         let (siblings, has_fallbacks) = (self.plan.siblings(), self.plan.has_fallbacks());
         Outcome { siblings, has_fallbacks, is_probe, ..Outcome::default() }
@@ -170,12 +170,12 @@ impl Exchange {
             exhausted_until: quota.exhausted_until,
             ..self.outcome()
         };
-        let Some(attempt) = self.attempts.last_mut().filter(|attempt| !attempt.is_concluded) else { return };
-        attempt.is_concluded = true;
+        let Some(attempt) = self.attempts.last_mut().filter(|attempt| attempt.concluded.is_none()) else { return };
+        attempt.concluded = Some(world.now);
         attempt.failure = failure;
         let deployment = attempt.step.deployment.clone();
         if failure.is_some() {
-            attempt.ended = Some(world.now);
+            attempt.has_left = true;
             let usage = Usage {
                 duration: world.now.since(attempt.started),
                 is_timeout: failure == Some(Class::Timeout),
@@ -193,8 +193,8 @@ impl Exchange {
         if let Some(Prepared { step, .. }) = self.next.take() {
             world.fleet.leave(&step.deployment, world.now, &step.place, &Usage::default());
         }
-        if let Some(Attempt { step, ended: ended @ None, started, .. }) = self.attempts.last_mut() {
-            *ended = Some(world.now);
+        if let Some(Attempt { step, has_left: has_left @ false, started, .. }) = self.attempts.last_mut() {
+            *has_left = true;
             let usage = Usage { duration: world.now.since(*started), ..*usage };
             world.fleet.leave(&step.deployment, world.now, &step.place, &usage);
         }

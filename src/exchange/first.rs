@@ -5,8 +5,10 @@
 //! first token. What is held is small (see [`HELD_BYTES_MAX`]); from the first token on nothing is.
 
 use super::{Answer, Exchange, Next, World};
+use crate::error::{Error, Kind};
 use crate::provider::Pass;
-use crate::routing::Class;
+use crate::routing::{Class, Outcome};
+use crate::units::Millis;
 
 /// So much of a stream may say nothing; it goes on then as it is.
 const HELD_BYTES_MAX: usize = 2 << 10;
@@ -47,10 +49,35 @@ impl Exchange {
             }
             _ if has_spoken || end_of_stream || held.saturating_add(bytes.len()) > HELD_BYTES_MAX => {
                 self.first_byte(world.now);
+                self.heard = self.silence().map(|_| world.now);
                 self.succeed(self.quota, world);
                 (pass, First::Begin)
             }
             _ => (pass, First::Wait),
         }
+    }
+
+    /// The longest silence of the stream of the attempt under way, where it has a bound.
+    fn silence(&self) -> Option<Millis> {
+        self.deployment()?.timeouts.idle
+    }
+
+    /// The stream has said something.
+    pub fn hear(&mut self, now: Millis) {
+        self.heard = self.heard.map(|_| now);
+    }
+
+    /// Whether the stream has been silent for too long, and is to be cut. It counts as a failure of its provider, once.
+    pub fn falls_silent(&mut self, world: &mut World<'_>) -> bool {
+        let is_silent = self.heard.zip(self.silence()).is_some_and(|(heard, idle)| world.now.since(heard) > idle);
+        if is_silent {
+            self.heard = None;
+            self.cut = Some(Error::new(Kind::Timeout, "the provider fell silent in the middle of its answer"));
+            let outcome = Outcome { failure: Some(Class::Timeout), ..self.outcome() };
+            if let Some(attempt) = self.attempts.last() {
+                world.fleet.tell(&attempt.step.deployment, world.now, &outcome);
+            }
+        }
+        is_silent
     }
 }

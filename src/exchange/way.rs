@@ -76,7 +76,7 @@ pub(super) fn affinity(config: &Config, caller: Caller, asked: &Asked, knobs: &K
 /// The first two messages of a conversation, which its later requests repeat: what the system says, and the first question.
 fn beginning(messages: &[u8]) -> Option<&[u8]> {
     let Some(messages_at) = elements(messages, 0..messages.len()) else { return Some(messages) };
-    let end = messages_at.iter().take(2).last()?.end;
+    let end = messages_at.get(1).or(messages_at.first())?.end;
     messages.get(..end)
 }
 
