@@ -60,6 +60,7 @@ use crate::routing::{Class, Fleet, Plan, Step};
 use crate::token::Tokens;
 use crate::units::Millis;
 
+pub use admit::Refused;
 pub use answer::{Answer, AnswerHead, Rewrite, is_private, local_error};
 pub use attempt::{BUFFER_BYTES_MIN, HELD_BYTES_MAX, Heading, Held};
 pub use course::{Next, Quota};

@@ -10,7 +10,7 @@ use super::call::{self, Buffer, Map};
 use super::token::Keeper;
 use super::{Shared, close, count, open, store, with_world};
 use crate::config::Config;
-use crate::exchange::{Caller, Exchange, Front, Opening, Reply, Rewrite, local_error};
+use crate::exchange::{Caller, Exchange, Front, Opening, Refused, Reply, Rewrite, local_error};
 use crate::openai::Request;
 use crate::telemetry::{ErrorCode, Record};
 use crate::units::Millis;
@@ -90,7 +90,7 @@ impl Gateway {
                 Ok(()) => Ok(exchange),
                 Err(error) => {
                     exchange.withdraw(world);
-                    Err(error)
+                    Err(Refused { error, routing: exchange.explain() })
                 }
             }
         });
@@ -99,7 +99,7 @@ impl Gateway {
                 self.route(exchange);
                 Action::Continue
             }
-            Err(error) => self.answer(record, &Reply::error(&error, errors)),
+            Err(Refused { error, routing }) => self.answer(Record { routing, ..record }, &Reply::error(&error, errors)),
         }
     }
 
