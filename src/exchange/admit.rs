@@ -52,14 +52,14 @@ impl Front {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// What the client is told.
-    pub error: Error,
+    pub error: Box<Error>,
     /// Why nobody was asked: see [`Exchange::explain`].
     pub routing: String,
 }
 
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
-        Self { error, routing: String::new() }
+        Self { error: Box::new(error), routing: String::new() }
     }
 }
 
@@ -109,7 +109,7 @@ impl Exchange {
         exchange.advance(world, Plan::first);
         let Some(first) = &exchange.next else {
             let routing = exchange.explain();
-            return Err(Refused { error: exchange.nobody(world.now), routing });
+            return Err(Refused { error: Box::new(exchange.nobody(world.now)), routing });
         };
         let timeouts = first.step.deployment.timeouts;
         let own = if needs.is_stream { timeouts.first_token } else { timeouts.whole };

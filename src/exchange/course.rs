@@ -57,7 +57,7 @@ impl Exchange {
                 let (asked, terms, needs) = (&self.asked, &self.terms, *self.plan.needs());
                 let check = |deployment: &crate::config::Deployment| {
                     terms.suits(asked, &needs, deployment, world.tokens, world.now).map_err(|(skip, error)| {
-                        refusal.borrow_mut().get_or_insert(error);
+                        refusal.borrow_mut().get_or_insert(*error);
                         skip
                     })
                 };

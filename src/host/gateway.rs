@@ -90,7 +90,7 @@ impl Gateway {
                 Ok(()) => Ok(exchange),
                 Err(error) => {
                     exchange.withdraw(world);
-                    Err(Refused { error, routing: exchange.explain() })
+                    Err(Refused { error: Box::new(error), routing: exchange.explain() })
                 }
             }
         });
