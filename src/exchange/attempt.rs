@@ -1,6 +1,6 @@
 //! One attempt at an upstream: what it sends, and how its answer is read.
 
-use super::{Answer, AnswerHead, Attempt, Exchange, Headers, Next, Prepared, Reply, World, local_error};
+use super::{Answer, AnswerHead, Attempt, Exchange, Headers, Next, Prepared, Quota, Reply, World, local_error};
 use crate::budget::estimate;
 use crate::config::Deployment;
 use crate::error::{Error, Kind};
@@ -85,6 +85,7 @@ impl Exchange {
             has_left: false,
         });
         self.answer = Answer::Awaited;
+        self.quota = Quota::default();
         self.is_reported = false;
         Ok(headers)
     }
@@ -161,15 +162,15 @@ impl Exchange {
         self.answer = answer;
         match shape {
             Kept::Error(class) if self.plan.must_read(class) => Heading::HoldError,
-            Kept::Error(class) => Heading::Error(self.fail(class, head.quota, world)),
-            Kept::Refused => Heading::Refuse(self.fail(Class::InternalServer, head.quota, world)),
+            Kept::Error(class) => Heading::Error(self.fail(class, world)),
+            Kept::Refused => Heading::Refuse(self.fail(Class::InternalServer, world)),
             Kept::Pass => {
-                self.succeed(head.quota, world);
+                self.succeed(world);
                 Heading::Pass
             }
             Kept::Read if matches!(self.answer, Answer::Stream(_)) => Heading::First,
             Kept::Read => {
-                self.succeed(head.quota, world);
+                self.succeed(world);
                 Heading::Read
             }
             Kept::Hold => Heading::Hold,
@@ -182,7 +183,7 @@ impl Exchange {
             (Answer::Error { status, .. }, Some(deployment)) => deployment.target.error(*status, body),
             _ => return None,
         };
-        self.fail(Class::of_error(&error), self.quota, world)
+        self.fail(Class::of_error(&error), world)
     }
 
     fn classify(&self, head: &AnswerHead) -> (Answer, Kept) {
@@ -235,7 +236,7 @@ impl Exchange {
         let release = held_bytes > HELD_BYTES_MAX && self.passes_through() && matches!(self.answer, Answer::Held);
         if release {
             self.answer = Answer::long();
-            self.succeed(self.quota, world);
+            self.succeed(world);
         }
         release
     }
@@ -260,17 +261,17 @@ impl Exchange {
             Some(Ok(answer)) => self.answer = Answer::Whole(answer),
             Some(Err(error)) => {
                 self.answer = Answer::Refused(error);
-                return Held::Refuse(self.fail(Class::InternalServer, self.quota, world));
+                return Held::Refuse(self.fail(Class::InternalServer, world));
             }
             None => self.answer = Answer::Unread,
         }
         if self.plan.follows_filtered()
             && self.is_filtered(body)
-            && let Some(next) = self.fail(Class::ContentPolicy, self.quota, world)
+            && let Some(next) = self.fail(Class::ContentPolicy, world)
         {
             return Held::Refuse(Some(next));
         }
-        self.succeed(self.quota, world);
+        self.succeed(world);
         self.outgrown(body.len()).map_or(Held::Release, Held::Outgrown)
     }
 

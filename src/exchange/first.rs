@@ -7,7 +7,7 @@
 use super::{Answer, Exchange, Next, World};
 use crate::error::{Error, Kind};
 use crate::provider::Pass;
-use crate::routing::{Class, Outcome};
+use crate::routing::Class;
 use crate::units::Millis;
 
 /// So much of a stream may say nothing; it goes on then as it is.
@@ -42,7 +42,7 @@ impl Exchange {
         match &tally.error {
             Some(error) if tally.content_bytes == 0 => {
                 let (class, status) = (Class::of_error(error), error.status());
-                match self.fail(class, self.quota, world) {
+                match self.fail(class, world) {
                     Some(next) => (pass, First::Refuse(status, next)),
                     None => (pass, First::Begin),
                 }
@@ -50,7 +50,7 @@ impl Exchange {
             _ if has_spoken || end_of_stream || held.saturating_add(bytes.len()) > HELD_BYTES_MAX => {
                 self.first_byte(world.now);
                 self.heard = self.silence().map(|_| world.now);
-                self.succeed(self.quota, world);
+                self.succeed(world);
                 (pass, First::Begin)
             }
             _ => (pass, First::Wait),
@@ -67,17 +67,15 @@ impl Exchange {
         self.heard = self.heard.map(|_| now);
     }
 
-    /// Whether the stream has been silent for too long, and is to be cut. It counts as a failure of its provider, once.
-    pub fn falls_silent(&mut self, world: &mut World<'_>) -> bool {
-        let is_silent = self.heard.zip(self.silence()).is_some_and(|(heard, idle)| world.now.since(heard) > idle);
-        if is_silent {
-            self.heard = None;
-            self.cut = Some(Error::new(Kind::Timeout, "the provider fell silent in the middle of its answer"));
-            let outcome = Outcome { failure: Some(Class::Timeout), ..self.outcome() };
-            if let Some(attempt) = self.attempts.last() {
-                world.fleet.tell(&attempt.step.deployment, world.now, &outcome);
-            }
-        }
-        is_silent
+    /// Whether the stream has been silent for too long.
+    pub fn is_silent(&self, now: Millis) -> bool {
+        self.heard.zip(self.silence()).is_some_and(|(heard, idle)| now.since(heard) > idle)
+    }
+
+    /// The stream is cut for its silence, which counts as a failure of its provider.
+    pub fn cut(&mut self, world: &mut World<'_>) {
+        self.heard = None;
+        self.cut = Some(Error::new(Kind::Timeout, "the provider fell silent in the middle of its answer"));
+        self.blame(Class::Timeout, world);
     }
 }

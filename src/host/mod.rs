@@ -141,17 +141,12 @@ fn count(metric: Metric, labels: Labels<'_>, by: u64) {
 
 /// Cuts the streams that have been silent for too long. Envoy lets no filter write into a silent stream: its client sees
 /// the connection break.
-fn cut_silent(config: &Config) {
-    let now = call::now();
-    VM.with(|vm| vm.ticked.set(now));
-    if config.deployments.iter().all(|deployment| deployment.timeouts.idle.is_none()) {
-        return;
-    }
-    let running: Vec<(Shared, u32)> = VM.with(|vm| vm.exchanges.borrow().values().cloned().collect());
-    for (exchange, context) in running {
-        if with_world(config, |world| exchange.borrow_mut().falls_silent(world)) {
-            call::reset(context);
-        }
+fn cut_silent(config: &Config, now: Millis) {
+    let is_silent = |(exchange, _): &&(Shared, u32)| exchange.borrow().is_silent(now);
+    let silent: Vec<_> = VM.with(|vm| vm.exchanges.borrow().values().filter(is_silent).cloned().collect());
+    for (exchange, context) in silent {
+        with_world(config, |world| exchange.borrow_mut().cut(world));
+        call::reset(context);
     }
 }
 
@@ -182,7 +177,7 @@ impl Context for Root {
     fn on_done(&mut self) -> bool {
         flush_counts();
         if let Self::Gateway(config, keeper) = self {
-            fleet::tick(config);
+            fleet::tick(config, call::now());
             keeper.give_up();
         }
         true
@@ -221,9 +216,11 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         flush_counts();
         if let Self::Gateway(config, keeper) = self {
-            fleet::tick(config);
-            cut_silent(config);
-            keeper.tick();
+            let now = call::now();
+            VM.with(|vm| vm.ticked.set(now));
+            fleet::tick(config, now);
+            cut_silent(config, now);
+            keeper.tick(now);
         }
     }
 
