@@ -136,13 +136,18 @@ impl Report {
         cases.filter_map(|(_, case, _)| Some((case.as_str(), self.ratio(case, LARGE, SMALL)?)))
     }
 
-    /// The CPU time of `target` over that of `other`: the medians of the rounds.
+    /// The CPU time of `target` over that of `other`: the median of the rounds' ratios, since what else the machine does
+    /// changes from round to round.
     fn ratio(&self, case: &str, target: &str, other: &str) -> Option<f64> {
-        let cpu = |wanted: &str| {
+        let samples = |wanted: &str| {
             let mut found = self.samples.iter().filter(|((_, name, target), _)| name == case && *target == wanted);
-            Some(median(found.next()?.1).cpu_us_per_request)
+            Some(found.next()?.1)
         };
-        Some(cpu(target)? / cpu(other).filter(|cpu| *cpu > 0.0)?)
+        let pairs = samples(target)?.iter().zip(samples(other)?).filter(|(_, other)| other.cpu_us_per_request > 0.0);
+        let mut ratios: Vec<f64> =
+            pairs.map(|(one, other)| one.cpu_us_per_request / other.cpu_us_per_request).collect();
+        ratios.sort_unstable_by(f64::total_cmp);
+        ratios.get(ratios.len() / 2).copied()
     }
 
     fn rows(&self) -> Vec<Row<'_>> {

@@ -60,13 +60,14 @@ impl Setup {
         setup.start_envoy(&envoy, mock).await?;
         // Plain Envoy writes no access log, so neither does the Tollgate that it is compared with; what the log of all
         // fields costs is a case of its own.
-        let models = [("tollgate-openai", "bench-openai"), ("tollgate-anthropic", "bench-anthropic")];
+        // The small config and the large one are measured one right after the other: they are compared with each other.
+        let models = [("tollgate-anthropic", "bench-anthropic"), ("tollgate-openai", "bench-openai")];
         let logged = [("tollgate-openai-log", "bench-openai")];
         let large = [("tollgate-openai-1k", "bench-openai")];
         let configs: [(String, &[_]); 3] = [
             (small_yaml(mock), &models),
-            (format!("{}{}", litellm_yaml(mock, 1), keys_yaml(1)), &logged),
             (large_yaml(mock), &large),
+            (format!("{}{}", litellm_yaml(mock, 1), keys_yaml(1)), &logged),
         ];
         for (config, models) in configs {
             if let Err(error) = setup.start_tollgate(&envoy, &config, models).await {
