@@ -28,7 +28,7 @@ use crate::config::{Config, Env, document};
 use crate::exchange::{Exchange, World};
 use crate::routing::Worker;
 use crate::telemetry::Metric;
-use crate::telemetry::metric::{FLUSH, Labels, Pending};
+use crate::telemetry::metric::{Count, FLUSH, Labels, Pending};
 use crate::token::Tokens;
 use crate::units::Millis;
 
@@ -148,9 +148,8 @@ fn cut_silent(config: &Config, now: Millis) {
 }
 
 /// Tells Envoy what was counted.
-fn flush_counts() {
-    let told = VM.with(|vm| vm.pending.borrow_mut().flush());
-    for count in told {
+fn tell(counts: Vec<Count>) {
+    for count in counts {
         let define = || {
             let id = call::counter(&VM.with(|vm| vm.pending.borrow().name(&count)))?;
             VM.with(|vm| vm.pending.borrow_mut().learn(&count, id));
@@ -175,7 +174,7 @@ enum Root {
 
 impl Context for Root {
     fn on_done(&mut self) -> bool {
-        flush_counts();
+        tell(VM.with(|vm| vm.pending.borrow_mut().flush_all()));
         if let Self::Gateway(config, keeper) = self {
             fleet::tick(config, call::now());
             keeper.give_up();
@@ -192,6 +191,7 @@ impl Context for Root {
 
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
+        let begun = call::now();
         let configuration = document::read(&call::buffer(call::Buffer::Configuration));
         match call::property("plugin_root_id").as_deref() {
             Some(b"attempt") => {
@@ -200,7 +200,7 @@ impl RootContext for Root {
                 true
             }
             Some(b"gateway") => match configuration {
-                Some(configuration) => self.configure(&configuration),
+                Some(configuration) => self.configure(&configuration, begun),
                 None => {
                     log::error!("configuration: expected a google.protobuf.Struct, or JSON");
                     false
@@ -214,7 +214,7 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        flush_counts();
+        tell(VM.with(|vm| vm.pending.borrow_mut().flush()));
         if let Self::Gateway(config, keeper) = self {
             let now = call::now();
             VM.with(|vm| vm.ticked.set(now));
@@ -238,7 +238,7 @@ impl RootContext for Root {
 }
 
 impl Root {
-    fn configure(&mut self, document: &Value) -> bool {
+    fn configure(&mut self, document: &Value, begun: Millis) -> bool {
         let environment = wasi::environment();
         let lookup = |name: &str| environment.get(name).cloned();
         match Config::compile(document, Env::Strict(&lookup)) {
@@ -246,6 +246,9 @@ impl Root {
                 store::prepare(&config);
                 fleet::prepare(&config);
                 call::tick_every(FLUSH);
+                let (deployments, keys) = (config.deployments.len(), config.keys.len());
+                let ms = call::now().since(begun).0;
+                log::info!("configuration: {deployments} deployments and {keys} keys, read in {ms} ms");
                 let keeper = Keeper::new(config.token_sources());
                 *self = Self::Gateway(Rc::new(config), Rc::new(keeper));
                 true

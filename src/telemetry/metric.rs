@@ -4,7 +4,7 @@
 //! again. `tollgate_requests.model_group.g.deployment.d.provider.p.key_alias.k.status.200.total` is shown to
 //! Prometheus as `tollgate_requests_total{model_group="g",deployment="d",provider="p",key_alias="k",status="200"}`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 use crate::units::Millis;
@@ -45,7 +45,7 @@ impl Metric {
 }
 
 /// The labels of a counter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Labels<'a> {
     /// The model group asked for.
     pub model_group: &'a str,
@@ -80,7 +80,8 @@ impl Labels<'_> {
 /// What was counted and not yet told to Envoy, by labels.
 ///
 /// A counter of Envoy costs a call of the host, and a request has half a dozen of them: they are added up here and told
-/// at once, every [`FLUSH`]. What a VM that traps had not told is lost.
+/// at once, every [`FLUSH`]; where hundreds of label sets are busy, each in its turn within a second. What a VM that
+/// traps had not told is lost.
 ///
 /// Labels that were seen stay, with what Envoy calls their counters: names are long, and with many deployments nearly
 /// every request has labels of its own. What grows here is in Envoy's own table of stats, too.
@@ -90,7 +91,7 @@ pub struct Pending {
     /// Positions in `rows`.
     by_labels: BTreeMap<Rc<str>, usize>,
     /// The rows with something to tell, each once.
-    counted: Vec<usize>,
+    counted: VecDeque<usize>,
     /// The row that was counted last: a request's counters mostly have the same labels.
     last: usize,
     /// Reused for every look-up.
@@ -118,8 +119,13 @@ pub struct Count {
     pub by: u64,
 }
 
-/// How long a count may wait.
+/// How often counts are told.
 pub const FLUSH: Millis = Millis(50);
+
+/// Of the rows that wait, the first of so many parts is told at once,
+const TURNS: usize = 16;
+/// but at least so many rows.
+const TURN_MIN: usize = 32;
 
 impl Pending {
     /// Adds `by` to a counter.
@@ -131,7 +137,7 @@ impl Pending {
         }
         let Some(row) = self.rows.get_mut(self.last) else { return };
         if by > 0 && row.counts == [0; METRICS] {
-            self.counted.push(self.last);
+            self.counted.push_back(self.last);
         }
         let count = row.counts.get_mut(metric as usize);
         count.into_iter().for_each(|count| *count = count.saturating_add(by));
@@ -148,10 +154,21 @@ impl Pending {
         at
     }
 
-    /// Hands out every count that is not told, and starts anew.
+    /// Hands out what is not told, and starts anew. Of very many rows only the first have their turn: what is counted
+    /// meanwhile for those that wait is told by the same call.
     pub fn flush(&mut self) -> Vec<Count> {
+        let turn = self.counted.len().div_ceil(TURNS).max(TURN_MIN);
+        self.tell(turn)
+    }
+
+    /// Hands out all that is not told.
+    pub fn flush_all(&mut self) -> Vec<Count> {
+        self.tell(usize::MAX)
+    }
+
+    fn tell(&mut self, rows: usize) -> Vec<Count> {
         let mut told = Vec::new();
-        for at in std::mem::take(&mut self.counted) {
+        for at in self.counted.drain(..rows.min(self.counted.len())) {
             let Some(row) = self.rows.get_mut(at) else { continue };
             let counts = std::mem::take(&mut row.counts);
             let counts = Metric::ALL.into_iter().zip(row.ids).zip(counts).filter(|(_, by)| *by > 0);
@@ -201,6 +218,24 @@ mod tests {
         pending.count(Metric::Fallbacks, labels, 0);
         let told: Vec<_> = pending.flush().iter().map(|count| (count.id, count.by)).collect();
         assert_eq!(told, [(Some(5), 3), (Some(6), 1), (None, 2)]);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn of_many_rows_each_has_its_turn() {
+        let mut pending = Pending::default();
+        let ids: Vec<String> = (0..1000).map(|i| format!("d{i}")).collect();
+        let mut told = 0;
+        for turn in 0..TURNS * 2 {
+            ids.iter().for_each(|id| {
+                pending.count(Metric::Requests, Labels { deployment: id, ..Labels::default() }, 1);
+            });
+            let counts = pending.flush();
+            assert!((32..=63).contains(&counts.len()), "{}", counts.len());
+            assert!(counts.iter().all(|count| count.by <= 16 && count.by as usize <= turn + 1));
+            told += counts.iter().map(|count| count.by).sum::<u64>();
+        }
+        assert_eq!(told + pending.flush_all().iter().map(|count| count.by).sum::<u64>(), 32_000);
+        assert!(pending.flush_all().is_empty());
     }
 
     #[wasm_bindgen_test(unsupported = test)]
