@@ -1,5 +1,7 @@
 //! Where a request may go: the group that it asks for, its fallbacks, and which of their deployments suit it.
 
+use std::rc::Rc;
+
 use super::Caller;
 use super::knobs::Knobs;
 use super::reply::model_not_found;
@@ -8,7 +10,7 @@ use crate::bridge::Asked;
 use crate::config::{Affinity, Config, Deployment, Resolved};
 use crate::error::{Error, Kind};
 use crate::json::edit::elements;
-use crate::routing::{Level, Needs, PerClass, Skip, Way};
+use crate::routing::{Level, MAX_SKIPPED, Needs, PerClass, Skip, Way};
 use crate::token::Tokens;
 use crate::units::Millis;
 
@@ -55,7 +57,14 @@ pub(super) fn way(config: &Config, caller: Caller, model: &str, knobs: &Knobs) -
         levels: std::iter::once(first).chain(fallbacks).collect(),
         context_window: levels(&group.context_window_fallbacks, false),
         content_policy: levels(&group.content_policy_fallbacks, false),
+        forbidden: forbidden(config, caller, knobs.fallbacks.as_ref().unwrap_or(&group.fallbacks)),
     })
+}
+
+/// The deployments of the groups among `names` that the caller may not use.
+fn forbidden(config: &Config, caller: Caller, names: &[String]) -> Vec<Rc<Deployment>> {
+    let groups = names.iter().filter_map(|name| config.groups.get(name).filter(|_| !caller.may_use(config, name)));
+    groups.flat_map(|group| group.pool.deployments()).take(MAX_SKIPPED).cloned().collect()
 }
 
 /// The same for requests that belong to one conversation; `None` where the config keeps none together.

@@ -32,7 +32,7 @@ pub use class::{Class, PerClass};
 pub use fleet::{Fleet, Health, Outcome, Place, Skip, State, Usage};
 pub use health::{Alerts, ENTRIES_MAX};
 pub use meter::Meter;
-pub use plan::{Chooser, Level, MAX_ATTEMPTS, Needs, Plan, Skipped, Step, Way};
+pub use plan::{Chooser, Level, MAX_ATTEMPTS, MAX_SKIPPED, Needs, Plan, Skipped, Step, Way};
 pub use pool::Pool;
 pub use shared::{SharedFleet, Worker};
 pub use store::{Memory, Store, Swap};

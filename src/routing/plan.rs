@@ -43,7 +43,7 @@ const MAX_ASKED_WAIT: Millis = Millis::from_secs(60);
 const FIRST_WAIT: Millis = Millis(500);
 
 /// How many of those that were passed over are remembered.
-const MAX_SKIPPED: usize = 16;
+pub const MAX_SKIPPED: usize = 16;
 
 /// A group on the way.
 #[derive(Clone, Debug)]
@@ -67,6 +67,8 @@ pub struct Way {
     pub context_window: Vec<Level>,
     /// In the place of the fallbacks, when the provider will not answer; empty: the fallbacks.
     pub content_policy: Vec<Level>,
+    /// The deployments of fallbacks that the key may not use, to be told of.
+    pub forbidden: Vec<Rc<Deployment>>,
 }
 
 /// What of a request decides its way.
@@ -136,6 +138,10 @@ pub struct Plan {
     lowest: u32,
     /// The position in its pool of the last step.
     last: Option<usize>,
+    /// How the last attempt at this level failed.
+    failed_as: Option<Class>,
+    /// Whether a deployment of this level was passed over because the prompt is too long for it.
+    is_too_long: bool,
     skipped: Vec<Skipped>,
     /// When the first of those that are busy or resting can be asked again.
     opens_at: Option<Millis>,
@@ -161,6 +167,8 @@ impl Plan {
             order: None,
             lowest: 0,
             last: None,
+            failed_as: None,
+            is_too_long: false,
             skipped: Vec::new(),
             opens_at: None,
             is_busy: false,
@@ -179,13 +187,13 @@ impl Plan {
 
     /// Every deployment that the request may come to.
     pub fn pools(&self) -> impl Iterator<Item = &Pool> {
-        let Way { levels, context_window, content_policy } = &self.way;
+        let Way { levels, context_window, content_policy, .. } = &self.way;
         levels.iter().chain(context_window).chain(content_policy).map(|level| &*level.pool)
     }
 
     /// The most attempts that may come.
     pub fn max_attempts(&self) -> usize {
-        let Way { levels, context_window, content_policy } = &self.way;
+        let Way { levels, context_window, content_policy, .. } = &self.way;
         let most = |level: &Level| {
             let retries = Class::ALL.iter().filter_map(|class| level.retries.get(*class)).max();
             let retries = retries.unwrap_or(0).max(level.num_retries) as usize;
@@ -216,19 +224,15 @@ impl Plan {
         !self.way.content_policy.is_empty()
     }
 
-    /// The first step; `None` where nobody can be asked: see [`Plan::refusal`].
+    /// The first step; `None` where nobody can be asked: see [`Plan::skipped`] and [`Plan::opens_at`].
     pub fn first(&mut self, chooser: &mut Chooser<'_>) -> Option<Step> {
-        loop {
-            if let Some(step) = self.pick(chooser, Among::New, Millis::default()) {
-                return Some(step);
-            }
-            self.descend(None)?;
-        }
+        self.onward(chooser)
     }
 
     /// The step after one that failed with `class`, whose provider wants to be asked again at `retry_at`.
     pub fn next(&mut self, class: Class, retry_at: Option<Millis>, chooser: &mut Chooser<'_>) -> Option<Step> {
         self.mark(Met::Failed);
+        self.failed_as = Some(class);
         if self.attempts >= MAX_ATTEMPTS {
             return None;
         }
@@ -240,13 +244,8 @@ impl Plan {
         {
             return Some(step);
         }
-        let mut special = Some(class);
-        loop {
-            self.descend(special.take())?;
-            if let Some(step) = self.pick(chooser, Among::New, Millis::default()) {
-                return Some(step);
-            }
-        }
+        self.descend()?;
+        self.onward(chooser)
     }
 
     /// The step in the place of one that could not be begun: no attempt was made.
@@ -254,7 +253,7 @@ impl Plan {
         self.attempts = self.attempts.saturating_sub(1);
         self.attempts_here = self.attempts_here.saturating_sub(1);
         self.mark(Met::Closed);
-        self.first(chooser)
+        self.onward(chooser)
     }
 
     /// When it is worth asking again, where all that could answer are busy or resting.
@@ -264,13 +263,18 @@ impl Plan {
         self.opens_at.or_else(|| self.is_busy.then(|| now.plus(BUSY)))
     }
 
-    /// Why the first deployment that was passed over for good was.
-    pub fn refusal(&self) -> Option<Skip> {
-        self.skipped.first().map(|skipped| skipped.why)
-    }
-
     fn mark(&mut self, met: Met) {
         self.met.extend(self.last.map(|last| (last, met)));
+    }
+
+    /// The next of this group that was not asked, else of the groups after it.
+    fn onward(&mut self, chooser: &mut Chooser<'_>) -> Option<Step> {
+        loop {
+            if let Some(step) = self.pick(chooser, Among::New, Millis::default()) {
+                return Some(step);
+            }
+            self.descend()?;
+        }
     }
 
     /// Another attempt inside the group.
@@ -308,9 +312,10 @@ impl Plan {
         Some(asked.unwrap_or(own).max(self.needs.retry_after))
     }
 
-    /// On to the next group.
-    fn descend(&mut self, class: Option<Class>) -> Option<()> {
-        let special = match class {
+    /// On to the next group: because of the last failure, or because nobody here takes the prompt.
+    fn descend(&mut self) -> Option<()> {
+        let special = match self.failed_as {
+            None if self.is_too_long => std::mem::take(&mut self.way.context_window),
             Some(Class::ContextWindow) => std::mem::take(&mut self.way.context_window),
             Some(Class::ContentPolicy) => std::mem::take(&mut self.way.content_policy),
             Some(class) if !class.moves_on() => return None,
@@ -320,8 +325,12 @@ impl Plan {
             self.way.levels.truncate(self.level + 1);
             self.way.levels.extend(special);
         }
+        for deployment in std::mem::take(&mut self.way.forbidden) {
+            self.note(&deployment, Skip::Acl);
+        }
         self.way.levels.get(self.level + 1)?;
         self.met.clear();
+        (self.failed_as, self.is_too_long) = (None, false);
         self.level += 1;
         self.attempts_here = 0;
         self.order = None;
@@ -399,6 +408,11 @@ impl Plan {
         if let Some(at) = why.until() {
             self.opens_at = Some(self.opens_at.map_or(at, |first| first.min(at)));
         }
+        self.is_too_long |= why == Skip::Context;
+        self.note(deployment, why);
+    }
+
+    fn note(&mut self, deployment: &Rc<Deployment>, why: Skip) {
         if self.skipped.len() < MAX_SKIPPED {
             self.skipped.push(Skipped { deployment: deployment.clone(), why });
         }

@@ -50,6 +50,7 @@ fn way(config: &Config) -> Way {
         levels: std::iter::once(&"m".to_owned()).chain(&group.fallbacks).map(level).collect(),
         context_window: group.context_window_fallbacks.iter().map(level).collect(),
         content_policy: group.content_policy_fallbacks.iter().map(level).collect(),
+        forbidden: Vec::new(),
     }
 }
 
@@ -307,29 +308,69 @@ fn passing_over<'a>(skips: &'a [(&'a str, Skip)]) -> impl Fn(&Deployment) -> Res
 fn who_is_passed_over_is_noted_with_the_reason() {
     let config = config("m: a b; f: c", json!({"num_retries": 2, "fallbacks": [{"m": ["f"]}]}));
     let (late, soon) = (Skip::Rpm(at(9000)), Skip::Cooldown(at(4000)));
-    type Row<'a> = (&'a [(&'a str, Skip)], &'a str, Option<Skip>, Option<Millis>);
+    type Row<'a> = (&'a [(&'a str, Skip)], &'a str, Option<Millis>);
     let rows: &[Row<'_>] = &[
-        (&[], "a", None, None),
-        (&[("a", Skip::Context)], "b", Some(Skip::Context), None),
-        (&[("a", Skip::Vision), ("b", late)], "c>1", Some(Skip::Vision), Some(at(9000))),
-        (&[("a", late), ("b", soon), ("c", Skip::Tags)], "", Some(late), Some(at(4000))),
+        (&[], "a", None),
+        (&[("a", Skip::Context)], "b", None),
+        (&[("a", Skip::Vision), ("b", late)], "c>1", Some(at(9000))),
+        (&[("a", late), ("b", soon), ("c", Skip::Tags)], "", Some(at(4000))),
         // Nobody knows when a place is free; a time that is known comes before.
-        (
-            &[("a", Skip::Parallel), ("b", Skip::Parallel), ("c", Skip::Parallel)],
-            "",
-            Some(Skip::Parallel),
-            Some(at(1000)),
-        ),
-        (&[("a", Skip::Parallel), ("b", late), ("c", Skip::Acl)], "", Some(Skip::Parallel), Some(at(9000))),
-        (&[("a", Skip::Token), ("b", Skip::Parameters), ("c", Skip::Token)], "", Some(Skip::Token), None),
+        (&[("a", Skip::Parallel), ("b", Skip::Parallel), ("c", Skip::Parallel)], "", Some(at(1000))),
+        (&[("a", Skip::Parallel), ("b", late), ("c", Skip::Vision)], "", Some(at(9000))),
+        (&[("a", Skip::Token), ("b", Skip::Parameters), ("c", Skip::Token)], "", None),
     ];
-    for (skips, expected, refusal, opens_at) in rows {
+    for (skips, expected, opens_at) in rows {
         let check = passing_over(skips);
         let mut walk = Walk { check: &check, ..Walk::new(&config, &calm) };
         assert_eq!(walk.step(Plan::first), !expected.is_empty());
         assert_eq!((&*walk.told(), walk.skips()), (*expected, skips.to_vec()));
-        assert_eq!((walk.plan.refusal(), walk.plan.opens_at(START)), (*refusal, *opens_at), "{skips:?}");
+        assert_eq!(walk.plan.opens_at(START), *opens_at, "{skips:?}");
     }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_prompt_that_is_too_long_goes_where_it_fits() {
+    let config = config(
+        "m: a b; f: c; long: d",
+        json!({"num_retries": 0, "fallbacks": [{"m": ["f"]}], "context_window_fallbacks": [{"m": ["long"]}]}),
+    );
+    let too_long = |id| (id, Skip::Context);
+    let rows: &[(&[(&str, Skip)], &str)] = &[
+        (&[too_long("a")], "b"),
+        (&[too_long("a"), too_long("b")], "d>1"),
+        (&[too_long("a"), ("b", Skip::Vision)], "d>1"),
+        (&[("a", Skip::Vision), ("b", Skip::Vision)], "c>1"),
+        (&[too_long("a"), too_long("b"), too_long("d")], ""),
+    ];
+    for (skips, expected) in rows {
+        let check = passing_over(skips);
+        let mut walk = Walk { check: &check, ..Walk::new(&config, &calm) };
+        walk.step(Plan::first);
+        assert_eq!(walk.told(), *expected, "{skips:?}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn who_stands_in_follows_from_the_same_failure() {
+    let config =
+        config("m: a b; f: c", json!({"retry_policy": {"BadRequestErrorRetries": 1}, "fallbacks": [{"m": ["f"]}]}));
+    let mut walk = Walk::new(&config, &calm);
+    walk.step(Plan::first);
+    walk.fail(Class::BadRequest, None);
+    assert!(!walk.step(Plan::instead), "no fallback follows a request that is wrong");
+    assert_eq!(walk.told(), "a b");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn fallbacks_that_are_not_allowed_are_noted_when_they_are_passed_over() {
+    let config = config("m: a; f: c", json!({"num_retries": 0}));
+    let forbidden = config.groups["f"].pool.deployments().to_vec();
+    let mut walk = Walk::new(&config, &calm);
+    walk.plan = Plan::new(Way { forbidden, ..way(&config) }, needs(&config));
+    walk.step(Plan::first);
+    assert_eq!(walk.skips(), []);
+    assert!(!walk.fail(Class::InternalServer, None));
+    assert_eq!(walk.skips(), [("c", Skip::Acl)]);
 }
 
 #[wasm_bindgen_test(unsupported = test)]

@@ -12,6 +12,7 @@ model_list:
 - model_name: first
   litellm_params: {model: openai/gpt-4o-mini, api_base: 'http://{mock}/ex-first/status=503', api_key: sk-x}
   model_info: {id: first-a}
+- {model_name: alone, litellm_params: {model: openai/gpt-4o-mini, api_base: 'http://{mock}/ex-alone/status=503', api_key: sk-x}, model_info: {id: alone-a}}
 - {model_name: slow, litellm_params: {model: openai/gpt-4o-mini, api_base: 'http://{mock}/ex-slow/delay-ms=9000', api_key: sk-x}, model_info: {id: slow-a}}
 - {model_name: dead, litellm_params: {model: openai/gpt-4o-mini, api_base: 'http://{dead}/v1', api_key: sk-x}, model_info: {id: dead-a}}
 - model_name: limited
@@ -23,9 +24,9 @@ model_list:
 router_settings:
   num_retries: 0
   timeout: 0.7
-  fallbacks: [{first: [plain]}, {slow: [plain]}, {dead: [plain]}]
+  fallbacks: [{first: [plain]}, {slow: [plain]}, {dead: [plain]}, {alone: [plain]}]
 general_settings: {master_key: sk-master}
-tollgate: {keys: [{key_alias: app, key: sk-app}, {key_alias: told, key: sk-told}]}
+tollgate: {keys: [{key_alias: app, key: sk-app}, {key_alias: told, key: sk-told}, {key_alias: narrow, key: sk-narrow, models: [alone]}]}
 ";
 
 fn gate() -> &'static Gate {
@@ -87,4 +88,13 @@ fn only_the_master_key_is_told_and_every_record_has_it() {
         let log: Value = serde_json::from_str(record["state_log"].as_str().unwrap()).unwrap();
         assert_eq!(log["routing"], routing);
     }
+}
+
+#[test]
+fn a_fallback_that_the_key_may_not_use_is_told_of() {
+    let answer = gate().chat("sk-narrow", "alone");
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    let record = gate().record("narrow");
+    let routing = without_times(record["routing"].as_str().expect("routing"));
+    assert_eq!(routing, "simple-shuffle; skipped plain-a:acl; tried alone-a:503/_");
 }

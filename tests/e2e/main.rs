@@ -46,6 +46,7 @@ mod responses;
 mod retries;
 mod sdk;
 mod strategies;
+mod suits;
 mod timeouts;
 mod tokens;
 mod usage;
