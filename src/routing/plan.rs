@@ -10,7 +10,8 @@
 //!
 //! Inside a group every attempt goes to a deployment that has not failed this request, the lowest `order` first, chosen by
 //! the strategy; then, while retries are left, to those that have. A group's higher `order` levels have retries of their
-//! own, and do not go back to a lower one. Then come the fallback groups. Which failures are repeated how often is the `retry_policy`'s, else `num_retries`:
+//! own, and do not go back to a lower one. Then come the fallback groups. Which failures are repeated how often is the
+//! `retry_policy`'s, else `num_retries`:
 //!
 //! | failure | the same group | fallbacks |
 //! | --- | --- | --- |
@@ -229,16 +230,14 @@ impl Plan {
 
     /// The step after one that failed with `class`, whose provider wants to be asked again at `retry_at`.
     pub fn next(&mut self, class: Class, retry_at: Option<Millis>, chooser: &mut Chooser<'_>) -> Option<Step> {
-        self.fail();
+        self.mark(Met::Failed);
         if self.attempts >= MAX_ATTEMPTS {
             return None;
         }
-        let retried = self.retry(class, retry_at, chooser);
-        let higher = || class.moves_on();
-        if retried.is_some() {
-            return retried;
+        if let Some(step) = self.retry(class, retry_at, chooser) {
+            return Some(step);
         }
-        if higher()
+        if class.moves_on()
             && let Some(step) = self.pick(chooser, Among::Higher, Millis::default())
         {
             return Some(step);
@@ -270,10 +269,6 @@ impl Plan {
     /// Why the first deployment that was passed over for good was.
     pub fn refusal(&self) -> Option<Skip> {
         self.skipped.first().map(|skipped| skipped.why)
-    }
-
-    fn fail(&mut self) {
-        self.mark(Met::Failed);
     }
 
     fn mark(&mut self, met: Met) {

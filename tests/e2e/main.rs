@@ -45,7 +45,6 @@ mod reload;
 mod responses;
 mod retries;
 mod sdk;
-mod shadow;
 mod strategies;
 mod timeouts;
 mod tokens;
