@@ -20,7 +20,7 @@ pub struct State {
     pub secs_per_token: Option<f64>,
     /// Requests begun in this minute.
     pub requests: u64,
-    /// Tokens used in this minute.
+    /// Tokens of this minute: of each attempt those set aside at its beginning, or those used where they are more.
     pub tokens: u64,
 }
 

@@ -183,7 +183,7 @@ impl<S: Store> Fleet for SharedFleet<S> {
         let is_probe = self.enter(deployment, now)?;
         match self.admit(deployment, now, tokens) {
             Ok(place) => {
-                self.worker.borrow_mut().local.begun(now, deployment.number);
+                self.worker.borrow_mut().local.begun(now, deployment.number, place.tokens);
                 Ok(Place { is_probe, ..place })
             }
             Err(skip) => {
@@ -211,7 +211,7 @@ impl<S: Store> Fleet for SharedFleet<S> {
 
     fn leave(&mut self, deployment: &Deployment, now: Millis, place: &Place, usage: &Usage) {
         let vm = self.worker.borrow().vm;
-        self.worker.borrow_mut().local.ended(now, deployment.number, usage);
+        self.worker.borrow_mut().local.ended(now, deployment.number, place.tokens, usage);
         if !deployment.limits.is_none() {
             self.store.update(&meter(deployment), |bytes| {
                 let mut meter = Meter::decode(bytes);

@@ -250,7 +250,8 @@ fn workers_learn_of_each_other_at_their_ticks() {
     (1..=3).for_each(|i| all.fleet(i).tick(at(100)));
     assert_eq!([1, 2, 3].map(|i| all.in_flight(i, 101)), [1, 1, 1]);
     let state = all.fleet(3).state(all.deployment(), at(101));
-    assert_eq!((state.requests, state.tokens, state.health), (2, 10, Health::Open));
+    // The tokens of the second one's attempt are set aside.
+    assert_eq!((state.requests, state.tokens, state.health), (2, 20, Health::Open));
 }
 
 #[wasm_bindgen_test(unsupported = test)]

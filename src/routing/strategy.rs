@@ -32,7 +32,7 @@ pub enum Strategy {
     SimpleShuffle,
     /// `least-busy`: the fewest attempts under way.
     LeastBusy,
-    /// `latency-based-routing`.
+    /// `latency-based-routing`: the shortest wait, by the last answers and the attempts under way.
     Latency {
         /// `ttl`: how long a sample counts; an hour unless set.
         ttl: Millis,
@@ -168,10 +168,16 @@ fn unfitness(deployment: &Deployment, key: u64) -> (bool, f64) {
     (weight == 0, affinity::cost(key, deployment.number, weight.max(1)))
 }
 
-/// How slow a deployment is: zero where that is not known, so that it is tried.
+/// How slow a deployment is, times the requests that it would have: the fastest one is not worth a crowd, and what it
+/// gets slower by is known only when the crowd's answers come. Where it is not known, it is tried by one request at a
+/// time.
 fn latency(state: &State, is_stream: bool) -> f64 {
     let known = if is_stream { state.ttft_ms } else { state.secs_per_token };
-    known.unwrap_or_default().max(0.0)
+    match known {
+        Some(known) => known.max(0.0) * (f64::from(state.in_flight) + 1.0),
+        None if state.in_flight == 0 => 0.0,
+        None => f64::INFINITY,
+    }
 }
 
 /// What a token of the prompt and one of the answer cost; where nobody says, more than anywhere.

@@ -167,6 +167,28 @@ fn the_fastest_is_asked() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn the_fastest_is_not_worth_a_crowd() {
+    let pool = weighing(&[1, 1, 1]);
+    let row = |(in_flight, ttft_ms): (u32, Option<f64>)| State { in_flight, ttft_ms, ..State::default() };
+    let stream = Question { is_stream: true, ..Question::default() };
+    for (strategy, states, expected) in [
+        (LATENCY, [(3, Some(20.0)), (0, Some(90.0)), (0, Some(200.0))], &[0][..]),
+        (LATENCY, [(4, Some(20.0)), (0, Some(90.0)), (0, Some(200.0))], &[1]),
+        (LATENCY, [(9, Some(20.0)), (1, Some(100.0)), (0, Some(200.0))], &[0, 1, 2]),
+        (BUFFERED, [(4, Some(20.0)), (0, Some(90.0)), (0, Some(200.0))], &[0, 1]),
+        // Nobody knows the third: one request tries it. If it is silent, nobody follows before all others are as slow.
+        (LATENCY, [(0, Some(20.0)), (0, Some(90.0)), (0, None)], &[2]),
+        (LATENCY, [(0, Some(20.0)), (0, Some(90.0)), (1, None)], &[0]),
+        (LATENCY, [(900, Some(20.0)), (900, Some(90.0)), (1, None)], &[0]),
+        (LATENCY, [(1, None), (0, None), (2, None)], &[1]),
+        (LATENCY, [(1, None), (3, None), (2, None)], &[0, 1, 2]),
+        (BUFFERED, [(1, None), (3, None), (2, None)], &[0, 1, 2]),
+    ] {
+        check(strategy, &pool, stream, &states.map(row), &[], expected);
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn the_cheapest_is_asked() {
     let dollars = |usd| PicoUsd::from_usd(usd).unwrap();
     let prices = [Some((3e-6, 15e-6)), Some((20e-6, 1e-6)), Some((9e-6, 9e-6)), None];

@@ -27,12 +27,13 @@ impl Local {
         self.rows.resize(keep);
     }
 
-    /// An attempt has begun.
-    pub fn begun(&mut self, now: Millis, number: u64) {
+    /// An attempt has begun that may use `tokens`.
+    pub fn begun(&mut self, now: Millis, number: u64, tokens: u64) {
         self.has_news = true;
         let Some(row) = self.rows.entry(number) else { return };
         row.head.roll(now);
         row.head.requests = row.head.requests.saturating_add(1);
+        row.head.tokens = row.head.tokens.saturating_add(tokens);
         row.head.in_flight = row.head.in_flight.saturating_add(1);
     }
 
@@ -44,7 +45,11 @@ impl Local {
         row.head.failures = row.head.failures.saturating_add(1);
     }
 
-    /// An attempt has ended. One whose beginning this VM has not seen takes nothing from the count of those under way.
+    /// An attempt has ended that began with `reserved` tokens. One whose beginning this VM has not seen takes nothing
+    /// from the count of those under way.
+    ///
+    /// What it used above its reservation is added. Nothing is taken back: were only answers counted, whoever fails or
+    /// never answers would look the least used, and get all requests.
     ///
     /// Only a success tells how fast a deployment is. A stream tells of its first token alone: the rest comes as fast as
     /// its reader takes it. What ran out of time took 1000 s, and a stream's missing token would be missing in a whole
@@ -52,12 +57,12 @@ impl Local {
     ///
     /// Source: LiteLLM 1.109.1, `router_strategy/lowest_latency.py`: seconds per completion token, the whole time where
     /// there are none; 1000 s for a timeout; read 2026-11-23.
-    pub fn ended(&mut self, now: Millis, number: u64, usage: &Usage) {
+    pub fn ended(&mut self, now: Millis, number: u64, reserved: u64, usage: &Usage) {
         self.has_news = true;
         let Some(row) = self.rows.entry(number) else { return };
         row.head.roll(now);
         row.head.in_flight = row.head.in_flight.saturating_sub(1);
-        row.head.tokens = row.head.tokens.saturating_add(usage.tokens);
+        row.head.tokens = row.head.tokens.saturating_add(usage.tokens.saturating_sub(reserved));
         let (ttft, pace) = match usage {
             Usage { is_timeout: true, is_stream, .. } => (is_stream.then_some(TIMEOUT_MICROS), Some(TIMEOUT_MICROS)),
             Usage { is_success: false, .. } => (None, None),

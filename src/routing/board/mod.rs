@@ -8,7 +8,7 @@
 //! ## The facts
 //!
 //! - Requests, failures and tokens of the running minute of the clock. Whoever comes late with facts of the minute
-//!   before drops them.
+//!   before drops them. An attempt counts with the tokens set aside for it, then with those above them that it used.
 //! - The last samples of how long the first token of a stream took, and how long a token of a whole answer took, each
 //!   with the second it was taken in. Merging keeps the newest.
 //! - Attempts under way. Each VM states its own counts as they are, not their changes; the board holds the lists and

@@ -65,14 +65,15 @@ fn a_request_sees_what_its_own_vm_saw_at_once_and_others_after_their_merge() {
     };
     type Event = fn(&mut World);
     let rows: [(Event, _, _); 9] = [
-        (|w| w.local(0).begun(at(0), 7), (1, 1, 0), (0, 0, 0)),
-        (|w| w.merge(at(50), 0), (1, 1, 0), (0, 0, 0)),
-        (|w| w.local(1).begun(at(60), 7), (1, 1, 0), (1, 1, 0)),
-        (|w| w.merge(at(100), 1), (1, 1, 0), (2, 2, 0)),
-        (|w| w.local(0).ended(at(110), 7, &answer(110, 30)), (0, 1, 60), (2, 2, 0)),
-        (|w| w.merge(at(150), 0), (1, 2, 60), (2, 2, 0)),
-        (|w| w.local(1).ended(at(160), 7, &answer(110, 20)), (1, 2, 60), (1, 2, 40)),
-        (|w| w.merge(at(200), 1), (1, 2, 60), (0, 2, 100)),
+        (|w| w.local(0).begun(at(0), 7, 25), (1, 1, 25), (0, 0, 0)),
+        (|w| w.merge(at(50), 0), (1, 1, 25), (0, 0, 0)),
+        (|w| w.local(1).begun(at(60), 7, 40), (1, 1, 25), (1, 1, 40)),
+        (|w| w.merge(at(100), 1), (1, 1, 25), (2, 2, 65)),
+        // It used 60, 35 above what was set aside; the other one 38, less than that.
+        (|w| w.local(0).ended(at(110), 7, 25, &answer(110, 30)), (0, 1, 60), (2, 2, 65)),
+        (|w| w.merge(at(150), 0), (1, 2, 100), (2, 2, 65)),
+        (|w| w.local(1).ended(at(160), 7, 40, &answer(110, 19)), (1, 2, 100), (1, 2, 65)),
+        (|w| w.merge(at(200), 1), (1, 2, 100), (0, 2, 100)),
         (|w| w.merge(at(250), 0), (0, 2, 100), (0, 2, 100)),
     ];
     for (i, (event, first, second)) in rows.into_iter().enumerate() {
@@ -85,16 +86,16 @@ fn a_request_sees_what_its_own_vm_saw_at_once_and_others_after_their_merge() {
 fn counts_are_of_the_minute_of_the_clock() {
     let mut world = World::new(2, 0);
     let totals = |world: &World, now| (world.view(0).totals(now, 7), world.view(0).state(now, 7, HOUR).tokens);
-    world.local(0).begun(at(59_990), 7);
+    world.local(0).begun(at(59_990), 7, 0);
     world.local(0).failed(at(59_995), 7);
-    world.local(0).ended(at(59_995), 7, &answer(5, 10));
+    world.local(0).ended(at(59_995), 7, 0, &answer(5, 10));
     assert_eq!(totals(&world, at(59_999)), ((1, 1), 20));
     assert_eq!(totals(&world, at(60_000)), ((0, 0), 0), "a minute is over without a merge");
     world.merge(at(59_999), 0);
     assert_eq!(totals(&world, at(59_999)), ((1, 1), 20));
     // One worker is past the turn, the other brings its facts of before, and reads its clock just before.
-    world.local(1).begun(at(59_990), 7);
-    world.local(0).begun(at(60_001), 7);
+    world.local(1).begun(at(59_990), 7, 0);
+    world.local(0).begun(at(60_001), 7, 0);
     world.merge(at(60_001), 0);
     world.merge(at(59_999), 1);
     world.merge(at(60_002), 0);
@@ -106,7 +107,7 @@ fn counts_are_of_the_minute_of_the_clock() {
     world.merge(at(120_002), 0);
     assert_eq!(totals(&world, at(120_003)), ((0, 0), 0));
     // A clock that is set back an hour.
-    world.local(0).begun(Millis(START - 3_600_000), 7);
+    world.local(0).begun(Millis(START - 3_600_000), 7, 0);
     world.merge(Millis(START - 3_600_000), 0);
     assert_eq!(totals(&world, Millis(START - 3_599_000)), ((1, 0), 0));
 }
@@ -119,29 +120,29 @@ fn the_mean_is_that_of_the_newest_samples_that_are_fresh() {
         (state.ttft_ms, state.secs_per_token)
     };
     assert_eq!(known(&world, 0, at(0)), (None, None));
-    world.local(0).ended(at(0), 7, &answer(1000, 100));
-    world.local(0).ended(at(0), 7, &stream(40));
+    world.local(0).ended(at(0), 7, 0, &answer(1000, 100));
+    world.local(0).ended(at(0), 7, 0, &stream(40));
     assert_eq!(known(&world, 0, at(0)), (Some(40.0), Some(0.01)));
-    world.local(0).ended(at(1000), 7, &answer(600, 0));
+    world.local(0).ended(at(1000), 7, 0, &answer(600, 0));
     assert_eq!(known(&world, 0, at(1000)), (Some(40.0), Some(0.305)), "no tokens: the whole time");
     world.merge(at(1000), 0);
     assert_eq!(known(&world, 0, at(1000)), (Some(40.0), Some(0.305)));
     for ms in [50, 60, 70] {
-        world.local(1).ended(at(1000 + ms), 7, &stream(ms));
+        world.local(1).ended(at(1000 + ms), 7, 0, &stream(ms));
     }
     assert_eq!(known(&world, 1, at(1100)), (Some(60.0), None));
     world.merge(at(1100), 1);
     assert_eq!(known(&world, 1, at(1100)), (Some(60.0), Some(0.305)), "the oldest made room");
-    world.local(1).ended(at(2000), 7, &stream(110));
+    world.local(1).ended(at(2000), 7, 0, &stream(110));
     assert_eq!(known(&world, 1, at(2000)), (Some(80.0), Some(0.305)), "own notes before the board's");
     // Nothing is learnt from a failure, but from a timeout.
-    world.local(1).ended(at(2000), 7, &Usage { is_success: false, ..stream(1) });
-    world.local(1).ended(at(2000), 7, &Usage { is_success: false, ..answer(1, 100) });
+    world.local(1).ended(at(2000), 7, 0, &Usage { is_success: false, ..stream(1) });
+    world.local(1).ended(at(2000), 7, 0, &Usage { is_success: false, ..answer(1, 100) });
     assert_eq!(known(&world, 1, at(2000)), (Some(80.0), Some(0.305)));
-    world.local(1).ended(at(2000), 7, &late(false));
+    world.local(1).ended(at(2000), 7, 0, &late(false));
     let slow = (10_000.0 + 600_000.0 + 1e9) / 3.0 / 1e6;
     assert_eq!(known(&world, 1, at(2000)), (Some(80.0), Some(slow)));
-    world.local(1).ended(at(2000), 7, &late(true));
+    world.local(1).ended(at(2000), 7, 0, &late(true));
     assert_eq!(known(&world, 1, at(2000)).0, Some((110.0 + 70.0 + 1e6) / 3.0));
     world.merge(at(2000), 1);
     for (now, expected) in [(61_000, (70.0 + 110.0 + 1e6) / 3.0), (62_000, (110.0 + 1e6) / 2.0)] {
@@ -153,9 +154,9 @@ fn the_mean_is_that_of_the_newest_samples_that_are_fresh() {
 #[wasm_bindgen_test(unsupported = test)]
 fn an_older_sample_does_not_push_a_newer_one_out() {
     let mut world = World::new(2, 2);
-    world.local(0).ended(at(1000), 7, &stream(10));
-    world.local(1).ended(at(5000), 7, &stream(50));
-    world.local(1).ended(at(6000), 7, &stream(60));
+    world.local(0).ended(at(1000), 7, 0, &stream(10));
+    world.local(1).ended(at(5000), 7, 0, &stream(50));
+    world.local(1).ended(at(6000), 7, 0, &stream(60));
     world.merge(at(6000), 1);
     world.merge(at(6000), 0);
     assert_eq!(world.view(0).state(at(6000), 7, HOUR).ttft_ms, Some(55.0));
@@ -166,7 +167,7 @@ fn a_vm_that_falls_silent_is_forgotten_with_what_it_had_under_way() {
     let mut world = World::new(3, 0);
     let in_flight = |world: &World, now| world.view(0).state(at(now), 7, HOUR).in_flight;
     for vm in 0..3 {
-        world.local(vm).begun(at(0), 7);
+        world.local(vm).begun(at(0), 7, 0);
         world.merge(at(0), vm);
     }
     world.merge(at(0), 0);
@@ -178,7 +179,7 @@ fn a_vm_that_falls_silent_is_forgotten_with_what_it_had_under_way() {
         assert_eq!(in_flight(&world, now), expected, "{now}");
     }
     // It was only slow: its next merge says what it has, and its end is no end of another's.
-    world.local(2).begun(at(9500), 7);
+    world.local(2).begun(at(9500), 7, 0);
     world.merge(at(9500), 2);
     world.merge(at(9500), 0);
     assert_eq!(in_flight(&world, 9500), 4);
@@ -190,10 +191,10 @@ fn a_vm_that_falls_silent_is_forgotten_with_what_it_had_under_way() {
 #[wasm_bindgen_test(unsupported = test)]
 fn an_end_without_a_beginning_takes_nothing() {
     let mut world = World::new(2, 0);
-    world.local(0).begun(at(0), 7);
+    world.local(0).begun(at(0), 7, 0);
     world.merge(at(0), 0);
-    world.local(1).ended(at(10), 7, &answer(10, 10));
-    world.local(1).ended(at(10), 8, &answer(10, 10));
+    world.local(1).ended(at(10), 7, 0, &answer(10, 10));
+    world.local(1).ended(at(10), 8, 0, &answer(10, 10));
     world.merge(at(10), 1);
     assert_eq!(world.view(1).state(at(10), 7, HOUR).in_flight, 1);
     assert_eq!(world.view(1).state(at(10), 8, HOUR).in_flight, 0);
@@ -203,13 +204,13 @@ fn an_end_without_a_beginning_takes_nothing() {
 fn a_merge_is_due_with_news_and_every_second_with_something_under_way() {
     let mut local = Local::new(1, 0);
     assert!(!local.is_due(at(0)), "nothing was seen yet");
-    local.begun(at(0), 7);
+    local.begun(at(0), 7, 0);
     assert!(local.is_due(at(0)));
     local.merged(at(50));
     for (now, is_due) in [(51, false), (1049, false), (1050, true), (9000, true)] {
         assert_eq!(local.is_due(at(now)), is_due, "{now}");
     }
-    local.ended(at(1060), 7, &answer(1, 1));
+    local.ended(at(1060), 7, 0, &answer(1, 1));
     assert!(local.is_due(at(1060)), "the end is news");
     local.merged(at(1060));
     assert!(!local.is_due(at(9000)));
@@ -225,10 +226,10 @@ fn seen(keep: usize) -> Vec<Local> {
         // Samples of different seconds: those of one are in the order of the merges.
         let now = at(second * 140);
         match random.below(4) {
-            0 => local.begun(now, number),
+            0 => local.begun(now, number, 0),
             1 => local.failed(now, number),
-            2 => local.ended(now, number, &stream(second)),
-            _ => local.ended(now, number, &answer(second, 7)),
+            2 => local.ended(now, number, 0, &stream(second)),
+            _ => local.ended(now, number, 0, &answer(second, 7)),
         }
     }
     locals
@@ -328,8 +329,8 @@ fn bytes_that_are_not_a_board_are_an_empty_one() {
 #[wasm_bindgen_test(unsupported = test)]
 fn another_config_may_keep_more_samples_or_less() {
     let mut world = World::new(1, 3);
-    (1..=3).for_each(|i| world.local(0).ended(at(i * 1000), 7, &stream(i * 10)));
-    world.local(0).begun(at(3000), 7);
+    (1..=3).for_each(|i| world.local(0).ended(at(i * 1000), 7, 0, &stream(i * 10)));
+    world.local(0).begun(at(3000), 7, 0);
     world.merge(at(3000), 0);
     let ttft = |world: &World| world.view(0).state(at(4000), 7, HOUR).ttft_ms;
     for (keep, expected) in [(3, Some(20.0)), (4, Some(20.0)), (2, Some(25.0)), (0, None), (3, None)] {
@@ -344,14 +345,14 @@ fn another_config_may_keep_more_samples_or_less() {
 fn a_full_board_makes_room_where_nobody_asks() {
     let mut world = World::new(1, 0);
     let full = MAX_DEPLOYMENTS as u64;
-    (0..full).for_each(|number| world.local(0).begun(at(0), number));
-    (1..full).for_each(|number| world.local(0).ended(at(0), number, &answer(1, 1)));
+    (0..full).for_each(|number| world.local(0).begun(at(0), number, 0));
+    (1..full).for_each(|number| world.local(0).ended(at(0), number, 0, &answer(1, 1)));
     world.merge(at(0), 0);
-    world.local(0).begun(at(3_000_000), full);
+    world.local(0).begun(at(3_000_000), full, 0);
     world.merge(at(3_000_000), 0);
     assert_eq!(world.view(0).state(at(3_000_000), full, HOUR).requests, 0, "no room yet");
-    world.local(0).ended(at(3_000_000), full, &answer(1, 1));
-    world.local(0).begun(at(3_660_000), full);
+    world.local(0).ended(at(3_000_000), full, 0, &answer(1, 1));
+    world.local(0).begun(at(3_660_000), full, 0);
     world.merge(at(3_660_000), 0);
     assert_eq!(world.view(0).state(at(3_660_000), full, HOUR).requests, 1);
     assert_eq!(world.view(0).state(at(3_660_000), 0, HOUR).in_flight, 1, "what is under way stays");
@@ -363,7 +364,7 @@ fn the_vms_are_bounded() {
     let mut board = Board::default();
     for vm in 0..=MAX_VMS as u64 {
         let mut local = Local::new(vm, 0);
-        local.begun(at(vm), 7);
+        local.begun(at(vm), 7, 0);
         board.merge(at(vm), &local);
     }
     assert_eq!(board.vms.len(), MAX_VMS);
