@@ -30,7 +30,7 @@ pub mod strategy;
 pub use board::{Board, Local, View};
 pub use class::{Class, PerClass};
 pub use fleet::{Fleet, Health, Outcome, Place, Skip, State, Usage};
-pub use health::{Alerts, ENTRIES_MAX};
+pub use health::{Alerts, ENTRIES_MAX, Traffic};
 pub use meter::Meter;
 pub use plan::{Chooser, Level, MAX_ATTEMPTS, MAX_SKIPPED, Needs, Plan, Skipped, Step, Way};
 pub use pool::Pool;

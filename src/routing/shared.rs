@@ -28,7 +28,9 @@
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
-use super::{Alerts, Board, Fleet, Health, Local, Meter, Outcome, Place, Skip, State, Store, Strategy, Usage, View};
+use super::{
+    Alerts, Board, Fleet, Health, Local, Meter, Outcome, Place, Skip, State, Store, Strategy, Traffic, Usage, View,
+};
 use crate::config::{Config, Deployment};
 use crate::units::Millis;
 
@@ -196,16 +198,19 @@ impl<S: Store> Fleet for SharedFleet<S> {
     }
 
     fn tell(&mut self, deployment: &Deployment, now: Millis, outcome: &Outcome) {
-        let mut requests = 0;
+        let mut traffic = Traffic::default();
         if outcome.failure.is_some() {
             self.worker.borrow_mut().local.failed(now, deployment.number);
             // Failures of all workers are counted at once. They must not be held against requests of this one alone.
             self.refresh();
             let worker = self.worker.borrow();
-            (requests, _) = View::new(&worker.board, &worker.local).totals(now, deployment.number);
+            let view = View::new(&worker.board, &worker.local);
+            let (begun, _) = view.totals(now, deployment.number);
+            let under_way = view.state(now, deployment.number, Millis::default()).in_flight.into();
+            traffic = Traffic { begun, under_way };
         }
         if outcome.failure.is_some() || outcome.is_probe || outcome.exhausted_until.is_some() {
-            self.change_alerts(|alerts| alerts.fail(now, deployment, outcome, requests));
+            self.change_alerts(|alerts| alerts.fail(now, deployment, outcome, traffic));
         }
     }
 

@@ -1,4 +1,4 @@
-//! Alerts as bytes: a version, then 65 bytes an entry, little-endian.
+//! Alerts as bytes: a version, then 69 bytes an entry, little-endian.
 
 use super::entry::{COUNTED, Entry, Trust};
 use super::{Alerts, ENTRIES_MAX};
@@ -47,6 +47,7 @@ fn entry(bytes: &[u8]) -> Option<Entry> {
         exhausted_until: Millis(bytes.number()?),
         minute: bytes.number()?,
         in_minute: u32::from_le_bytes(bytes.take()?),
+        before: u32::from_le_bytes(bytes.take()?),
         window: Millis(bytes.number()?),
         in_window: counts(&mut bytes)?,
     };
@@ -71,12 +72,12 @@ fn write(entry: &Entry, out: &mut Vec<u8>) {
     out.extend(entry.written.0.to_le_bytes());
     out.push(trust);
     [until.0, entry.exhausted_until.0, entry.minute].into_iter().for_each(|number| out.extend(number.to_le_bytes()));
-    out.extend(entry.in_minute.to_le_bytes());
+    [entry.in_minute, entry.before].into_iter().for_each(|number| out.extend(number.to_le_bytes()));
     out.extend(entry.window.0.to_le_bytes());
     entry.in_window.into_iter().for_each(|count| out.extend(count.to_le_bytes()));
 }
 
 /// Changes with the layout.
-const VERSION: [u8; 4] = *b"TGA1";
-/// Six numbers of 8 bytes, one of 4, one byte that says which trust, two bytes for each class.
-const ENTRY_BYTES: usize = 6 * 8 + 4 + 1 + 2 * COUNTED.len();
+const VERSION: [u8; 4] = *b"TGA2";
+/// Six numbers of 8 bytes, two of 4, one byte that says which trust, two bytes for each class.
+const ENTRY_BYTES: usize = 6 * 8 + 2 * 4 + 1 + 2 * COUNTED.len();

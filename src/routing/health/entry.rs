@@ -7,18 +7,20 @@
 //!   and 2 for timeouts means that the third timeout cools, not the third failure.
 //! - Else a refused credential cools at once, and so does a rate limit where the group has another deployment.
 //! - Else more than half of this minute's requests must have failed, at least 5 of them begun; 20 where the deployment
-//!   is alone in its group.
+//!   is alone in its group. Or more than half of those since the minute's first failure, at least 10 (20) of them: an
+//!   outage late in a minute is not made up for by its beginning.
 //!
 //! A cooldown lasts until the provider wants to be asked again, an hour at most; where it does not say, as long as
 //! `cooldown_time`. Failures that come in later, of attempts begun before, change nothing: what they tell is known.
 //! Only a provider's later date does.
 //!
-//! The rules are LiteLLM's, with these differences: connection failures count; all workers count together; a deployment
+//! The rules are LiteLLM's, with these differences: the one since the first failure is ours; connection failures count; all workers count together; a deployment
 //! without a substitute is never cooled, nor is one for a 404, which the client's request can bring about; a refused
 //! credential cools whatever uses it.
 //!
 //! Source: LiteLLM 1.109, `router_utils/cooldown_handlers.py`, read 2026-11-23.
 
+use super::Traffic;
 use crate::config::Breaker;
 use crate::routing::{Class, Health, Outcome, Skip};
 use crate::units::Millis;
@@ -36,6 +38,8 @@ pub(super) struct Entry {
     /// The minute, since the epoch, in which `in_minute` failures were counted by the percentage rule.
     pub(super) minute: u64,
     pub(super) in_minute: u32,
+    /// The requests of that minute that had ended before the first of them.
+    pub(super) before: u32,
     /// When the window began in which `in_window` failures were counted against an allowance.
     pub(super) window: Millis,
     /// For each class in the order of [`COUNTED`].
@@ -70,8 +74,8 @@ pub(super) struct Circumstances<'a> {
     pub(super) class: Class,
     pub(super) breaker: &'a Breaker,
     pub(super) outcome: &'a Outcome,
-    /// Begun in this minute, this one among them.
-    pub(super) requests: u64,
+    /// With the request that fails among those begun and under way.
+    pub(super) traffic: Traffic,
 }
 
 impl Entry {
@@ -83,6 +87,7 @@ impl Entry {
             exhausted_until: Millis(0),
             minute: 0,
             in_minute: 0,
+            before: 0,
             window: Millis(0),
             in_window: [0; COUNTED.len()],
         }
@@ -197,17 +202,25 @@ impl Entry {
             Class::Authentication => true,
             Class::RateLimit if has_sibling => true,
             _ => {
-                let failures = u64::from(self.count_in_minute(failure.now));
-                let requests = failure.requests.max(failures);
-                let least = if has_sibling { REQUESTS_MIN } else { REQUESTS_MIN_ALONE };
-                requests >= least && failures.saturating_mul(2) > requests
+                let failures = u64::from(self.count_in_minute(failure));
+                // The count of requests lags.
+                let are_most = |requests: u64, least: u64| {
+                    let requests = requests.max(failures);
+                    requests >= least && failures.saturating_mul(2) > requests
+                };
+                let since_first = failure.traffic.begun.saturating_sub(self.before.into());
+                let least = if has_sibling { (REQUESTS_MIN, SINCE_MIN) } else { (ALONE_MIN, ALONE_MIN) };
+                are_most(failure.traffic.begun, least.0) || are_most(since_first, least.1)
             }
         }
     }
 
-    fn count_in_minute(&mut self, now: Millis) -> u32 {
-        if self.minute != minute(now) {
-            (self.minute, self.in_minute) = (minute(now), 0);
+    fn count_in_minute(&mut self, failure: &Circumstances<'_>) -> u32 {
+        let minute = minute(failure.now);
+        if self.minute != minute || self.in_minute == 0 {
+            let before = failure.traffic.begun.saturating_sub(failure.traffic.under_way.max(1));
+            (self.minute, self.in_minute) = (minute, 0);
+            self.before = u32::try_from(before).unwrap_or(u32::MAX);
         }
         self.in_minute = self.in_minute.saturating_add(1);
         self.in_minute
@@ -267,5 +280,7 @@ const FORGOTTEN_AFTER: Millis = Millis::from_secs(3600);
 const SKEW: Millis = Millis::from_secs(1);
 /// Requests in a minute from which on their failures are a share worth judging by.
 const REQUESTS_MIN: u64 = 5;
-/// The same for a deployment that is alone in its group: closing it sends everyone to a fallback.
-const REQUESTS_MIN_ALONE: u64 = 20;
+/// The same since the first failure: a chance that begins with a failure is a worse one.
+const SINCE_MIN: u64 = 10;
+/// Both for a deployment that is alone in its group: closing it sends everyone to a fallback.
+const ALONE_MIN: u64 = 20;

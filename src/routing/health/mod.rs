@@ -33,7 +33,7 @@ use crate::config::Deployment;
 use crate::units::Millis;
 use entry::{Circumstances, Entry};
 
-/// The most entries: 4,096 of 65 bytes are 260 KiB, read for every request only while as many deployments fail.
+/// The most entries: 4,096 of 69 bytes are 276 KiB, read for every request only while as many deployments fail.
 pub const ENTRIES_MAX: usize = 4096;
 
 /// What is wrong with which deployment.
@@ -41,6 +41,15 @@ pub const ENTRIES_MAX: usize = 4096;
 pub struct Alerts {
     /// Sorted by number; none of them twice.
     entries: Vec<Entry>,
+}
+
+/// How busy a deployment is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Requests begun in this minute.
+    pub begun: u64,
+    /// Requests under way, whenever they began.
+    pub under_way: u64,
 }
 
 impl Alerts {
@@ -76,12 +85,12 @@ impl Alerts {
 
     /// Notes an attempt that failed. Whether the alerts must be stored.
     ///
-    /// `requests` were begun in this minute at the deployment, this one among them; it may lag.
-    pub fn fail(&mut self, now: Millis, deployment: &Deployment, outcome: &Outcome, requests: u64) -> bool {
+    /// The deployment's `traffic` may lag.
+    pub fn fail(&mut self, now: Millis, deployment: &Deployment, outcome: &Outcome, traffic: Traffic) -> bool {
         let Some(class) = outcome.failure.filter(|class| class.counts()) else {
             return self.succeed(now, deployment, outcome);
         };
-        let circumstances = Circumstances { now, class, breaker: &deployment.breaker, outcome, requests };
+        let circumstances = Circumstances { now, class, breaker: &deployment.breaker, outcome, traffic };
         let [own, credential] = numbers(deployment);
         let (guilty, other) = if class == Class::Authentication { (credential, own) } else { (own, credential) };
         let noted = self.change(now, guilty, |entry| entry.fail(&circumstances));

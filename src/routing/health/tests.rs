@@ -5,7 +5,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::{Alerts, ENTRIES_MAX};
 use crate::config::{Breaker, Config, Deployment, Env};
-use crate::routing::{Class, Health, Outcome, PerClass, Skip};
+use crate::routing::{Class, Health, Outcome, PerClass, Skip, Traffic};
 use crate::units::Millis;
 
 /// A full minute, some time in 2026.
@@ -78,6 +78,11 @@ fn spent(ms: i64) -> Health {
     Health::Closed(Skip::Exhausted(at(ms)))
 }
 
+/// So many requests begun in this minute, of which only the last is under way.
+const fn of(begun: u64) -> Traffic {
+    Traffic { begun, under_way: 1 }
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Nothing,
@@ -109,7 +114,7 @@ fn act(bytes: &mut Vec<u8>, deployment: &Deployment, event: Event, now: Millis) 
         Nothing => {}
         Fail(times, outcome, requests) => {
             for _ in 0..times {
-                step(&|alerts| alerts.fail(now, deployment, &outcome, requests));
+                step(&|alerts| alerts.fail(now, deployment, &outcome, of(requests)));
             }
         }
         Succeed(outcome) => {
@@ -159,7 +164,23 @@ fn more_than_half_of_a_minutes_requests_must_fail() {
         check(&deployment(1), &[(Fail(4, fault, 4), late - 1, Open), (Fail(4, fault, 4), late, Open)]);
         let fault = alone(class);
         check(&deployment(1), &[(Fail(19, fault, 19), 0, Open), (Fail(1, fault, 20), 0, cooled(5000))]);
-        check(&deployment(1), &[(Fail(50, fault, 100), 0, Open), (Fail(1, fault, 101), 0, cooled(5000))]);
+        let first = (Fail(1, fault, 1), 0, Open);
+        check(&deployment(1), &[first, (Fail(49, fault, 100), 0, Open), (Fail(1, fault, 101), 0, cooled(5000))]);
+    }
+    // An outage after a thousand good answers of the same minute.
+    for (fault, least) in [(failure(Timeout), 10), (alone(Timeout), 20)] {
+        let one = |n: usize, health| (Fail(1, fault, 1000 + n as u64), n as i64, health);
+        let failing: Vec<Row> =
+            (1..least).map(|n| one(n, Open)).chain([one(least, cooled(5000 + least as i64))]).collect();
+        check(&deployment(1), &failing);
+        let a_third = |n: usize| (Fail(1, fault, 1000 + 3 * n as u64), n as i64, Open);
+        check(&deployment(1), &(1..200).map(a_third).collect::<Vec<Row>>());
+    }
+    // A hundred begun at once, of which every third fails: none of them had ended before the first failure.
+    let (mut alerts, crowd) = (Alerts::default(), deployment(1));
+    for n in 0..33 {
+        alerts.fail(at(0), &crowd, &failure(Timeout), Traffic { begun: 100, under_way: 100 - 3 * n });
+        assert_eq!(alerts.health(at(0), &crowd), Open, "{n}");
     }
     // The board lags: more failures are counted than requests.
     check(&deployment(1), &[(Fail(5, failure(Timeout), 0), 0, cooled(5000))]);
@@ -358,7 +379,7 @@ fn a_refused_credential_takes_all_its_deployments_out() {
     let two = Deployment { credential_number: one.credential_number, ..two };
     for refused in [failure(Authentication), alone(Authentication)] {
         let mut alerts = Alerts::default();
-        assert!(alerts.fail(at(0), &one, &refused, 1000));
+        assert!(alerts.fail(at(0), &one, &refused, of(1000)));
         let healths = |alerts: &Alerts, ms| [&one, &two, &other].map(|deployment| alerts.health(at(ms), deployment));
         assert_eq!(healths(&alerts, 0), [cooled(5000), cooled(5000), Open]);
         assert_eq!(healths(&alerts, 5000), [HalfOpen, HalfOpen, Open]);
@@ -366,10 +387,10 @@ fn a_refused_credential_takes_all_its_deployments_out() {
         assert!(!alerts.claim(at(5000), &one, LEASE), "one probe for the credential");
         assert_eq!(healths(&alerts, 5000), [probed(15_000), probed(15_000), Open]);
         let mut refused_again = alerts.clone();
-        assert!(refused_again.fail(at(6000), &two, &probe(refused), 1));
+        assert!(refused_again.fail(at(6000), &two, &probe(refused), of(1)));
         assert_eq!(healths(&refused_again, 6000), [cooled(11_000), cooled(11_000), Open]);
         let mut timed_out = alerts.clone();
-        assert!(timed_out.fail(at(6000), &two, &probe(failure(Timeout)), 1));
+        assert!(timed_out.fail(at(6000), &two, &probe(failure(Timeout)), of(1)));
         assert_eq!(healths(&timed_out, 6000), [HalfOpen, HalfOpen, Open], "it says nothing of the credential");
         assert!(alerts.succeed(at(6000), &two, &probe(answer())));
         assert_eq!(healths(&alerts, 6000), [Open, Open, Open]);
@@ -507,7 +528,7 @@ fn racing_failures_are_all_counted() {
                 None => copies[worker] = Some((stored.clone(), version)),
                 Some((bytes, cas)) if cas == version && failures < 5 => {
                     let mut alerts = Alerts::decode(&bytes);
-                    assert!(alerts.fail(at(0), &one, &failure(Timeout), 9));
+                    assert!(alerts.fail(at(0), &one, &failure(Timeout), of(9)));
                     (stored, version, failures) = (alerts.encode(), version + 1, failures + 1);
                 }
                 Some(_) => {}
@@ -521,14 +542,14 @@ fn racing_failures_are_all_counted() {
 #[wasm_bindgen_test(unsupported = test)]
 fn what_says_nothing_any_more_is_dropped() {
     let mut alerts = Alerts::default();
-    assert!(alerts.fail(at(0), &deployment(1), &failure(RateLimit), 1));
-    assert!(alerts.fail(at(0), &deployment(2), &failure(Timeout), 100));
+    assert!(alerts.fail(at(0), &deployment(1), &failure(RateLimit), of(1)));
+    assert!(alerts.fail(at(0), &deployment(2), &failure(Timeout), of(100)));
     assert!(alerts.succeed(at(0), &deployment(3), &exhausted(9000)));
     let later = at(5000 + HOUR as i64 - 1);
     assert_eq!(alerts.health(later, &deployment(1)), HalfOpen);
-    assert!(alerts.fail(later, &deployment(4), &failure(Timeout), 100));
+    assert!(alerts.fail(later, &deployment(4), &failure(Timeout), of(100)));
     assert_eq!(alerts.entries.iter().map(|entry| entry.number).collect::<Vec<_>>(), [1, 4]);
-    assert!(alerts.fail(later.plus(Millis(1)), &deployment(4), &failure(Timeout), 100));
+    assert!(alerts.fail(later.plus(Millis(1)), &deployment(4), &failure(Timeout), of(100)));
     assert_eq!(alerts.entries.iter().map(|entry| entry.number).collect::<Vec<_>>(), [4]);
 }
 
@@ -538,13 +559,13 @@ fn entries_are_bounded() {
     let mut alerts = Alerts::default();
     for number in 0..ENTRIES_MAX as u64 + 10 {
         one.number = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        assert_eq!(alerts.fail(at(0), &one, &failure(RateLimit), 1), number < ENTRIES_MAX as u64, "{number}");
+        assert_eq!(alerts.fail(at(0), &one, &failure(RateLimit), of(1)), number < ENTRIES_MAX as u64, "{number}");
     }
     assert_eq!(alerts.health(at(0), &one), Open);
     assert_eq!(alerts.entries.len(), ENTRIES_MAX);
     let read = Alerts::decode(&alerts.encode());
     assert_eq!(read, alerts);
-    assert!(alerts.fail(at(2 * HOUR as i64), &one, &failure(RateLimit), 1), "the others are forgotten");
+    assert!(alerts.fail(at(2 * HOUR as i64), &one, &failure(RateLimit), of(1)), "the others are forgotten");
     assert_eq!(alerts.entries.len(), 1);
 }
 
@@ -552,8 +573,8 @@ fn entries_are_bounded() {
 fn bytes_of_anyone_else_are_no_alerts() {
     let mut alerts = Alerts::default();
     for number in [7, 1, 5] {
-        alerts.fail(at(0), &allowing(&[(Timeout, 9)]), &failure(Timeout), 1);
-        assert!(alerts.fail(at(0), &deployment(number), &failure(RateLimit), 1));
+        alerts.fail(at(0), &allowing(&[(Timeout, 9)]), &failure(Timeout), of(1));
+        assert!(alerts.fail(at(0), &deployment(number), &failure(RateLimit), of(1)));
         assert!(alerts.succeed(at(0), &deployment(number + 1), &exhausted(9000)));
     }
     assert!(alerts.claim(at(6000), &deployment(5), LEASE));
@@ -562,7 +583,7 @@ fn bytes_of_anyone_else_are_no_alerts() {
     assert!(Alerts::default().encode().is_empty());
     for cut in 0..bytes.len() {
         let read = Alerts::decode(&bytes[..cut]);
-        assert_eq!(read.is_empty(), (cut < 4) || (cut - 4) % 65 != 0 || cut == 4, "{cut}");
+        assert_eq!(read.is_empty(), (cut < 4) || (cut - 4) % 69 != 0 || cut == 4, "{cut}");
     }
     let doubled = [&bytes[..], &bytes[4..]].concat();
     assert!(Alerts::decode(&doubled).is_empty(), "not sorted");
@@ -574,7 +595,7 @@ fn bytes_of_anyone_else_are_no_alerts() {
 #[wasm_bindgen_test(unsupported = test)]
 fn hostile_bytes_harm_nobody() {
     let (mut alerts, one) = (Alerts::default(), deployment(1));
-    assert!(alerts.fail(at(0), &one, &failure(RateLimit), 1));
+    assert!(alerts.fail(at(0), &one, &failure(RateLimit), of(1)));
     let template = alerts.encode();
     let mut seed = 0x2545_f491_4f6c_dd1d_u64;
     for _ in 0..20_000 {
@@ -592,7 +613,7 @@ fn hostile_bytes_harm_nobody() {
                 let mut alerts = read.clone();
                 alerts.claim(now, &one, Millis(u64::MAX));
                 match event {
-                    Fail(_, outcome, requests) => alerts.fail(now, &one, &outcome, requests),
+                    Fail(_, outcome, requests) => alerts.fail(now, &one, &outcome, of(requests)),
                     Succeed(outcome) => alerts.succeed(now, &one, &outcome),
                     _ => alerts.release(now, &one, at(0), LEASE),
                 };
