@@ -43,6 +43,7 @@ mod knobs;
 mod reply;
 mod route;
 mod settle;
+mod shadow;
 mod tags;
 mod way;
 
@@ -67,6 +68,7 @@ pub use first::First;
 pub use front::{Front, Opening};
 pub use headers::Headers;
 pub use reply::Reply;
+pub use shadow::Shadow;
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

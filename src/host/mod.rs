@@ -11,6 +11,7 @@ mod attempt;
 mod call;
 mod fleet;
 mod gateway;
+mod shadow;
 mod store;
 mod token;
 mod wasi;
@@ -23,6 +24,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, LogLevel};
 use serde_json::Value;
 
+use self::shadow::Shadows;
 use self::token::Keeper;
 use crate::config::{Config, Env, document};
 use crate::exchange::{Exchange, World};
@@ -49,6 +51,7 @@ struct Vm {
     next: Cell<u64>,
     random: Cell<u64>,
     exchanges: RefCell<BTreeMap<u64, Shared>>,
+    shadows: RefCell<Shadows>,
     pending: RefCell<Pending>,
     tokens: RefCell<Tokens>,
     /// The ids of Envoy's counters by name.
@@ -63,11 +66,19 @@ impl Vm {
             next: Cell::new(0),
             random: Cell::new(wasi::random() | 1),
             exchanges: RefCell::default(),
+            shadows: RefCell::default(),
             pending: RefCell::default(),
             tokens: RefCell::default(),
             counters: RefCell::default(),
             worker: Rc::new(RefCell::new(Worker::new(nonce))),
         }
+    }
+
+    /// A number that nothing else here has.
+    fn number(&self) -> u64 {
+        let number = self.next.get().wrapping_add(1);
+        self.next.set(number);
+        number
     }
 }
 
@@ -77,8 +88,7 @@ type Id = [u8; 16];
 /// Puts an exchange where the attempts of its stream find it.
 fn open(exchange: &Shared) -> (u64, Id) {
     VM.with(|vm| {
-        let number = vm.next.get().wrapping_add(1);
-        vm.next.set(number);
+        let number = vm.number();
         vm.exchanges.borrow_mut().insert(number, exchange.clone());
         let mut id = [0; 16];
         id[..8].copy_from_slice(&vm.nonce.to_le_bytes());
@@ -189,6 +199,7 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         flush_counts();
         if let Self::Gateway(config, keeper) = self {
+            shadow::sweep();
             fleet::tick(config);
             keeper.tick();
         }

@@ -8,7 +8,13 @@ use serde_json::Value;
 use crate::harness::{Answer, Gate, Mock, Received, Request, chat, wait_for};
 
 /// Of each pair the first group answers, the second is `shadow-*`: name, what the shadow's provider does.
-const SHADOWS: [(&str, &str); 3] = [("well", "usage=50:500"), ("slow", "delay-ms=9000"), ("failing", "status=500")];
+const SHADOWS: [(&str, &str); 5] = [
+    ("well", "usage=50:500"),
+    ("slow", "delay-ms=9000"),
+    ("failing", "status=500"),
+    ("hanging", "delay-ms=9000"),
+    ("refusing", "status=500"),
+];
 
 struct Rig {
     gate: Gate,
@@ -24,7 +30,7 @@ fn rig() -> &'static Rig {
                 "- {{model_name: {name}, litellm_params: {{model: openai/gpt-4o-mini, api_key: sk-of-primary, \
                  api_base: 'http://{0}/p-{name}/usage=1000:100/v1'}}, model_info: {{id: id-{name}}}}}\n\
                  - {{model_name: shadow-{name}, litellm_params: {{model: anthropic/claude-haiku-4-5, api_key: sk-of-shadow, \
-                 api_base: 'http://{0}/s-{name}/{script}'}}, model_info: {{id: id-shadow-{name}}}}}\n",
+                 timeout: 2, stream_timeout: 30, api_base: 'http://{0}/s-{name}/{script}'}}, model_info: {{id: id-shadow-{name}}}}}\n",
                 mock.address()
             )
         };
@@ -39,7 +45,7 @@ fn rig() -> &'static Rig {
         let config = format!(
             "model_list:\n{}{dead}router_settings: {{num_retries: 0}}\ngeneral_settings: {{master_key: sk-master}}\n\
              tollgate:\n  shadow:\n{}  - {{model_group: dead, to: shadow-dead, percent: 100}}\n  keys:\n  \
-             - {{key_alias: app, key: sk-app}}\n  - {{key_alias: paying, key: sk-paying, max_budget: 1, models: [well]}}\n",
+             - {{key_alias: app, key: sk-app}}\n  - {{key_alias: counted, key: sk-counted}}\n  - {{key_alias: paying, key: sk-paying, max_budget: 1, models: [well]}}\n",
             SHADOWS.map(pair).concat(),
             SHADOWS.map(shadow).concat()
         );
@@ -126,4 +132,43 @@ fn a_shadow_that_is_slow_or_fails_changes_nothing() {
     for _ in 0..8 {
         expect_primary(&ask("sk-app", "failing", "").send(), "failing");
     }
+}
+
+#[test]
+fn what_a_shadow_used_is_counted_apart() {
+    let counted = [("key_alias", "counted"), ("deployment", "id-shadow-well"), ("status", "200")];
+    for more in ["", ",\"stream\":true"] {
+        expect_primary(&ask("sk-counted", "well", more).send(), "well");
+    }
+    for (name, value) in [("requests", 2), ("input_tokens", 100), ("output_tokens", 1000)] {
+        rig().gate.expect_counter(&format!("tollgate_shadow_{name}_total"), &counted, value);
+    }
+    // claude-haiku-4-5: 1 USD and 5 USD for a million tokens.
+    rig().gate.expect_counter("tollgate_shadow_cost_nano_usd_total", &counted, 5_100_000);
+    rig().gate.expect_counter("tollgate_requests_total", &[("key_alias", "counted")], 2);
+    rig().gate.expect_counter("tollgate_requests_total", &counted[1..], 0);
+}
+
+#[test]
+fn a_shadow_ends_in_its_own_time_and_its_failures_are_counted() {
+    for (group, status) in [("hanging", "504"), ("refusing", "500"), ("dead", "503")] {
+        expect_primary(&ask("sk-counted", group, "").send(), group);
+        let id = format!("id-shadow-{group}");
+        let labels = [("key_alias", "counted"), ("deployment", id.as_str()), ("status", status)];
+        rig().gate.expect_counter("tollgate_shadow_requests_total", &labels, 1);
+        rig().gate.expect_counter("tollgate_shadow_cost_nano_usd_total", &labels, 0);
+    }
+}
+
+#[test]
+fn a_long_request_is_copied_whole() {
+    let long = "x".repeat(3 << 20);
+    let more = format!(r#","metadata":{{}},"user":"{long}","max_tokens":77"#);
+    let body = chat("well", &more);
+    expect_primary(&rig().gate.request("/v1/chat/completions", "sk-app", body).send(), "well");
+    let received = wait_for("the copy", || {
+        let mut received = rig().mock.requests("/s-well/").into_iter();
+        received.find(|received| received.json()["max_tokens"] == 77)
+    });
+    assert_eq!(received.json()["metadata"]["user_id"].as_str().map(str::len), Some(long.len()));
 }

@@ -29,6 +29,7 @@ const DYNAMIC: &str = include_str!("dynamic.yaml");
 const LISTENER: &str = include_str!("listener.yaml");
 const ACCESS_LOG: &str = include_str!("access_log.yaml");
 const ACTION: &str = include_str!("action.yaml");
+const MIRROR: &str = include_str!("mirror.yaml");
 const VM_CONFIG: &str = include_str!("vm_config.yaml");
 
 /// What surrounds the config.
@@ -134,6 +135,7 @@ impl Rendering<'_> {
             ("num_retries", num_retries(self.config).to_string()),
             ("cluster_matches", matches),
             ("cluster_action", first),
+            ("mirror", if self.config.routing.shadows.is_empty() { String::new() } else { MIRROR.to_owned() }),
         ];
         let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
         fill(LISTENER, &values)
