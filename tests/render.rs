@@ -58,7 +58,7 @@ fn envoy_takes_every_kind_of_cluster() {
         "{san_type: IP_ADDRESS, matcher: {exact: \"10.0.0.7\"}}",
         "# Not here: \"outbound|443||api.openai.com\"",
         "host_env_keys: [DEMO_KEY, DEMO_MASTER]",
-        "- cluster_header: x-tollgate-shadow-cluster",
+        "- match: {prefix: /, headers: [{name: x-tollgate-shadow-cluster, string_match: {exact: ",
     ] {
         assert!(rendered.contains(part), "{part} is missing in\n{rendered}");
     }

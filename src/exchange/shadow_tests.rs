@@ -15,7 +15,8 @@ use crate::token::Tokens;
 use crate::units::{Millis, PicoUsd};
 
 const NOW: Millis = Millis(1_795_000_000_000);
-const ANSWER: &[u8] = br#"{"id":"m","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"Hi"}],
+const ANSWER: &[u8] =
+    br#"{"id":"m","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"Hi"}],
     "stop_reason":"end_turn","usage":{"input_tokens":10,"output_tokens":2}}"#;
 
 /// A fleet that keeps account.
@@ -33,7 +34,9 @@ impl Fleet for Account {
     }
 
     fn take(&mut self, deployment: &Deployment, now: Millis, tokens: u64) -> Result<Place, Skip> {
-        if deployment.id == "copy" && let Some(skip) = self.closed {
+        if deployment.id == "copy"
+            && let Some(skip) = self.closed
+        {
             return Err(skip);
         }
         self.taken.push(deployment.id.clone());

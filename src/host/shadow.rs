@@ -1,5 +1,5 @@
-//! Copies of requests: Envoy mirrors a request whose headers name a cluster for the copy, and the copy's stream finds its
-//! [`Shadow`] by another header.
+//! Copies of requests: a header leads a request to the route that mirrors it to the copy's cluster, and the copy's stream
+//! finds its [`Shadow`] by another header.
 //!
 //! The gateway writes these headers after it has removed whatever a client sent under such a name; an attempt, which
 //! writes all headers anew, sends neither of them on. By header only copies are ever found, never a request.
@@ -25,7 +25,7 @@ const WAIT_MAX: Millis = Millis::from_secs(60);
 
 /// The id of a copy: the VM's nonce and the number, in hexadecimal digits.
 const ID: &str = "x-tollgate-shadow";
-/// Where Envoy's route looks for the copy's cluster, and for its time.
+/// What chooses the route, and where that finds the time of the copy.
 const CLUSTER: &str = "x-tollgate-shadow-cluster";
 const TIMEOUT: &str = "x-tollgate-shadow-timeout";
 
