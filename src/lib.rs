@@ -19,6 +19,7 @@
 //! | [`bridge`] | endpoints that a vendor lacks, in terms of chat completions |
 //! | [`routing`] | the plan: which deployments are tried, in which order |
 //! | [`budget`] | prices, spend, reservations |
+//! | `bytes` | records in bytes, as workers share them |
 //! | [`token`] | bearer tokens, fetched and renewed in the background |
 //! | [`exchange`] | one request as a state machine, for both roles |
 //! | [`telemetry`] | the names of every metric and record field, and their values |
@@ -36,6 +37,7 @@
 
 pub mod bridge;
 pub mod budget;
+mod bytes;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;

@@ -49,7 +49,7 @@ fn envoy_takes_every_kind_of_cluster() {
     fs::write(&config, ODD).unwrap();
     let rendered = envoy_takes("odd", &config);
     for part in [
-        "type: LOGICAL_DNS",
+        "port_value: 0",
         "type: STRICT_DNS",
         "type: STATIC",
         "address: \"::1\"",

@@ -30,6 +30,7 @@
 //! While the clock is behind an instant that the ledger has seen, reservations lapse later by as much.
 
 use super::Window;
+use crate::bytes::Bytes;
 use crate::config::Budget;
 use crate::units::{Millis, PicoUsd};
 
@@ -80,12 +81,8 @@ impl Ledger {
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let mut rest = bytes.strip_prefix(&VERSION)?;
-        let mut next = || {
-            let (number, after) = rest.split_first_chunk()?;
-            rest = after;
-            Some(u64::from_le_bytes(*number))
-        };
+        let mut bytes = Bytes(bytes.strip_prefix(&VERSION)?);
+        let mut next = || bytes.number();
         let mut ledger = Self {
             born: Millis(next()?),
             spent: PicoUsd(next()?),
@@ -96,7 +93,7 @@ impl Ledger {
         for bucket in &mut ledger.reserved {
             *bucket = PicoUsd(next()?);
         }
-        rest.is_empty().then_some(ledger)
+        bytes.is_empty().then_some(ledger)
     }
 
     /// The ledger in 164 bytes: version, then little-endian `u64`s: born, spent, the window's end (0: none), the newest

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use super::{Config, Env, time};
+use super::{Config, Env};
+use crate::time;
 use crate::units::PicoUsd;
 
 fn try_compile(document: &Value) -> Result<Config, Vec<String>> {
@@ -279,7 +280,7 @@ fn windows_reserve_by_the_clock_on_the_wall() {
         let mut entry = entry("w", "gpt-4o");
         entry["model_info"] = json!({"access_windows": windows});
         let config = try_compile(&json!({"model_list": [entry], "tollgate": {"allow_anonymous": true}})).unwrap();
-        let (deployment, now_at) = (&config.deployments[0], time::parse(now).unwrap());
+        let (deployment, now_at) = (&config.deployments[0], time::rfc3339(now).unwrap());
         let teams = [("x", None), ("a", Some("a")), ("b", Some("b"))];
         let open: String =
             teams.iter().filter(|(_, team)| !deployment.is_reserved(now_at, *team)).map(|(name, _)| *name).collect();

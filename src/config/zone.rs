@@ -44,7 +44,7 @@ impl fmt::Debug for Zone {
 #[cfg(test)]
 mod tests {
     use super::Zone;
-    use crate::config::time::parse;
+    use crate::time::rfc3339;
     use crate::units::Millis;
     use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -63,7 +63,7 @@ mod tests {
             ("Pacific/Kiritimati", "2026-11-23T12:00:00Z", (2, 0)),
         ];
         for (zone, now, (hour, minute)) in rows {
-            let shown = Zone::find(zone).unwrap().time_of_day(parse(now).unwrap());
+            let shown = Zone::find(zone).unwrap().time_of_day(rfc3339(now).unwrap());
             assert_eq!((shown.0 / 3_600_000, shown.0 / 60_000 % 60), (hour, minute), "{zone} {now}");
         }
         assert_eq!(Zone::find("UTC").unwrap().time_of_day(Millis(86_400_007)), Millis(7));

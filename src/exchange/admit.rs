@@ -31,19 +31,35 @@ impl Front {
             None => Request::parse_for(self.endpoint, model, body)?,
         };
         let request = Request { headers: std::mem::take(&mut self.language_headers), ..request };
-        if config.groups.contains_key(&request.model) { Ok(request) } else { Err(model_not_found()) }
+        if self.caller.resolve(config, &request.model).is_some() { Ok(request) } else { Err(model_not_found()) }
     }
 
     /// The answer to a count of tokens that no deployment of the model's group can give: our own estimate, which costs
     /// nothing. `None` where one can, and for all other requests.
     pub fn count_tokens(&self, config: &Config, request: &Request) -> Option<Reply> {
-        let group = config.groups.get(&request.model).filter(|_| request.endpoint == Endpoint::CountTokens)?;
-        let mut deployments = group.pool.deployments().iter();
+        let resolved =
+            self.caller.resolve(config, &request.model).filter(|_| request.endpoint == Endpoint::CountTokens)?;
+        let mut deployments = resolved.group.pool.deployments().iter();
         let is_served = deployments.any(|deployment| deployment.target.serves(Endpoint::CountTokens));
         if is_served || !self.caller.may_use(config, &request.model) {
             return None;
         }
         Some(Reply::json(200, format!(r#"{{"input_tokens":{}}}"#, estimate::prompt_tokens(request))))
+    }
+}
+
+/// A request that is not admitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// What the client is told.
+    pub error: Box<Error>,
+    /// Why nobody was asked: see [`Exchange::explain`].
+    pub routing: String,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error: Box::new(error), routing: String::new() }
     }
 }
 
@@ -54,7 +70,7 @@ impl Exchange {
     ///
     /// The client's: a model that the key may not use, or a request that no deployment can be asked; or nobody can be asked
     /// at the moment. The budget is not asked here but by [`Self::reserve`].
-    pub fn admit(config: Rc<Config>, front: Front, request: Request, world: &mut World<'_>) -> Result<Self, Error> {
+    pub fn admit(config: Rc<Config>, front: Front, request: Request, world: &mut World<'_>) -> Result<Self, Refused> {
         let knobs = Knobs::read(&front.knobs, &request)?;
         let way = way(&config, front.caller, &request.model, &knobs)?;
         let asked = Asked::new(request);
@@ -70,7 +86,10 @@ impl Exchange {
         let exchange = Self::new(config, front.caller, front.started, group, asked, plan);
         let mut exchange = Self { originals: front.originals, ..exchange };
         exchange.advance(world, Plan::first);
-        let Some(own) = exchange.own_timeout() else { return Err(exchange.nobody(world.now)) };
+        let Some(own) = exchange.own_timeout() else {
+            let routing = exchange.explain();
+            return Err(Refused { error: Box::new(exchange.nobody(world.now)), routing });
+        };
         exchange.timeout = knobs.timeout.unwrap_or(own);
         Ok(exchange)
     }
@@ -106,6 +125,8 @@ impl Exchange {
             is_settled: false,
             reservation: None,
             first_byte: None,
+            heard: None,
+            cut: None,
         }
     }
 

@@ -1,10 +1,10 @@
 //! One attempt at an upstream: what it sends, and how its answer is read.
 
-use super::{Answer, AnswerHead, Attempt, Exchange, Headers, Next, Prepared, Reply, World, local_error};
+use super::{Answer, AnswerHead, Attempt, Exchange, Headers, Next, Prepared, Quota, Reply, World, local_error};
 use crate::budget::estimate;
 use crate::config::Deployment;
 use crate::error::{Error, Kind};
-use crate::openai::Endpoint;
+use crate::openai::{Endpoint, finish};
 use crate::provider::{Body, Estimate, Pass, Stream, Upstream};
 use crate::routing::Class;
 use crate::units::Millis;
@@ -80,11 +80,12 @@ impl Exchange {
             step,
             status: None,
             started: now,
-            ended: None,
+            concluded: None,
             failure: None,
-            is_concluded: false,
+            has_left: false,
         });
         self.answer = Answer::Awaited;
+        self.quota = Quota::default();
         self.is_reported = false;
         Ok(headers)
     }
@@ -161,15 +162,15 @@ impl Exchange {
         self.answer = answer;
         match shape {
             Kept::Error(class) if self.plan.must_read(class) => Heading::HoldError,
-            Kept::Error(class) => Heading::Error(self.fail(class, head.quota, world)),
-            Kept::Refused => Heading::Refuse(self.fail(Class::InternalServer, head.quota, world)),
+            Kept::Error(class) => Heading::Error(self.fail(class, world)),
+            Kept::Refused => Heading::Refuse(self.fail(Class::InternalServer, world)),
             Kept::Pass => {
-                self.succeed(head.quota, world);
+                self.succeed(world);
                 Heading::Pass
             }
             Kept::Read if matches!(self.answer, Answer::Stream(_)) => Heading::First,
             Kept::Read => {
-                self.succeed(head.quota, world);
+                self.succeed(world);
                 Heading::Read
             }
             Kept::Hold => Heading::Hold,
@@ -182,7 +183,7 @@ impl Exchange {
             (Answer::Error { status, .. }, Some(deployment)) => deployment.target.error(*status, body),
             _ => return None,
         };
-        self.fail(Class::of_error(&error), self.quota, world)
+        self.fail(Class::of_error(&error), world)
     }
 
     fn classify(&self, head: &AnswerHead) -> (Answer, Kept) {
@@ -235,7 +236,7 @@ impl Exchange {
         let release = held_bytes > HELD_BYTES_MAX && self.passes_through() && matches!(self.answer, Answer::Held);
         if release {
             self.answer = Answer::long();
-            self.succeed(self.quota, world);
+            self.succeed(world);
         }
         release
     }
@@ -260,12 +261,24 @@ impl Exchange {
             Some(Ok(answer)) => self.answer = Answer::Whole(answer),
             Some(Err(error)) => {
                 self.answer = Answer::Refused(error);
-                return Held::Refuse(self.fail(Class::InternalServer, self.quota, world));
+                return Held::Refuse(self.fail(Class::InternalServer, world));
             }
             None => self.answer = Answer::Unread,
         }
-        self.succeed(self.quota, world);
+        if self.plan.follows_filtered()
+            && self.is_filtered(body)
+            && let Some(next) = self.fail(Class::ContentPolicy, world)
+        {
+            return Held::Refuse(Some(next));
+        }
+        self.succeed(world);
         self.outgrown(body.len()).map_or(Held::Release, Held::Outgrown)
+    }
+
+    /// Whether the provider's filter ended the chat completion `body`, or its translation.
+    fn is_filtered(&self, body: &[u8]) -> bool {
+        let translated = if let Answer::Whole(answer) = &self.answer { answer.body.as_deref() } else { None };
+        finish::is_filtered(translated.unwrap_or(body))
     }
 
     /// The translated answer as a reply, where it is too long for the place of a held one of `held_bytes`.

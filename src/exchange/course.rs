@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 
 use super::{Attempt, Exchange, Headers, Prepared, World};
+use crate::config::Deployment;
 use crate::error::{Error, Kind};
 use crate::routing::{Chooser, Class, Outcome, Plan, Step, Usage, quota};
 use crate::units::Millis;
@@ -55,9 +56,9 @@ impl Exchange {
             let refusal = RefCell::new(self.refusal.take());
             let step = {
                 let (asked, terms, needs) = (&self.asked, &self.terms, *self.plan.needs());
-                let check = |deployment: &crate::config::Deployment| {
+                let check = |deployment: &Deployment| {
                     terms.suits(asked, &needs, deployment, world.tokens, world.now).map_err(|(skip, error)| {
-                        refusal.borrow_mut().get_or_insert(error);
+                        refusal.borrow_mut().get_or_insert(*error);
                         skip
                     })
                 };
@@ -104,17 +105,18 @@ impl Exchange {
     }
 
     /// The attempt under way has failed: what follows.
-    pub(super) fn fail(&mut self, class: Class, quota: Quota, world: &mut World<'_>) -> Option<Next> {
-        self.conclude(Some(class), quota, world);
+    pub(super) fn fail(&mut self, class: Class, world: &mut World<'_>) -> Option<Next> {
+        self.conclude(Some(class), world);
         if !self.is_answered {
-            self.advance(world, |plan, chooser| plan.next(class, quota.retry_at, chooser));
+            let retry_at = self.quota.retry_at;
+            self.advance(world, |plan, chooser| plan.next(class, retry_at, chooser));
         }
         self.following()
     }
 
     /// The attempt under way succeeds: its answer goes to the client.
-    pub(super) fn succeed(&mut self, quota: Quota, world: &mut World<'_>) {
-        self.conclude(None, quota, world);
+    pub(super) fn succeed(&mut self, world: &mut World<'_>) {
+        self.conclude(None, world);
     }
 
     /// The attempt under way has ended, and nobody saw its end: it was reset, refused or took too long. What follows.
@@ -123,16 +125,14 @@ impl Exchange {
             return None;
         }
         let class = self.loss(world.now);
-        self.fail(class, Quota::default(), world)
+        self.quota = Quota::default();
+        self.fail(class, world)
     }
 
-    /// Envoy itself answers in the place of the attempt under way.
+    /// Envoy itself answers in the place of the attempt under way: none follows.
     pub fn given_up(&mut self, world: &mut World<'_>) {
         self.is_answered = true;
-        if self.is_pending() {
-            let class = self.loss(world.now);
-            self.fail(class, Quota::default(), world);
-        }
+        self.lost(world);
     }
 
     /// The stream of the attempt under way broke off after it had begun.
@@ -140,7 +140,12 @@ impl Exchange {
         if self.is_settled || self.attempts.last().is_none_or(|attempt| attempt.failure.is_some()) {
             return;
         }
-        let outcome = Outcome { failure: Some(Class::Connection), ..self.outcome() };
+        self.blame(Class::Connection, world);
+    }
+
+    /// Tells of a failure after the answer had begun.
+    pub(super) fn blame(&self, class: Class, world: &mut World<'_>) {
+        let outcome = Outcome { failure: Some(class), ..self.outcome() };
         if let Some(attempt) = self.attempts.last() {
             world.fleet.tell(&attempt.step.deployment, world.now, &outcome);
         }
@@ -148,7 +153,7 @@ impl Exchange {
 
     /// Whether the outcome of the attempt under way is still to come.
     pub fn is_pending(&self) -> bool {
-        self.attempts.last().is_some_and(|attempt| !attempt.is_concluded)
+        self.attempts.last().is_some_and(|attempt| attempt.concluded.is_none())
     }
 
     fn loss(&self, now: Millis) -> Class {
@@ -163,19 +168,19 @@ impl Exchange {
     }
 
     /// Tells the outcome of the attempt under way, once. A client's own fault says that the provider is well.
-    fn conclude(&mut self, failure: Option<Class>, quota: Quota, world: &mut World<'_>) {
+    fn conclude(&mut self, failure: Option<Class>, world: &mut World<'_>) {
         let outcome = Outcome {
             failure: failure.filter(|class| class.counts()),
-            retry_at: quota.retry_at,
-            exhausted_until: quota.exhausted_until,
+            retry_at: self.quota.retry_at,
+            exhausted_until: self.quota.exhausted_until,
             ..self.outcome()
         };
-        let Some(attempt) = self.attempts.last_mut().filter(|attempt| !attempt.is_concluded) else { return };
-        attempt.is_concluded = true;
+        let Some(attempt) = self.attempts.last_mut().filter(|attempt| attempt.concluded.is_none()) else { return };
+        attempt.concluded = Some(world.now);
         attempt.failure = failure;
         let deployment = attempt.step.deployment.clone();
         if failure.is_some() {
-            attempt.ended = Some(world.now);
+            attempt.has_left = true;
             let usage = Usage {
                 duration: world.now.since(attempt.started),
                 is_timeout: failure == Some(Class::Timeout),
@@ -193,8 +198,8 @@ impl Exchange {
         if let Some(Prepared { step, .. }) = self.next.take() {
             world.fleet.leave(&step.deployment, world.now, &step.place, &Usage::default());
         }
-        if let Some(Attempt { step, ended: ended @ None, started, .. }) = self.attempts.last_mut() {
-            *ended = Some(world.now);
+        if let Some(Attempt { step, has_left: has_left @ false, started, .. }) = self.attempts.last_mut() {
+            *has_left = true;
             let usage = Usage { duration: world.now.since(*started), ..*usage };
             world.fleet.leave(&step.deployment, world.now, &step.place, &usage);
         }

@@ -27,8 +27,8 @@ impl Exchange {
                 (None, Some(class)) => write!(text, "{}", class.name()),
                 (None, None) => write!(text, "none"),
             };
-            if let Some(ended) = attempt.ended {
-                let _ = write!(text, "/{}ms", ended.since(attempt.started).0);
+            if let Some(concluded) = attempt.concluded {
+                let _ = write!(text, "/{}ms", concluded.since(attempt.started).0);
             }
         }
         text

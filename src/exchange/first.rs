@@ -5,8 +5,10 @@
 //! first token. What is held is small (see [`HELD_BYTES_MAX`]); from the first token on nothing is.
 
 use super::{Answer, Exchange, Next, World};
+use crate::error::{Error, Kind};
 use crate::provider::Pass;
 use crate::routing::Class;
+use crate::units::Millis;
 
 /// So much of a stream may say nothing; it goes on then as it is.
 const HELD_BYTES_MAX: usize = 2 << 10;
@@ -40,17 +42,40 @@ impl Exchange {
         match &tally.error {
             Some(error) if tally.content_bytes == 0 => {
                 let (class, status) = (Class::of_error(error), error.status());
-                match self.fail(class, self.quota, world) {
+                match self.fail(class, world) {
                     Some(next) => (pass, First::Refuse(status, next)),
                     None => (pass, First::Begin),
                 }
             }
             _ if has_spoken || end_of_stream || held.saturating_add(bytes.len()) > HELD_BYTES_MAX => {
                 self.first_byte(world.now);
-                self.succeed(self.quota, world);
+                self.heard = self.silence().map(|_| world.now);
+                self.succeed(world);
                 (pass, First::Begin)
             }
             _ => (pass, First::Wait),
         }
+    }
+
+    /// The longest silence of the stream of the attempt under way, where it has a bound.
+    fn silence(&self) -> Option<Millis> {
+        self.deployment()?.timeouts.idle
+    }
+
+    /// The stream has said something.
+    pub fn hear(&mut self, now: Millis) {
+        self.heard = self.heard.map(|_| now);
+    }
+
+    /// Whether the stream has been silent for too long.
+    pub fn is_silent(&self, now: Millis) -> bool {
+        self.heard.zip(self.silence()).is_some_and(|(heard, idle)| now.since(heard) > idle)
+    }
+
+    /// The stream is cut for its silence, which counts as a failure of its provider.
+    pub fn cut(&mut self, world: &mut World<'_>) {
+        self.heard = None;
+        self.cut = Some(Error::new(Kind::Timeout, "the provider fell silent in the middle of its answer"));
+        self.blame(Class::Timeout, world);
     }
 }

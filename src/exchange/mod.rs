@@ -61,6 +61,7 @@ use crate::routing::{Class, Fleet, Plan, Step};
 use crate::token::Tokens;
 use crate::units::Millis;
 
+pub use admit::Refused;
 pub use answer::{Answer, AnswerHead, Rewrite, is_private, local_error};
 pub use attempt::{BUFFER_BYTES_MIN, HELD_BYTES_MAX, Heading, Held};
 pub use course::{Next, Quota};
@@ -124,12 +125,12 @@ pub struct Attempt {
     pub status: Option<u16>,
     /// When it began.
     pub started: Millis,
-    /// When it ended.
-    pub ended: Option<Millis>,
+    /// When it was known what came of it.
+    pub concluded: Option<Millis>,
     /// Why it failed, where it did.
     pub failure: Option<Class>,
-    /// Whether its outcome was told to the fleet.
-    is_concluded: bool,
+    /// Whether its place was given back.
+    has_left: bool,
 }
 
 /// What an exchange works with: all that is not its own.
@@ -191,6 +192,10 @@ pub struct Exchange {
     reservation: Option<Reservation>,
     started: Millis,
     first_byte: Option<Millis>,
+    /// When the stream was heard of last, where its silence has a bound.
+    heard: Option<Millis>,
+    /// Why the answer was cut, where we did it.
+    cut: Option<Error>,
 }
 
 impl Exchange {
@@ -232,7 +237,7 @@ impl Exchange {
 
     /// The error of the answer, if it is one.
     pub fn error(&self) -> Option<&Error> {
-        self.answer.error()
+        self.cut.as_ref().or_else(|| self.answer.error())
     }
 }
 

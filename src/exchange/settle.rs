@@ -41,7 +41,7 @@ impl Exchange {
 
     /// What the last attempt used, for the deployment's own counts.
     fn used(&self, usage: &Usage, status: u16) -> routing::Usage {
-        let is_success = self.attempt().is_some_and(|attempt| attempt.is_concluded && attempt.failure.is_none());
+        let is_success = self.attempt().is_some_and(|attempt| attempt.concluded.is_some() && attempt.failure.is_none());
         let since = |first: Millis| Some(first.since(self.attempt()?.started));
         routing::Usage {
             tokens: usage.total_tokens(),

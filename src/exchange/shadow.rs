@@ -154,7 +154,7 @@ impl Shadow {
                     Reading::Chunks
                 } else if kept.len() as u64 > HELD_BYTES_MAX {
                     exchange.answer = Answer::Unread;
-                    exchange.succeed(exchange.quota, world);
+                    exchange.succeed(world);
                     Reading::Nothing
                 } else {
                     Reading::Whole(kept)

@@ -61,9 +61,8 @@ fn upgrade(config: &Rc<Config>, path: &[u8], more: &[(&str, &[u8])]) -> Result<E
         .chain(more.iter().copied())
         .collect();
     match Front::open(config, &Headers::of(&headers), false, NOW) {
-        Opening::Upgrade(front, request) => {
-            with(|world| Exchange::admit(config.clone(), front, *request, world)).map_err(|error| error.status())
-        }
+        Opening::Upgrade(front, request) => with(|world| Exchange::admit(config.clone(), front, *request, world))
+            .map_err(|refused| refused.error.status()),
         Opening::Answer(_, reply) => Err(reply.status),
         other => panic!("{other:?}"),
     }

@@ -76,7 +76,7 @@ pub(super) fn affinity(config: &Config, caller: Caller, asked: &Asked, knobs: &K
 /// The first two messages of a conversation, which its later requests repeat: what the system says, and the first question.
 fn beginning(messages: &[u8]) -> Option<&[u8]> {
     let Some(messages_at) = elements(messages, 0..messages.len()) else { return Some(messages) };
-    let end = messages_at.iter().take(2).last()?.end;
+    let end = messages_at.get(1).or(messages_at.first())?.end;
     messages.get(..end)
 }
 
@@ -119,23 +119,25 @@ impl Terms {
         deployment: &Deployment,
         tokens: &Tokens,
         now: Millis,
-    ) -> Result<(), (Skip, Error)> {
+    ) -> Result<(), (Skip, Box<Error>)> {
         let target = &deployment.target;
-        asked.check(target).map_err(|error| (Skip::Parameters, error))?;
-        target.credential.secret(tokens, now).map_err(|error| (Skip::Token, error))?;
+        asked.check(target).map_err(|error| (Skip::Parameters, Box::new(error)))?;
+        target.credential.secret(tokens, now).map_err(|error| (Skip::Token, Box::new(error)))?;
         if deployment.is_reserved(now, self.team.as_deref()) {
             let message = "at this hour this model is reserved for other teams";
-            return Err((Skip::Reserved, Error::new(Kind::ModelNotAllowed, message).with_param("model")));
+            let error = Error::new(Kind::ModelNotAllowed, message).with_param("model");
+            return Err((Skip::Reserved, Box::new(error)));
         }
         if !self.checks_prompts {
             return Ok(());
         }
         if deployment.max_input_tokens.is_some_and(|max| needs.tokens > max) {
-            return Err((Skip::Context, too_long(needs.tokens)));
+            return Err((Skip::Context, Box::new(too_long(needs.tokens))));
         }
         if self.has_images && deployment.supports_vision == Some(false) {
             let message = "no model of this name takes images";
-            return Err((Skip::Vision, Error::new(Kind::InvalidValue, message).with_param("messages")));
+            let error = Error::new(Kind::InvalidValue, message).with_param("messages");
+            return Err((Skip::Vision, Box::new(error)));
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use proxy_wasm::types::Action;
 use super::call::{self, Buffer, Map};
 use super::gateway::RETRY;
 use super::shadow::{self, Mirrored};
-use super::{Shared, find, with_world};
+use super::{Shared, find, ticked, with_world};
 use crate::error::{Error, Kind};
 use crate::exchange::{
     AnswerHead, BUFFER_BYTES_MIN, Exchange, First, Headers, Heading, Held, Next, Reply, World, is_private,
@@ -294,6 +294,7 @@ impl HttpContext for AttemptFilter {
                 // What did not find room when the stream began goes first.
                 let carried = std::mem::take(&mut self.carried);
                 self.out.clear();
+                exchange.borrow_mut().hear(ticked());
                 let pass = exchange.borrow_mut().chunk(&bytes, end_of_stream, &mut self.out);
                 if !carried.is_empty() {
                     let rest = if pass == Pass::Replaced { &self.out } else { &bytes };

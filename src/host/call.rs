@@ -47,6 +47,8 @@ unsafe extern "C" {
         size: *mut usize,
     ) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_close_stream(stream: u32) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -213,6 +215,17 @@ pub(super) fn count(id: u32, by: u64) {
 pub(super) fn tick_every(period: Millis) {
     // SAFETY: no pointers.
     unsafe { proxy_set_tick_period_milliseconds(u32::try_from(period.0).unwrap_or(u32::MAX)) };
+}
+
+/// Resets the stream of another context, after this callback.
+pub(super) fn reset(context: u32) {
+    const RESPONSE: u32 = 1;
+    // SAFETY: no pointers.
+    unsafe {
+        if proxy_set_effective_context(context) == OK {
+            proxy_close_stream(RESPONSE);
+        }
+    }
 }
 
 /// Sends a request of our own by `cluster`; its number, which comes back with the answer.

@@ -4,6 +4,7 @@ use super::VM;
 use super::call::{self, Swap};
 use crate::config::Config;
 use crate::routing::{SharedFleet, Store};
+use crate::units::Millis;
 
 /// Envoy's shared data.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +32,6 @@ pub(super) fn prepare(config: &Config) {
 }
 
 /// Exchanges what the workers have seen.
-pub(super) fn tick(config: &Config) {
-    open(config).tick(call::now());
+pub(super) fn tick(config: &Config, now: Millis) {
+    open(config).tick(now);
 }

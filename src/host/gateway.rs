@@ -10,7 +10,7 @@ use super::call::{self, Buffer, Map};
 use super::token::Keeper;
 use super::{Shared, close, count, open, shadow, store, with_world};
 use crate::config::Config;
-use crate::exchange::{Caller, Exchange, Front, Opening, Reply, Rewrite, local_error};
+use crate::exchange::{Caller, Exchange, Front, Opening, Refused, Reply, Rewrite, local_error};
 use crate::openai::Request;
 use crate::telemetry::{ErrorCode, Record};
 use crate::units::Millis;
@@ -20,6 +20,7 @@ pub(super) const RETRY: &str = "x-tollgate-retry";
 
 /// The stream of one request.
 pub(super) struct Gateway {
+    id: u32,
     config: Rc<Config>,
     keeper: Rc<Keeper>,
     phase: Phase,
@@ -45,8 +46,8 @@ enum Phase {
 impl Context for Gateway {}
 
 impl Gateway {
-    pub(super) fn new(config: Rc<Config>, keeper: Rc<Keeper>) -> Self {
-        Self { config, keeper, phase: Phase::Start, started: Millis::default(), status: 0, rewrite: Rewrite::Keep }
+    pub(super) fn new(id: u32, config: Rc<Config>, keeper: Rc<Keeper>) -> Self {
+        Self { id, config, keeper, phase: Phase::Start, started: Millis::default(), status: 0, rewrite: Rewrite::Keep }
     }
 
     /// Answers the request, whose record is as far as `record` goes.
@@ -89,7 +90,7 @@ impl Gateway {
                 Ok(()) => Ok(exchange),
                 Err(error) => {
                     exchange.withdraw(world);
-                    Err(error)
+                    Err(Refused { error: Box::new(error), routing: exchange.explain() })
                 }
             }
         });
@@ -98,7 +99,7 @@ impl Gateway {
                 self.route(exchange);
                 Action::Continue
             }
-            Err(error) => self.answer(record, &Reply::error(&error, errors)),
+            Err(Refused { error, routing }) => self.answer(Record { routing, ..record }, &Reply::error(&error, errors)),
         }
     }
 
@@ -113,7 +114,7 @@ impl Gateway {
         }
         let mirrored = shadow::cast(&exchange);
         let exchange = Rc::new(RefCell::new(exchange));
-        let (number, id) = open(&exchange);
+        let (number, id) = open(&exchange, self.id);
         self.phase = Phase::Running(number, exchange);
         call::set_property("tollgate.exchange", &id);
         call::set_property("tollgate.cluster", cluster.as_bytes());

@@ -32,6 +32,7 @@ use crate::routing::Worker;
 use crate::telemetry::Metric;
 use crate::telemetry::metric::{FLUSH, Labels, Pending};
 use crate::token::Tokens;
+use crate::units::Millis;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -50,7 +51,10 @@ struct Vm {
     nonce: u64,
     next: Cell<u64>,
     random: Cell<u64>,
-    exchanges: RefCell<BTreeMap<u64, Shared>>,
+    /// With the gateway's context of each.
+    exchanges: RefCell<BTreeMap<u64, (Shared, u32)>>,
+    /// The time of the last tick.
+    ticked: Cell<Millis>,
     shadows: RefCell<Shadows>,
     pending: RefCell<Pending>,
     tokens: RefCell<Tokens>,
@@ -66,6 +70,7 @@ impl Vm {
             next: Cell::new(0),
             random: Cell::new(wasi::random() | 1),
             exchanges: RefCell::default(),
+            ticked: Cell::default(),
             shadows: RefCell::default(),
             pending: RefCell::default(),
             tokens: RefCell::default(),
@@ -86,10 +91,10 @@ impl Vm {
 type Id = [u8; 16];
 
 /// Puts an exchange where the attempts of its stream find it.
-fn open(exchange: &Shared) -> (u64, Id) {
+fn open(exchange: &Shared, context: u32) -> (u64, Id) {
     VM.with(|vm| {
         let number = vm.number();
-        vm.exchanges.borrow_mut().insert(number, exchange.clone());
+        vm.exchanges.borrow_mut().insert(number, (exchange.clone(), context));
         let mut id = [0; 16];
         id[..8].copy_from_slice(&vm.nonce.to_le_bytes());
         id[8..].copy_from_slice(&number.to_le_bytes());
@@ -101,7 +106,18 @@ fn open(exchange: &Shared) -> (u64, Id) {
 fn find(id: &[u8]) -> Option<Shared> {
     let (nonce, number) = id.split_first_chunk::<8>()?;
     let number = u64::from_le_bytes(*number.first_chunk::<8>()?);
-    VM.with(|vm| if *nonce == vm.nonce.to_le_bytes() { vm.exchanges.borrow().get(&number).cloned() } else { None })
+    VM.with(|vm| {
+        if *nonce == vm.nonce.to_le_bytes() {
+            vm.exchanges.borrow().get(&number).map(|(exchange, _)| exchange.clone())
+        } else {
+            None
+        }
+    })
+}
+
+/// The time of the last tick: some 50 ms old at most, and free.
+fn ticked() -> Millis {
+    VM.with(|vm| vm.ticked.get())
 }
 
 /// Forgets an exchange.
@@ -133,6 +149,17 @@ fn count(metric: Metric, labels: Labels<'_>, by: u64) {
     VM.with(|vm| vm.pending.borrow_mut().count(metric, labels, by));
 }
 
+/// Cuts the streams that have been silent for too long. Envoy lets no filter write into a silent stream: its client sees
+/// the connection break.
+fn cut_silent(config: &Config, now: Millis) {
+    let is_silent = |(exchange, _): &&(Shared, u32)| exchange.borrow().is_silent(now);
+    let silent: Vec<_> = VM.with(|vm| vm.exchanges.borrow().values().filter(is_silent).cloned().collect());
+    for (exchange, context) in silent {
+        with_world(config, |world| exchange.borrow_mut().cut(world));
+        call::reset(context);
+    }
+}
+
 /// Tells Envoy what was counted.
 fn flush_counts() {
     let told = VM.with(|vm| vm.pending.borrow_mut().flush());
@@ -160,7 +187,7 @@ impl Context for Root {
     fn on_done(&mut self) -> bool {
         flush_counts();
         if let Self::Gateway(config, keeper) = self {
-            fleet::tick(config);
+            fleet::tick(config, call::now());
             keeper.give_up();
         }
         true
@@ -199,16 +226,19 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         flush_counts();
         if let Self::Gateway(config, keeper) = self {
-            shadow::sweep();
-            fleet::tick(config);
-            keeper.tick();
+            let now = call::now();
+            VM.with(|vm| vm.ticked.set(now));
+            fleet::tick(config, now);
+            cut_silent(config, now);
+            keeper.tick(now);
+            shadow::sweep(now);
         }
     }
 
-    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         match self {
             Self::New => None,
-            Self::Gateway(config, keeper) => Some(Box::new(gateway::Gateway::new(config.clone(), keeper.clone()))),
+            Self::Gateway(config, keeper) => Some(Box::new(gateway::Gateway::new(id, config.clone(), keeper.clone()))),
             Self::Attempt(cluster) => Some(Box::new(attempt::AttemptFilter::new(cluster.clone()))),
         }
     }

@@ -83,11 +83,7 @@ fn forget(shadow: &Shadow) {
 }
 
 /// Gives up the copies that nobody began.
-pub(super) fn sweep() {
-    if VM.with(|vm| vm.shadows.borrow().waiting.is_empty()) {
-        return;
-    }
-    let now = call::now();
+pub(super) fn sweep(now: Millis) {
     let old = VM.with(|vm| {
         let mut shadows = vm.shadows.borrow_mut();
         shadows.waiting.extract_if(.., |_, (since, _)| now.since(*since) > WAIT_MAX).collect::<Vec<_>>()

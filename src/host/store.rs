@@ -1,15 +1,12 @@
 //! Ledgers in Envoy's shared data: one process, all workers, compare-and-swap.
 
-use super::call::{self, Swap};
+use super::fleet::SharedData;
 use crate::budget::Ledger;
 use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::exchange::Exchange;
+use crate::routing::Store as _;
 use crate::units::{Millis, PicoUsd};
-
-/// How often a lost race is run again. Each round one of the racing workers wins, so only a store that fails, or some
-/// fifty workers at once on one key, come to the end of it.
-const ROUNDS: usize = 256;
 
 /// The name of a key's ledger; the version is that of the bytes.
 fn name(alias: &str) -> String {
@@ -22,16 +19,13 @@ fn name(alias: &str) -> String {
 /// so what is made here is there before anyone competes for it.
 pub(super) fn prepare(config: &Config) {
     for key in &config.keys {
-        let name = name(&key.alias);
-        if call::shared(&name).is_none() {
-            call::set_shared(&name, &Ledger::default().encode(), 0);
-        }
+        SharedData.prepare(&name(&key.alias));
     }
 }
 
 /// The ledger of a key.
 pub(super) fn read(alias: &str) -> Option<Ledger> {
-    call::shared(&name(alias)).map(|(bytes, _)| Ledger::decode(&bytes))
+    SharedData.get(&name(alias)).map(|(bytes, _)| Ledger::decode(&bytes))
 }
 
 /// Sets the worst cost of a request aside, where its key has a budget.
@@ -70,20 +64,10 @@ struct Unavailable;
 
 /// Changes the ledger of a key; `change` may be run more than once, each time on the ledger as it is then.
 fn update<T>(alias: &str, mut change: impl FnMut(&mut Ledger) -> T) -> Result<T, Unavailable> {
-    let name = name(alias);
-    for _ in 0..ROUNDS {
-        let Some((bytes, cas)) = call::shared(&name) else { return Err(Unavailable) };
-        let mut ledger = Ledger::decode(&bytes);
+    let changed = SharedData.update(&name(alias), |bytes| {
+        let mut ledger = Ledger::decode(bytes);
         let result = change(&mut ledger);
-        let changed = ledger.encode();
-        if changed[..] == bytes[..] {
-            return Ok(result);
-        }
-        match call::set_shared(&name, &changed, cas) {
-            Swap::Done => return Ok(result),
-            Swap::Lost => {}
-            Swap::Failed => return Err(Unavailable),
-        }
-    }
-    Err(Unavailable)
+        (Some(ledger.encode()), result)
+    });
+    changed.ok_or(Unavailable)
 }

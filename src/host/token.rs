@@ -50,11 +50,7 @@ impl Keeper {
     }
 
     /// Takes over what others fetched, and fetches what is due.
-    pub(super) fn tick(&self) {
-        if self.sources.is_empty() {
-            return;
-        }
-        let now = call::now();
+    pub(super) fn tick(&self, now: Millis) {
         for source in &self.sources {
             if with(|tokens| tokens.is_due(source, now))
                 && let Some(asked) = claim(source, now)

@@ -3,6 +3,7 @@
 pub mod chat;
 pub mod embeddings;
 mod endpoint;
+pub mod finish;
 pub mod form;
 pub mod request;
 pub mod usage;

@@ -65,8 +65,6 @@ pub enum Skip {
     Token,
     /// The key may not use its group.
     Acl,
-    /// It failed this request already.
-    Tried,
 }
 
 impl Skip {
@@ -86,7 +84,6 @@ impl Skip {
             Self::Reserved => "reserved",
             Self::Token => "token",
             Self::Acl => "acl",
-            Self::Tried => "tried",
         }
     }
 
@@ -119,8 +116,6 @@ pub struct Outcome {
 /// What an attempt used, known at its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// What was set aside by [`Fleet::take`].
-    pub reserved_tokens: u64,
     /// All tokens that it used.
     pub tokens: u64,
     /// Output tokens.
@@ -149,9 +144,11 @@ pub struct Place {
 }
 
 /// A fleet that knows nothing and has room for all.
+#[cfg(test)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Calm;
 
+#[cfg(test)]
 impl Fleet for Calm {
     fn state(&self, _: &Deployment, _: Millis) -> State {
         State::default()

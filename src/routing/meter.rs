@@ -33,6 +33,7 @@
 //! - A clock that goes back by more than a minute starts the minute's counts anew.
 
 use super::{Place, Skip};
+use crate::bytes::Bytes;
 use crate::config::Limits;
 use crate::units::Millis;
 
@@ -64,16 +65,14 @@ impl Meter {
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let mut rest = bytes.strip_prefix(&VERSION)?;
-        let (minute, requests, tokens) = (number(&mut rest)?, number(&mut rest)?, number(&mut rest)?);
-        let mut holders = Vec::with_capacity(rest.len() / HOLDER_BYTES);
-        while !rest.is_empty() && holders.len() < MAX_VMS {
-            let (vm, since) = (number(&mut rest)?, Millis(number(&mut rest)?));
-            let (count, after) = rest.split_first_chunk()?;
-            rest = after;
-            holders.push(Holder { vm, since, count: u32::from_le_bytes(*count) });
+        let mut bytes = Bytes(bytes.strip_prefix(&VERSION)?);
+        let (minute, requests, tokens) = (bytes.number()?, bytes.number()?, bytes.number()?);
+        let mut holders = Vec::with_capacity(bytes.0.len() / HOLDER_BYTES);
+        while !bytes.is_empty() && holders.len() < MAX_VMS {
+            let (vm, since) = (bytes.number()?, Millis(bytes.number()?));
+            holders.push(Holder { vm, since, count: u32::from_le_bytes(bytes.take()?) });
         }
-        rest.is_empty().then_some(Self { minute, requests, tokens, holders })
+        bytes.is_empty().then_some(Self { minute, requests, tokens, holders })
     }
 
     /// The meter in 28 bytes: version, then the minute, its requests and its tokens as little-endian `u64`s. For each
@@ -169,12 +168,6 @@ impl Meter {
         }
         Ok(())
     }
-}
-
-fn number(rest: &mut &[u8]) -> Option<u64> {
-    let (number, after) = rest.split_first_chunk()?;
-    *rest = after;
-    Some(u64::from_le_bytes(*number))
 }
 
 /// Changes with the layout.

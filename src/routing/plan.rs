@@ -10,7 +10,8 @@
 //!
 //! Inside a group every attempt goes to a deployment that has not failed this request, the lowest `order` first, chosen by
 //! the strategy; then, while retries are left, to those that have. A group's higher `order` levels have retries of their
-//! own. Then come the fallback groups. Which failures are repeated how often is the `retry_policy`'s, else `num_retries`:
+//! own, and do not go back to a lower one. Then come the fallback groups. Which failures are repeated how often is the
+//! `retry_policy`'s, else `num_retries`:
 //!
 //! | failure | the same group | fallbacks |
 //! | --- | --- | --- |
@@ -130,6 +131,8 @@ pub struct Plan {
     attempts: usize,
     /// The `order` of the last step.
     order: Option<u32>,
+    /// The lowest `order` that is still asked.
+    lowest: u32,
     /// The position in its pool of the last step.
     last: Option<usize>,
     skipped: Vec<Skipped>,
@@ -158,6 +161,7 @@ impl Plan {
             attempts_here: 0,
             attempts: 0,
             order: None,
+            lowest: 0,
             last: None,
             skipped: Vec::new(),
             opens_at: None,
@@ -226,16 +230,14 @@ impl Plan {
 
     /// The step after one that failed with `class`, whose provider wants to be asked again at `retry_at`.
     pub fn next(&mut self, class: Class, retry_at: Option<Millis>, chooser: &mut Chooser<'_>) -> Option<Step> {
-        self.fail();
+        self.mark(Met::Failed);
         if self.attempts >= MAX_ATTEMPTS {
             return None;
         }
-        let retried = self.retry(class, retry_at, chooser);
-        let higher = || class.moves_on();
-        if retried.is_some() {
-            return retried;
+        if let Some(step) = self.retry(class, retry_at, chooser) {
+            return Some(step);
         }
-        if higher()
+        if class.moves_on()
             && let Some(step) = self.pick(chooser, Among::Higher, Millis::default())
         {
             return Some(step);
@@ -267,10 +269,6 @@ impl Plan {
     /// Why the first deployment that was passed over for good was.
     pub fn refusal(&self) -> Option<Skip> {
         self.skipped.first().map(|skipped| skipped.why)
-    }
-
-    fn fail(&mut self) {
-        self.mark(Met::Failed);
     }
 
     fn mark(&mut self, met: Met) {
@@ -330,6 +328,7 @@ impl Plan {
         self.level += 1;
         self.attempts_here = 0;
         self.order = None;
+        self.lowest = 0;
         self.last = None;
         Some(())
     }
@@ -346,8 +345,10 @@ impl Plan {
             };
             match taken {
                 Ok(place) => {
-                    let is_new_order = among == Among::Higher;
-                    self.attempts_here = if is_new_order { 1 } else { self.attempts_here.saturating_add(1) };
+                    if among == Among::Higher {
+                        (self.attempts_here, self.lowest) = (0, deployment.order);
+                    }
+                    self.attempts_here = self.attempts_here.saturating_add(1);
                     self.attempts += 1;
                     self.order = Some(deployment.order);
                     self.last = Some(i);
@@ -363,7 +364,7 @@ impl Plan {
         let Needs { strategy, tokens, is_stream, affinity, .. } = self.needs;
         let question = Question { tokens, is_stream, affinity };
         let now = chooser.now;
-        let last_order = self.order;
+        let (last_order, lowest) = (self.order, self.lowest);
         let fleet = &*chooser.fleet;
         let mut closed = Vec::new();
         let mut is_open = |i: usize| {
@@ -373,7 +374,7 @@ impl Plan {
                 Among::Failed => *met == Met::Failed,
                 Among::Higher => *met == Met::New && last_order.is_none_or(|order| deployment.order > order),
             };
-            if !is_among {
+            if !is_among || deployment.order < lowest {
                 return false;
             }
             match fleet.health(deployment, now) {
@@ -417,3 +418,7 @@ enum Among {
     /// Those that failed.
     Failed,
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

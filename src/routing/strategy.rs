@@ -1,7 +1,7 @@
 //! Which of the deployments that may be asked is asked.
 //!
 //! Only the lowest `order` with an open deployment competes; the next one is for when it has none. Within it the
-//! strategy decides, or the [affinity](super::affinity) of a conversation. Equals are chosen by chance: were they not,
+//! strategy decides, or the affinity of a conversation. Equals are chosen by chance: were they not,
 //! every worker would send its requests to the same one until the shared facts say otherwise.
 //!
 //! ## What it costs

@@ -3,6 +3,7 @@
 //! A slot is a few bytes in the host's shared data: decode, act, encode, compare-and-swap.
 
 use super::exchange::{Granted, TIMEOUT};
+use crate::bytes::Bytes;
 use crate::secret::Secret;
 use crate::units::Millis;
 
@@ -46,15 +47,11 @@ impl Slot {
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let mut rest = bytes.strip_prefix(&VERSION)?;
-        let mut next = || {
-            let (number, after) = rest.split_first_chunk()?;
-            rest = after;
-            Some(u64::from_le_bytes(*number))
-        };
+        let mut bytes = Bytes(bytes.strip_prefix(&VERSION)?);
+        let mut next = || bytes.number();
         let [until, due, lease, tried] = [next()?, next()?, next()?, next()?].map(Millis);
         let failures = next()?;
-        let token = std::str::from_utf8(rest).ok().filter(|token| !token.is_empty()).map(Secret::new);
+        let token = std::str::from_utf8(bytes.0).ok().filter(|token| !token.is_empty()).map(Secret::new);
         Some(Self { token, until, due, lease, tried, failures })
     }
 

@@ -129,6 +129,7 @@ fn expect_back(group: &str, since: Instant, [shortest, longest]: [f64; 2]) {
 
 #[test]
 fn a_429_sends_everyone_to_the_sibling_at_once_for_as_long_as_it_says() {
+    rig();
     for (group, within) in [("limited", [1.8, 4.0]), ("instant", [1.3, 3.5])] {
         let since = Instant::now();
         assert_eq!(served_by(group), format!("{group}-b"));

@@ -393,7 +393,10 @@ const GENERAL_SETTINGS: &[Row] = &[
     ),
 ];
 
-const TOLLGATE: &[Row] = &[exact("", &["keys", "teams", "users", "shadow", "allow_anonymous", "record_fields"])];
+const TOLLGATE: &[Row] = &[
+    exact("", &["keys", "teams", "users", "allow_anonymous", "record_fields"]),
+    unsupported("read and checked; nothing is copied yet", &["shadow"]),
+];
 
 const TOLLGATE_SHADOW: &[Row] = &[exact("", &["model_group", "to", "percent"])];
 

@@ -2,6 +2,7 @@
 
 use super::entry::{COUNTED, Entry, Trust};
 use super::{Alerts, ENTRIES_MAX};
+use crate::bytes::Bytes;
 use crate::units::Millis;
 
 impl Alerts {
@@ -33,37 +34,31 @@ impl Alerts {
 }
 
 fn entry(bytes: &[u8]) -> Option<Entry> {
-    let mut rest = bytes;
+    let mut bytes = Bytes(bytes);
     let entry = Entry {
-        number: u64::from_le_bytes(take(&mut rest)?),
-        written: Millis(u64::from_le_bytes(take(&mut rest)?)),
-        trust: match (take(&mut rest)?, Millis(u64::from_le_bytes(take(&mut rest)?))) {
+        number: bytes.number()?,
+        written: Millis(bytes.number()?),
+        trust: match (bytes.take()?, Millis(bytes.number()?)) {
             ([0], _) => Trust::Full,
             ([1], until) => Trust::Cooled(until),
             ([2], until) => Trust::Probing(until),
             _ => return None,
         },
-        exhausted_until: Millis(u64::from_le_bytes(take(&mut rest)?)),
-        minute: u64::from_le_bytes(take(&mut rest)?),
-        in_minute: u32::from_le_bytes(take(&mut rest)?),
-        window: Millis(u64::from_le_bytes(take(&mut rest)?)),
-        in_window: counts(&mut rest)?,
+        exhausted_until: Millis(bytes.number()?),
+        minute: bytes.number()?,
+        in_minute: u32::from_le_bytes(bytes.take()?),
+        window: Millis(bytes.number()?),
+        in_window: counts(&mut bytes)?,
     };
-    rest.is_empty().then_some(entry)
+    bytes.is_empty().then_some(entry)
 }
 
-fn counts(rest: &mut &[u8]) -> Option<[u16; COUNTED.len()]> {
+fn counts(bytes: &mut Bytes<'_>) -> Option<[u16; COUNTED.len()]> {
     let mut counts = [0; COUNTED.len()];
     for count in &mut counts {
-        *count = u16::from_le_bytes(take(rest)?);
+        *count = u16::from_le_bytes(bytes.take()?);
     }
     Some(counts)
-}
-
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, after) = rest.split_first_chunk()?;
-    *rest = after;
-    Some(*taken)
 }
 
 fn write(entry: &Entry, out: &mut Vec<u8>) {
