@@ -33,6 +33,7 @@
 mod admit;
 mod answer;
 mod attempt;
+mod copies;
 mod course;
 mod explain;
 mod first;
@@ -64,6 +65,7 @@ use crate::units::Millis;
 pub use admit::Refused;
 pub use answer::{Answer, AnswerHead, Rewrite, is_private, local_error};
 pub use attempt::{BUFFER_BYTES_MIN, HELD_BYTES_MAX, Heading, Held};
+pub use copies::Copies;
 pub use course::{Next, Quota};
 pub use first::First;
 pub use front::{Front, Opening};

@@ -7,7 +7,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::Shadow;
 use crate::config::{Config, Deployment, Env};
-use crate::exchange::{AnswerHead, Exchange, Front, Headers, Opening, World};
+use crate::exchange::{AnswerHead, Copies, Exchange, Front, Headers, Opening, World};
 use crate::routing::{Class, Fleet, Outcome, Place, Skip, State, Usage};
 use crate::telemetry::metric::Metric;
 use crate::telemetry::{Record, UsageSource};
@@ -82,10 +82,15 @@ impl Rig {
         self.at(NOW, |world| Exchange::admit(config.clone(), front, request, world)).unwrap()
     }
 
-    /// The copy of a request to `first` that was begun.
-    fn begun(&mut self, more: &str) -> Shadow {
+    /// The copy of a request to `first`.
+    fn copy(&mut self, more: &str) -> Shadow {
         let exchange = self.admit("first", more);
-        let mut shadow = self.at(NOW, |world| exchange.shadow(world)).expect("a copy");
+        self.at(NOW, |world| exchange.shadow(world)).expect("a copy")
+    }
+
+    /// One that was begun.
+    fn begun(&mut self, more: &str) -> Shadow {
+        let mut shadow = self.copy(more);
         shadow.begin(b"cluster-copy", NOW).unwrap();
         shadow
     }
@@ -211,7 +216,7 @@ fn nothing_follows_a_copy_that_fails() {
     let late = Millis(NOW.0 + 5_000);
     // What came of it: the head, whether it was cut, when it ended; the status, and what the deployment is told.
     for (head, body, now, status, failure) in [
-        (Some(503), None, NOW, 503, Some(Class::InternalServer)),
+        (Some(503), None, NOW, 503, Some(Class::ServiceUnavailable)),
         (Some(429), None, NOW, 429, Some(Class::RateLimit)),
         (Some(200), Some(b"<html>".as_slice()), NOW, 200, Some(Class::InternalServer)),
         (None, None, NOW, 503, Some(Class::Connection)),
@@ -255,9 +260,52 @@ fn an_answer_that_is_cut_or_too_long_is_estimated() {
 #[wasm_bindgen_test(unsupported = test)]
 fn a_copy_that_never_began_gives_its_place_back() {
     let mut rig = Rig::new();
-    let exchange = rig.admit("first", "");
-    let mut shadow = rig.at(NOW, |world| exchange.shadow(world)).unwrap();
+    let mut shadow = rig.copy("");
     rig.at(NOW, |world| shadow.withdraw(world));
     assert_eq!(rig.fleet.left, [("copy".to_owned(), Usage::default())]);
     assert!(rig.fleet.told.is_empty());
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_copy_is_found_by_its_id_once() {
+    let (mut rig, mut copies) = (Rig::new(), Copies::new(0xabc));
+    let id = copies.keep(NOW, rig.copy(""));
+    assert_eq!(id, "0000000000000abc0000000000000001");
+    let last = "0000000000000abc0000000000000002";
+    assert_eq!(copies.keep(NOW, rig.copy("")), last);
+    for made_up in
+        ["", "1", "0000000000000abd0000000000000001", "0000000000000abc", "0000000000000abc000000000000000g", "\u{e9}"]
+    {
+        assert!(copies.take(made_up.as_bytes()).is_none(), "{made_up}");
+    }
+    assert!(copies.take(b"\xff0000000000000abc0000000000000001").is_none());
+    assert!(copies.take(id.as_bytes()).is_some());
+    assert!(copies.take(id.as_bytes()).is_none());
+    assert!(copies.take(last.as_bytes()).is_some());
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn copies_that_are_no_more_leave_nothing() {
+    let (mut rig, mut copies) = (Rig::new(), Copies::new(1));
+    let long = format!(r#","user":"{}""#, "x".repeat(5 << 20));
+    let ids: Vec<_> = (0..3).map(|_| copies.keep(NOW, rig.copy(&long))).collect();
+    let weight = rig.copy(&long).weight();
+    assert!(!copies.has_room(weight), "three times ten of 32 MiB are taken");
+    // One ends, one is refused by its cluster, one is never begun.
+    let mut ended = copies.take(ids[0].as_bytes()).unwrap();
+    ended.begin(b"cluster-copy", NOW).unwrap();
+    rig.settle(&mut ended, NOW);
+    copies.forget(&ended);
+    assert!(copies.has_room(weight));
+    let mut refused = copies.take(ids[1].as_bytes()).unwrap();
+    assert!(refused.begin(b"cluster-main", NOW).is_err());
+    rig.at(NOW, |world| refused.withdraw(world));
+    copies.forget(&refused);
+    assert!(copies.take_old(NOW.plus(Millis::from_secs(60))).is_empty());
+    let mut old = copies.take_old(NOW.plus(Millis(60_001)));
+    let never = old.pop().filter(|_| old.is_empty()).expect("the last one");
+    copies.forget(&never);
+    assert!(copies.take(ids[2].as_bytes()).is_none());
+    assert!(copies.has_room(32 << 20), "nothing is left");
+    assert!(!copies.has_room((32 << 20) + 1));
 }

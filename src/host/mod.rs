@@ -24,10 +24,9 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, LogLevel};
 use serde_json::Value;
 
-use self::shadow::Shadows;
 use self::token::Keeper;
 use crate::config::{Config, Env, document};
-use crate::exchange::{Exchange, World};
+use crate::exchange::{Copies, Exchange, World};
 use crate::routing::Worker;
 use crate::telemetry::Metric;
 use crate::telemetry::metric::{FLUSH, Labels, Pending};
@@ -55,7 +54,7 @@ struct Vm {
     exchanges: RefCell<BTreeMap<u64, (Shared, u32)>>,
     /// The time of the last tick.
     ticked: Cell<Millis>,
-    shadows: RefCell<Shadows>,
+    copies: RefCell<Copies>,
     pending: RefCell<Pending>,
     tokens: RefCell<Tokens>,
     /// The ids of Envoy's counters by name.
@@ -71,19 +70,12 @@ impl Vm {
             random: Cell::new(wasi::random() | 1),
             exchanges: RefCell::default(),
             ticked: Cell::default(),
-            shadows: RefCell::default(),
+            copies: RefCell::new(Copies::new(nonce)),
             pending: RefCell::default(),
             tokens: RefCell::default(),
             counters: RefCell::default(),
             worker: Rc::new(RefCell::new(Worker::new(nonce))),
         }
-    }
-
-    /// A number that nothing else here has.
-    fn number(&self) -> u64 {
-        let number = self.next.get().wrapping_add(1);
-        self.next.set(number);
-        number
     }
 }
 
@@ -93,7 +85,8 @@ type Id = [u8; 16];
 /// Puts an exchange where the attempts of its stream find it.
 fn open(exchange: &Shared, context: u32) -> (u64, Id) {
     VM.with(|vm| {
-        let number = vm.number();
+        let number = vm.next.get().wrapping_add(1);
+        vm.next.set(number);
         vm.exchanges.borrow_mut().insert(number, (exchange.clone(), context));
         let mut id = [0; 16];
         id[..8].copy_from_slice(&vm.nonce.to_le_bytes());
@@ -230,8 +223,8 @@ impl RootContext for Root {
             VM.with(|vm| vm.ticked.set(now));
             fleet::tick(config, now);
             cut_silent(config, now);
-            keeper.tick(now);
             shadow::sweep(now);
+            keeper.tick(now);
         }
     }
 

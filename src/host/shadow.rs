@@ -2,41 +2,23 @@
 //! finds its [`Shadow`] by another header.
 //!
 //! The gateway writes these headers after it has removed whatever a client sent under such a name; an attempt, which
-//! writes all headers anew, sends neither of them on. By header only copies are ever found, never a request.
+//! writes all headers anew, sends none of them on.
 //!
 //! # Limits
 //!
-//! The copies of one worker take at most [`WEIGHT_MAX`]; beyond it requests have none. A copy that Envoy did not begin
-//! within [`WAIT_MAX`] is given up.
-
-use std::collections::BTreeMap;
+//! A copy is in no access log, since Envoy writes none for what it mirrors: the `tollgate_shadow_*` counters are its record.
 
 use super::call::{self, Buffer, Map};
 use super::{VM, count, with_world};
 use crate::error::Error;
-use crate::exchange::{AnswerHead, Exchange, Shadow, World};
+use crate::exchange::{AnswerHead, Copies, Exchange, Shadow, World};
 use crate::units::Millis;
 
-/// The most memory that all copies of one worker take, in bytes.
-const WEIGHT_MAX: usize = 32 << 20;
-
-/// How long a copy waits to be begun: Envoy begins it in the callback after the one that made it, or not at all.
-const WAIT_MAX: Millis = Millis::from_secs(60);
-
-/// The id of a copy: the VM's nonce and the number, in hexadecimal digits.
+/// The id of a copy: see [`Copies::keep`].
 const ID: &str = "x-tollgate-shadow";
 /// What chooses the route, and where that finds the time of the copy.
 const CLUSTER: &str = "x-tollgate-shadow-cluster";
 const TIMEOUT: &str = "x-tollgate-shadow-timeout";
-
-/// The copies of this worker.
-#[derive(Default)]
-pub(super) struct Shadows {
-    /// Those that Envoy has not begun, and when they were made.
-    waiting: BTreeMap<u64, (Millis, Shadow)>,
-    /// What they and those under way take, in bytes.
-    weight: usize,
-}
 
 /// Lets the core act on a copy.
 fn with<T>(shadow: &mut Shadow, act: impl FnOnce(&mut Shadow, &mut World<'_>) -> T) -> T {
@@ -44,54 +26,31 @@ fn with<T>(shadow: &mut Shadow, act: impl FnOnce(&mut Shadow, &mut World<'_>) ->
     with_world(&config, |world| act(shadow, world))
 }
 
+/// The copies of this worker.
+fn copies<T>(act: impl FnOnce(&mut Copies) -> T) -> T {
+    VM.with(|vm| act(&mut vm.copies.borrow_mut()))
+}
+
 /// Makes the copy of a request, where there is to be one: the headers that let Envoy mirror it.
 pub(super) fn cast(exchange: &Exchange) -> Option<[(&'static str, String); 3]> {
-    let weight = VM.with(|vm| vm.shadows.borrow().weight).saturating_add(exchange.weight());
-    if exchange.config().routing.shadows.is_empty() || weight > WEIGHT_MAX {
+    if exchange.config().routing.shadows.is_empty() || !copies(|copies| copies.has_room(exchange.weight())) {
         return None;
     }
-    let shadow = with_world(exchange.config(), |world| exchange.shadow(world))?;
+    let (now, shadow) = with_world(exchange.config(), |world| Some((world.now, exchange.shadow(world)?)))?;
     let (cluster, timeout) = (shadow.cluster().to_owned(), shadow.timeout().0.to_string());
-    let now = call::now();
-    let id = VM.with(|vm| {
-        let number = vm.number();
-        let mut shadows = vm.shadows.borrow_mut();
-        shadows.weight = weight;
-        shadows.waiting.insert(number, (now, shadow));
-        format!("{:016x}{number:016x}", vm.nonce)
-    });
+    let id = copies(|copies| copies.keep(now, shadow));
     Some([(CLUSTER, cluster), (TIMEOUT, timeout), (ID, id)])
 }
 
-/// Takes the copy of this id, where it is one of this VM's; once.
-fn take(id: &[u8]) -> Option<Shadow> {
-    let (nonce, number) = std::str::from_utf8(id).ok()?.split_at_checked(16)?;
-    let number = u64::from_str_radix(number, 16).ok()?;
-    VM.with(|vm| {
-        let is_ours = u64::from_str_radix(nonce, 16) == Ok(vm.nonce);
-        let taken = if is_ours { vm.shadows.borrow_mut().waiting.remove(&number) } else { None };
-        taken.map(|(_, shadow)| shadow)
-    })
+/// Gives up a copy that never began.
+fn give_up(mut shadow: Shadow) {
+    with(&mut shadow, Shadow::withdraw);
+    copies(|copies| copies.forget(&shadow));
 }
 
-/// Lets go what a copy took.
-fn forget(shadow: &Shadow) {
-    VM.with(|vm| {
-        let mut shadows = vm.shadows.borrow_mut();
-        shadows.weight = shadows.weight.saturating_sub(shadow.weight());
-    });
-}
-
-/// Gives up the copies that nobody began.
+/// Gives up the copies that Envoy did not begin.
 pub(super) fn sweep(now: Millis) {
-    let old = VM.with(|vm| {
-        let mut shadows = vm.shadows.borrow_mut();
-        shadows.waiting.extract_if(.., |_, (since, _)| now.since(*since) > WAIT_MAX).collect::<Vec<_>>()
-    });
-    for (_, (_, mut shadow)) in old {
-        with(&mut shadow, Shadow::withdraw);
-        forget(&shadow);
-    }
+    copies(|copies| copies.take_old(now)).into_iter().for_each(give_up);
 }
 
 /// Begins the copy that the headers of this stream name, in Envoy's `cluster`; `None` where they name none.
@@ -100,16 +59,15 @@ pub(super) fn sweep(now: Millis) {
 ///
 /// The cluster is not the copy's.
 pub(super) fn begin(cluster: &[u8]) -> Result<Option<Mirrored>, Error> {
-    let Some(shadow) = call::header(Map::Request, ID).and_then(|id| take(&id)) else { return Ok(None) };
-    let mut mirrored = Mirrored { shadow };
-    match mirrored.shadow.begin(cluster, call::now()) {
+    let id = call::header(Map::Request, ID).unwrap_or_default();
+    let Some(mut shadow) = copies(|copies| copies.take(&id)) else { return Ok(None) };
+    match shadow.begin(cluster, call::now()) {
         Ok(headers) => {
             call::set_headers(Map::Request, &headers);
-            Ok(Some(mirrored))
+            Ok(Some(Mirrored { shadow }))
         }
         Err(error) => {
-            with(&mut mirrored.shadow, Shadow::withdraw);
-            forget(&mirrored.shadow);
+            give_up(shadow);
             Err(error)
         }
     }
@@ -146,6 +104,6 @@ impl Mirrored {
     pub(super) fn end(mut self) {
         let record = with(&mut self.shadow, Shadow::settle);
         record.count_shadow(count);
-        forget(&self.shadow);
+        copies(|copies| copies.forget(&self.shadow));
     }
 }

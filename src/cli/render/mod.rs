@@ -152,12 +152,10 @@ fn mirrors(config: &Config) -> String {
     let clusters: BTreeSet<_> = groups.flat_map(|group| group.pool.deployments()).map(|one| &one.cluster).collect();
     let names = clusters.into_iter().map(|cluster| scalar(cluster));
     let routes: String = names.map(|name| fill(MIRROR, &[("name", &name), ("idle_timeout", &idle_timeout)])).collect();
-    match routes.is_empty() {
-        true => String::new(),
-        false => format!(
-            "# The copies of tollgate.shadow: the filter names the cluster, and says how long one may take.\n{routes}"
-        ),
+    if routes.is_empty() {
+        return routes;
     }
+    format!("# The copies of tollgate.shadow: the filter names the cluster, and says how long one may take.\n{routes}")
 }
 
 fn action(cluster: &str) -> String {
