@@ -60,8 +60,12 @@ impl Copies {
 
     /// Takes those that nobody began, to give them up.
     pub fn take_old(&mut self, now: Millis) -> Vec<Shadow> {
-        let old = self.waiting.extract_if(.., |_, (since, _)| now.since(*since) > WAIT_MAX);
-        old.map(|(_, (_, shadow))| shadow).collect()
+        let mut old = Vec::new();
+        // The oldest has the least number.
+        while let Some(first) = self.waiting.first_entry().filter(|entry| now.since(entry.get().0) > WAIT_MAX) {
+            old.push(first.remove().1);
+        }
+        old
     }
 
     /// A copy that was taken is no more.

@@ -93,6 +93,9 @@ fn models(mocks: &Mocks, twin: &Mock) -> String {
         shadow("left", claude, "delay-ms=1000"),
         primary("dead", PRIMARY),
         deployment("shadow-dead", "model: openai/gpt-4o, api_key: sk-of-shadow", "{dead}/v1"),
+        primary("elsewhere", PRIMARY),
+        deployment("shadow-elsewhere", "model: openai/gpt-4o, api_key: sk-of-shadow", "{dead}/v1")
+            .replace("model_info: {", "model_info: {cluster: not-there, "),
     ];
     [kinds.concat(), healthy.concat(), others.concat()].concat()
 }
@@ -111,6 +114,7 @@ fn shadows() -> String {
         ("left", "left", "100"),
         ("big", "big", "100"),
         ("dead", "dead", "100"),
+        ("elsewhere", "elsewhere", "100"),
         ("some", "some", "25"),
         ("none", "none", "0"),
     ];
@@ -241,6 +245,8 @@ fn whatever_becomes_of_a_copy_the_client_feels_nothing() {
             }
         }
     }
+    // Envoy knows no such cluster: there is no copy.
+    expect_primary(&ask("sk-kinds", "elsewhere", "").send(), "elsewhere");
     let failures = ["failing", "limited", "reset"].map(|group| (group, copies(group)));
     for (group, copies) in failures {
         let plain = copies.iter().filter(|received| received.json().get("stream").is_none());
