@@ -1,8 +1,8 @@
 //! The copies of one worker: those that wait to be begun, and what all of them take.
 //!
-//! Envoy begins a copy in the callback after the one that made it, or not at all: then it is given up after a while. An id
-//! that somebody makes up finds nothing, since it begins with a random number of the VM; by an id only copies are ever found,
-//! never a request.
+//! Envoy begins a copy in the callback after the one that made it, or not at all, where it has no such cluster or no host in
+//! it: then it is given up after a while. An id that somebody makes up finds nothing, since it begins with a random number
+//! of the VM. By an id only copies are ever found, never a request.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::units::Millis;
 const WEIGHT_MAX: usize = 32 << 20;
 
 /// How long a copy waits to be begun.
-const WAIT_MAX: Millis = Millis::from_secs(60);
+const WAIT_MAX: Millis = Millis::from_secs(5);
 
 /// The digits of each half of an id.
 const DIGITS: usize = 16;

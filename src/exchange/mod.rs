@@ -22,6 +22,7 @@
 //! - `gateway` writes errors into a body that is on its way, not held.
 //! - A stream is held until it says something, some kilobytes at most; from then on it is held by nobody.
 //! - An error whose body decides what follows is held, 16 KiB of it at most.
+//! - The answer to a copy is held by nobody, and goes nowhere: it is read as it passes.
 //! - A WebSocket is admitted by its headers; after them nobody reads, holds or writes a byte.
 //!
 //! ## Why every header is written anew

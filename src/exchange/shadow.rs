@@ -9,7 +9,8 @@
 //! # Limits
 //!
 //! Of an answer that is not a stream, a mebibyte is kept to be read; of a longer one that needs a translation the usage is
-//! estimated. Tags and the client's own timeout have no say in a copy.
+//! estimated. A stream lasts ten minutes at most. Tags and the client's own timeout have no say in a copy. A copy that never
+//! began, for want of room or of a host, is not counted.
 
 use std::rc::Rc;
 

@@ -301,8 +301,8 @@ fn copies_that_are_no_more_leave_nothing() {
     assert!(refused.begin(b"cluster-main", NOW).is_err());
     rig.at(NOW, |world| refused.withdraw(world));
     copies.forget(&refused);
-    assert!(copies.take_old(NOW.plus(Millis::from_secs(60))).is_empty());
-    let mut old = copies.take_old(NOW.plus(Millis(60_001)));
+    assert!(copies.take_old(NOW.plus(Millis::from_secs(5))).is_empty());
+    let mut old = copies.take_old(NOW.plus(Millis(5_001)));
     let never = old.pop().filter(|_| old.is_empty()).expect("the last one");
     copies.forget(&never);
     assert!(copies.take(ids[2].as_bytes()).is_none());

@@ -101,15 +101,11 @@ impl AttemptFilter {
             None => call::property("xds\0cluster_name").unwrap_or_default().into(),
         };
         let Some(exchange) = call::property("tollgate.exchange").and_then(|id| find(&id)) else {
-            // Envoy's copy of a request has no filter state, and its headers are all that it shares with the request.
-            self.mirrored = shadow::begin(&cluster)?;
-            return match self.mirrored {
-                Some(_) => Ok(()),
-                None => {
-                    let message = "the request is not known here: is the gateway filter in place?";
-                    Err(Error::new(Kind::Internal, message))
-                }
-            };
+            // Envoy's copy of a request has no filter state: its headers are all that it shares with the request.
+            let message = "the request is not known here: is the gateway filter in place?";
+            let unknown = || Error::new(Kind::Internal, message);
+            self.mirrored = Some(shadow::begin(&cluster)?.ok_or_else(unknown)?);
+            return Ok(());
         };
         let headers = exchange.borrow_mut().begin(&cluster, call::now())?;
         call::set_headers(Map::Request, &headers);

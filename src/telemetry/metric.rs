@@ -23,7 +23,8 @@ pub enum Metric {
     OutputTokens,
     /// Money, in 10^-9 USD.
     Cost,
-    /// Copies of requests that ended; `status` is the shadow's own, 503 or 504 where there was no answer.
+    /// Copies of requests that ended, by the group that they went to and the key that they were made for; `status` is the
+    /// shadow's own, 503 or 504 where there was no answer.
     ShadowRequests,
     /// Tokens of their prompts.
     ShadowInputTokens,

@@ -368,6 +368,8 @@ fn a_client_can_neither_choose_a_route_nor_find_a_copy() {
     let mirrored = rig().gate.counter("tollgate_shadow_requests_total", &[("key_alias", "steering")]);
     assert_eq!((mirrored, copies("bare").len()), (1, 0));
     expect_none_of(&["x-tollgate"], &rig().mocks.primary.requests("/p-bare/")[0]);
+    // Envoy was not even led to mirror anything.
+    assert!(!rig().gate.stderr().contains("is the gateway filter in place"), "{}", rig().gate.stderr());
 }
 
 #[test]
