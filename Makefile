@@ -69,7 +69,7 @@ clean: ## Remove everything that was built or installed
 
 # What may differ from one Envoy to the next: all but the translations.
 OLDEST := auth:: budget:: config_update:: cooldown:: fallback:: forms:: held_bodies:: isolation:: no_dead_worker:: passthrough:: \
-	realtime:: records:: reload:: retries:: tokens:: usage:: bedrock::
+	realtime:: records:: reload:: retries:: shadow:: tokens:: usage:: bedrock::
 
 FUZZ_SECONDS := 60
 FUZZ_TARGETS := $(patsubst tests/fuzz/targets/%.rs,%,$(wildcard tests/fuzz/targets/*.rs))

@@ -24,6 +24,7 @@ model_list:
   litellm_params: {model: openai/gpt-4o-mini, api_key: os.environ/DEMO_KEY}
   model_info: {cluster: "outbound|443||api.openai.com"}
 general_settings: {master_key: os.environ/DEMO_MASTER}
+tollgate: {shadow: [{model_group: "on", to: plain, percent: 5}, {model_group: plain, to: theirs, percent: 5}]}
 "#;
 
 #[test]
@@ -57,6 +58,7 @@ fn envoy_takes_every_kind_of_cluster() {
         "{san_type: IP_ADDRESS, matcher: {exact: \"10.0.0.7\"}}",
         "# Not here: \"outbound|443||api.openai.com\"",
         "host_env_keys: [DEMO_KEY, DEMO_MASTER]",
+        "- match: {prefix: /, headers: [{name: x-tollgate-shadow-cluster, string_match: {exact: \"outbound|443||api.openai.com\"}}]}",
     ] {
         assert!(rendered.contains(part), "{part} is missing in\n{rendered}");
     }

@@ -6,7 +6,7 @@ use super::front::too_large;
 use super::knobs::Knobs;
 use super::reply::model_not_found;
 use super::way::{Terms, affinity, way};
-use super::{Answer, Exchange, Front, Quota, Reply, World};
+use super::{Answer, Caller, Exchange, Front, Quota, Reply, World};
 use crate::bridge::Asked;
 use crate::budget::{Ledger, Price, Refusal, Reservation, estimate};
 use crate::config::{Budget, Config, Key};
@@ -81,13 +81,35 @@ impl Exchange {
             affinity: affinity(&config, front.caller, &asked, &knobs),
             retry_after: config.routing.retry_after,
         };
-        let mut exchange = Self {
-            caller: front.caller,
-            originals: front.originals,
-            started: front.started,
-            group: way.levels.first().map(|level| level.group.clone()).unwrap_or_default(),
-            terms: Terms::of(&config, front.caller, &asked),
-            plan: Plan::new(way, needs),
+        let group = way.levels.first().map(|level| level.group.clone()).unwrap_or_default();
+        let plan = Plan::new(way, needs);
+        let exchange = Self::new(config, front.caller, front.started, group, asked, plan);
+        let mut exchange = Self { originals: front.originals, ..exchange };
+        exchange.advance(world, Plan::first);
+        let Some(own) = exchange.own_timeout() else {
+            let routing = exchange.explain();
+            return Err(Refused { error: Box::new(exchange.nobody(world.now)), routing });
+        };
+        exchange.timeout = knobs.timeout.unwrap_or(own);
+        Ok(exchange)
+    }
+
+    /// One that has taken no step.
+    pub(super) fn new(
+        config: Rc<Config>,
+        caller: Caller,
+        started: Millis,
+        group: String,
+        asked: Asked,
+        plan: Plan,
+    ) -> Self {
+        Self {
+            caller,
+            originals: Vec::new(),
+            started,
+            group,
+            terms: Terms::of(&config, caller, &asked),
+            plan,
             asked,
             ask: None,
             next: None,
@@ -105,16 +127,13 @@ impl Exchange {
             first_byte: None,
             heard: None,
             cut: None,
-        };
-        exchange.advance(world, Plan::first);
-        let Some(first) = &exchange.next else {
-            let routing = exchange.explain();
-            return Err(Refused { error: Box::new(exchange.nobody(world.now)), routing });
-        };
-        let timeouts = first.step.deployment.timeouts;
-        let own = if needs.is_stream { timeouts.first_token } else { timeouts.whole };
-        exchange.timeout = knobs.timeout.unwrap_or(own);
-        Ok(exchange)
+        }
+    }
+
+    /// How long the deployment of the step to come may take to its first byte; `None` where there is no step.
+    pub(super) fn own_timeout(&self) -> Option<Millis> {
+        let timeouts = self.next.as_ref()?.step.deployment.timeouts;
+        Some(if self.plan.needs().is_stream { timeouts.first_token } else { timeouts.whole })
     }
 
     /// Gives everything back, where the request is refused after all.

@@ -22,6 +22,7 @@
 //! - `gateway` writes errors into a body that is on its way, not held.
 //! - A stream is held until it says something, some kilobytes at most; from then on it is held by nobody.
 //! - An error whose body decides what follows is held, 16 KiB of it at most.
+//! - The answer to a copy is held by nobody, and goes nowhere: it is read as it passes.
 //! - A WebSocket is admitted by its headers; after them nobody reads, holds or writes a byte.
 //!
 //! ## Why every header is written anew
@@ -33,6 +34,7 @@
 mod admit;
 mod answer;
 mod attempt;
+mod copies;
 mod course;
 mod explain;
 mod first;
@@ -43,6 +45,7 @@ mod knobs;
 mod reply;
 mod route;
 mod settle;
+mod shadow;
 mod tags;
 mod way;
 
@@ -63,11 +66,13 @@ use crate::units::Millis;
 pub use admit::Refused;
 pub use answer::{Answer, AnswerHead, Rewrite, is_private, local_error};
 pub use attempt::{BUFFER_BYTES_MIN, HELD_BYTES_MAX, Heading, Held};
+pub use copies::Copies;
 pub use course::{Next, Quota};
 pub use first::First;
 pub use front::{Front, Opening};
 pub use headers::Headers;
 pub use reply::Reply;
+pub use shadow::Shadow;
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

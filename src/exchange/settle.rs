@@ -135,7 +135,19 @@ impl Record {
     }
 
     /// The counters of the request as a whole: calls `count` for each that is not zero.
-    pub fn count(&self, mut count: impl FnMut(Metric, Labels<'_>, u64)) {
+    pub fn count(&self, count: impl FnMut(Metric, Labels<'_>, u64)) {
+        let metrics = [Metric::Requests, Metric::InputTokens, Metric::OutputTokens, Metric::Cost];
+        self.count_as(metrics, self.fallbacks, count);
+    }
+
+    /// The counters of a copy: calls `count` for each that is not zero.
+    pub fn count_shadow(&self, count: impl FnMut(Metric, Labels<'_>, u64)) {
+        let metrics =
+            [Metric::ShadowRequests, Metric::ShadowInputTokens, Metric::ShadowOutputTokens, Metric::ShadowCost];
+        self.count_as(metrics, 0, count);
+    }
+
+    fn count_as(&self, metrics: [Metric; 4], fallbacks: u64, mut count: impl FnMut(Metric, Labels<'_>, u64)) {
         let labels = Labels {
             model_group: &self.model_group,
             deployment: &self.deployment,
@@ -143,14 +155,9 @@ impl Record {
             key_alias: &self.key_alias,
             status: self.status,
         };
-        let counts = [
-            (Metric::Requests, 1),
-            (Metric::Fallbacks, self.fallbacks),
-            (Metric::InputTokens, self.usage.input_tokens),
-            (Metric::OutputTokens, self.usage.output_tokens),
-            (Metric::Cost, self.cost.nano_usd()),
-        ];
-        for (metric, value) in counts.into_iter().filter(|(_, value)| *value > 0) {
+        let values = [1, self.usage.input_tokens, self.usage.output_tokens, self.cost.nano_usd()];
+        let counts = metrics.into_iter().zip(values).chain([(Metric::Fallbacks, fallbacks)]);
+        for (metric, value) in counts.filter(|(_, value)| *value > 0) {
             count(metric, labels, value);
         }
     }

@@ -7,6 +7,7 @@ use proxy_wasm::types::Action;
 
 use super::call::{self, Buffer, Map};
 use super::gateway::RETRY;
+use super::shadow::{self, Mirrored};
 use super::{Shared, find, ticked, with_world};
 use crate::error::{Error, Kind};
 use crate::exchange::{
@@ -19,6 +20,8 @@ pub(super) struct AttemptFilter {
     /// The cluster of this filter chain, where the plugin's configuration names it.
     cluster: Option<Rc<[u8]>>,
     exchange: Option<Shared>,
+    /// In the place of an exchange, where this is a copy of a request.
+    mirrored: Option<Mirrored>,
     /// The headers of the answer, as the provider sent them.
     headers: Headers,
     reading: Reading,
@@ -60,6 +63,9 @@ impl Context for AttemptFilter {
     /// Envoy is done with this attempt. Where nobody saw its end, the next one is decided here: this runs before Envoy looks
     /// for the cluster of the next attempt.
     fn on_done(&mut self) -> bool {
+        if let Some(mirrored) = self.mirrored.take() {
+            mirrored.end();
+        }
         let Some(exchange) = self.exchange.take() else { return true };
         if exchange.borrow().is_pending() {
             if let Some(next) = with(&exchange, Exchange::lost) {
@@ -77,6 +83,7 @@ impl AttemptFilter {
         Self {
             cluster,
             exchange: None,
+            mirrored: None,
             headers: Headers::default(),
             reading: Reading::Nothing,
             has_begun: false,
@@ -89,13 +96,16 @@ impl AttemptFilter {
     }
 
     fn begin(&mut self) -> Result<(), Error> {
-        let id = call::property("tollgate.exchange").unwrap_or_default();
-        let Some(exchange) = find(&id) else {
-            return Err(Error::new(Kind::Internal, "the request is not known here: is the gateway filter in place?"));
-        };
         let cluster = match &self.cluster {
             Some(cluster) => cluster.clone(),
             None => call::property("xds\0cluster_name").unwrap_or_default().into(),
+        };
+        let Some(exchange) = call::property("tollgate.exchange").and_then(|id| find(&id)) else {
+            // Envoy's copy of a request has no filter state: its headers are all that it shares with the request.
+            let message = "the request is not known here: is the gateway filter in place?";
+            let unknown = || Error::new(Kind::Internal, message);
+            self.mirrored = Some(shadow::begin(&cluster)?.ok_or_else(unknown)?);
+            return Ok(());
         };
         let headers = exchange.borrow_mut().begin(&cluster, call::now())?;
         call::set_headers(Map::Request, &headers);
@@ -213,6 +223,10 @@ impl HttpContext for AttemptFilter {
     }
 
     fn on_http_request_body(&mut self, size: usize, _end_of_stream: bool) -> Action {
+        if let Some(mirrored) = &mut self.mirrored {
+            mirrored.request_body(size);
+            return Action::Continue;
+        }
         let Some(exchange) = &self.exchange else { return Action::Pause };
         if exchange.borrow().is_upgrade() {
             return Action::Continue;
@@ -226,6 +240,9 @@ impl HttpContext for AttemptFilter {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        if let Some(mirrored) = &mut self.mirrored {
+            mirrored.response_headers(end_of_stream);
+        }
         let Some(exchange) = self.exchange.clone() else { return Action::Continue };
         self.headers = call::headers(Map::Response);
         self.has_ended = end_of_stream;
@@ -258,6 +275,9 @@ impl HttpContext for AttemptFilter {
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        if let Some(mirrored) = &mut self.mirrored {
+            mirrored.response_body(size, end_of_stream);
+        }
         let Some(exchange) = self.exchange.clone() else { return Action::Continue };
         self.has_ended = end_of_stream;
         if size > 0 && !matches!(self.reading, Reading::First) && !std::mem::replace(&mut self.has_begun, true) {
@@ -297,6 +317,9 @@ impl HttpContext for AttemptFilter {
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        if let Some(mirrored) = &mut self.mirrored {
+            mirrored.response_body(0, true);
+        }
         self.has_ended = true;
         match (self.reading, self.exchange.clone()) {
             (Reading::Whole, Some(exchange)) => self.read_held(&exchange),

@@ -8,7 +8,7 @@ use proxy_wasm::types::Action;
 
 use super::call::{self, Buffer, Map};
 use super::token::Keeper;
-use super::{Shared, close, count, open, store, with_world};
+use super::{Shared, close, count, open, shadow, store, with_world};
 use crate::config::Config;
 use crate::exchange::{Caller, Exchange, Front, Opening, Refused, Reply, Rewrite, local_error};
 use crate::openai::Request;
@@ -112,11 +112,15 @@ impl Gateway {
             // Envoy would put a WebSocket on an HTTP/2 connection where TLS offers one; providers take it on HTTP/1.1 only.
             call::set_envoy_filter_state("envoy.network.application_protocols", "http/1.1");
         }
+        let mirrored = shadow::cast(&exchange);
         let exchange = Rc::new(RefCell::new(exchange));
         let (number, id) = open(&exchange, self.id);
         self.phase = Phase::Running(number, exchange);
         call::set_property("tollgate.exchange", &id);
         call::set_property("tollgate.cluster", cluster.as_bytes());
+        for (name, value) in mirrored.iter().flatten() {
+            call::set_header(Map::Request, name, value);
+        }
         // Envoy chooses the route anew after a change of the request headers; the cluster is to be in place by then.
         call::set_header(Map::Request, "x-envoy-max-retries", &retries);
         // Where it could try again, Envoy gives each attempt a copy of the body, which may grow. Without any such reason,

@@ -11,6 +11,7 @@ mod attempt;
 mod call;
 mod fleet;
 mod gateway;
+mod shadow;
 mod store;
 mod token;
 mod wasi;
@@ -25,7 +26,7 @@ use serde_json::Value;
 
 use self::token::Keeper;
 use crate::config::{Config, Env, document};
-use crate::exchange::{Exchange, World};
+use crate::exchange::{Copies, Exchange, World};
 use crate::routing::Worker;
 use crate::telemetry::Metric;
 use crate::telemetry::metric::{Count, FLUSH, Labels, Pending};
@@ -53,6 +54,7 @@ struct Vm {
     exchanges: RefCell<BTreeMap<u64, (Shared, u32)>>,
     /// The time of the last tick.
     ticked: Cell<Millis>,
+    copies: RefCell<Copies>,
     pending: RefCell<Pending>,
     tokens: RefCell<Tokens>,
     worker: Rc<RefCell<Worker>>,
@@ -66,6 +68,7 @@ impl Vm {
             random: Cell::new(wasi::random() | 1),
             exchanges: RefCell::default(),
             ticked: Cell::default(),
+            copies: RefCell::new(Copies::new(nonce)),
             pending: RefCell::default(),
             tokens: RefCell::default(),
             worker: Rc::new(RefCell::new(Worker::new(nonce))),
@@ -220,6 +223,7 @@ impl RootContext for Root {
             VM.with(|vm| vm.ticked.set(now));
             fleet::tick(config, now);
             cut_silent(config, now);
+            shadow::sweep(now);
             keeper.tick(now);
         }
     }

@@ -7,7 +7,7 @@ use crate::error::{Error, Kind};
 use crate::json::{Index, Shape, Splice};
 
 /// A checked request of a client.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Request {
     /// What is asked for.
     pub endpoint: Endpoint,

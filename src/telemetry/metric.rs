@@ -24,12 +24,31 @@ pub enum Metric {
     OutputTokens,
     /// Money, in 10^-9 USD.
     Cost,
+    /// Copies of requests that ended, by the group that they went to and the key that they were made for; `status` is the
+    /// shadow's own, 503 or 504 where there was no answer.
+    ShadowRequests,
+    /// Tokens of their prompts.
+    ShadowInputTokens,
+    /// Tokens of their answers.
+    ShadowOutputTokens,
+    /// What they cost, in 10^-9 USD; no key is charged for it.
+    ShadowCost,
 }
 
 impl Metric {
     /// Every counter, in the order of their declaration.
-    pub const ALL: [Self; 6] =
-        [Self::Requests, Self::Attempts, Self::Fallbacks, Self::InputTokens, Self::OutputTokens, Self::Cost];
+    pub const ALL: [Self; 10] = [
+        Self::Requests,
+        Self::Attempts,
+        Self::Fallbacks,
+        Self::InputTokens,
+        Self::OutputTokens,
+        Self::Cost,
+        Self::ShadowRequests,
+        Self::ShadowInputTokens,
+        Self::ShadowOutputTokens,
+        Self::ShadowCost,
+    ];
 
     /// The name before the labels.
     pub const fn name(self) -> &'static str {
@@ -40,6 +59,10 @@ impl Metric {
             Self::InputTokens => "tollgate_input_tokens",
             Self::OutputTokens => "tollgate_output_tokens",
             Self::Cost => "tollgate_cost_nano_usd",
+            Self::ShadowRequests => "tollgate_shadow_requests",
+            Self::ShadowInputTokens => "tollgate_shadow_input_tokens",
+            Self::ShadowOutputTokens => "tollgate_shadow_output_tokens",
+            Self::ShadowCost => "tollgate_shadow_cost_nano_usd",
         }
     }
 }

@@ -45,6 +45,7 @@ mod reload;
 mod responses;
 mod retries;
 mod sdk;
+mod shadow;
 mod strategies;
 mod suits;
 mod timeouts;

@@ -29,6 +29,7 @@ const DYNAMIC: &str = include_str!("dynamic.yaml");
 const LISTENER: &str = include_str!("listener.yaml");
 const ACCESS_LOG: &str = include_str!("access_log.yaml");
 const ACTION: &str = include_str!("action.yaml");
+const MIRROR: &str = include_str!("mirror.yaml");
 const VM_CONFIG: &str = include_str!("vm_config.yaml");
 
 /// What surrounds the config.
@@ -134,10 +135,27 @@ impl Rendering<'_> {
             ("num_retries", num_retries(self.config).to_string()),
             ("cluster_matches", matches),
             ("cluster_action", first),
+            ("mirrors", mirrors(self.config)),
         ];
         let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
         fill(LISTENER, &values)
     }
+}
+
+/// A route for each cluster that may get copies: `tollgate.shadow`. The filter says in a header which one gets one.
+///
+/// Envoy 1.40 reads the `cluster_header` of a mirror policy after the request's own attempt has written its headers, and
+/// by then it is gone; the route, and the headers of the copy, are fixed before.
+fn mirrors(config: &Config) -> String {
+    let idle_timeout = idle_timeout_secs(config).to_string();
+    let groups = config.routing.shadows.iter().filter_map(|shadow| config.groups.get(&shadow.to));
+    let clusters: BTreeSet<_> = groups.flat_map(|group| group.pool.deployments()).map(|one| &one.cluster).collect();
+    let names = clusters.into_iter().map(|cluster| scalar(cluster));
+    let routes: String = names.map(|name| fill(MIRROR, &[("name", &name), ("idle_timeout", &idle_timeout)])).collect();
+    if routes.is_empty() {
+        return routes;
+    }
+    format!("# The copies of tollgate.shadow: the filter names the cluster, and says how long one may take.\n{routes}")
 }
 
 fn action(cluster: &str) -> String {

@@ -394,11 +394,13 @@ const GENERAL_SETTINGS: &[Row] = &[
 ];
 
 const TOLLGATE: &[Row] = &[
-    exact("", &["keys", "teams", "users", "allow_anonymous", "record_fields"]),
-    unsupported("read and checked; nothing is copied yet", &["shadow"]),
+    exact("", &["keys", "teams", "users", "allow_anonymous", "record_fields", "shadow"]),
 ];
 
-const TOLLGATE_SHADOW: &[Row] = &[exact("", &["model_group", "to", "percent"])];
+const TOLLGATE_SHADOW: &[Row] = &[
+    exact("", &["model_group", "to"]),
+    exact("counted apart, in tollgate_shadow_*; a worker keeps 32 MiB of copies at most; a WebSocket has none", &["percent"]),
+];
 
 const STRATEGY_ARGS: &[Row] = &[
     exact("", &["ttl", "lowest_latency_buffer", "max_latency_list_size"]),
