@@ -8,7 +8,7 @@ SHELL := bash
 WASM := target/wasm32-unknown-unknown/release/tollgate.wasm
 WASM_FLAGS := --lib --target wasm32-unknown-unknown --features host
 # In one go and with the same features everywhere: else cargo builds the library anew each time.
-NATIVE := --features cli --bin tollgate --examples
+NATIVE := --features cli --bin tollgate --example mock-provider
 SETUP := sh tests/setup.sh
 
 help: ## Show what there is to make

@@ -237,6 +237,7 @@ fn without_a_word_of_the_provider_the_cooldown_is_that_of_the_config() {
 
 #[test]
 fn a_provider_that_says_nothing_is_left_is_avoided_until_its_reset() {
+    rig();
     for group in ["low", "tokens"] {
         let since = Instant::now();
         assert_eq!(served_by(group), format!("{group}-a"), "the answer that says so is one");
