@@ -19,7 +19,7 @@
 //! | [`bridge`] | endpoints that a vendor lacks, in terms of chat completions |
 //! | [`routing`] | the plan: which deployments are tried, in which order |
 //! | [`budget`] | prices, spend, reservations |
-//! | `bytes` | records in bytes, as workers share them |
+//! | [`store`], `bytes` | records that all workers share, in bytes |
 //! | [`token`] | bearer tokens, fetched and renewed in the background |
 //! | [`exchange`] | one request as a state machine, for both roles |
 //! | [`telemetry`] | the names of every metric and record field, and their values |
@@ -51,6 +51,7 @@ pub mod provider;
 pub mod routing;
 pub mod secret;
 pub mod sse;
+pub mod store;
 pub mod telemetry;
 mod time;
 pub mod token;

@@ -7,9 +7,9 @@ use std::rc::Rc;
 use serde_json::Value;
 use tollgate::config::{Config, Deployment, Group};
 use tollgate::routing::{
-    Chooser, Fleet, Level, Memory, Needs, Outcome, Place, Plan, SharedFleet, Skip, State, Step, Usage, Way, Worker,
-    quota,
+    Chooser, Fleet, Level, Needs, Outcome, Place, Plan, SharedFleet, Skip, State, Step, Usage, Way, Worker, quota,
 };
+use tollgate::store::Memory;
 use tollgate::units::{Millis, PicoUsd};
 
 use crate::chance::Chance;

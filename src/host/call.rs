@@ -10,7 +10,7 @@
 use std::ptr::null_mut;
 
 use crate::exchange::{Headers, Reply};
-pub(super) use crate::routing::Swap;
+pub(super) use crate::store::Swap;
 use crate::units::Millis;
 
 const OK: u32 = 0;

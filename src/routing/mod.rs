@@ -12,7 +12,6 @@
 //! | [`meter`] | requests and tokens a minute, attempts under way: exact |
 //! | [`quota`] | what a provider's headers say of its limits |
 //! | [`shared`] | the fleet over these records |
-//! | [`store`] | where the records are |
 
 mod affinity;
 pub mod board;
@@ -24,7 +23,6 @@ pub mod plan;
 pub mod pool;
 pub mod quota;
 pub mod shared;
-pub mod store;
 pub mod strategy;
 
 pub use board::{Board, Local, View};
@@ -35,5 +33,4 @@ pub use meter::Meter;
 pub use plan::{Chooser, Level, MAX_ATTEMPTS, MAX_SKIPPED, Needs, Plan, Skipped, Step, Way};
 pub use pool::Pool;
 pub use shared::{SharedFleet, Worker};
-pub use store::{Memory, Store, Swap};
 pub use strategy::{Question, Strategy, choose};

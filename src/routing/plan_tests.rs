@@ -9,7 +9,8 @@ use wasm_bindgen_test::wasm_bindgen_test;
 use super::*;
 use crate::config::{Config, Env};
 use crate::routing::fleet::Calm;
-use crate::routing::{Memory, Outcome, SharedFleet, State, Usage, Worker};
+use crate::routing::{Outcome, SharedFleet, State, Usage, Worker};
+use crate::store::Memory;
 
 /// The first millisecond of a minute in 2026.
 const START: Millis = Millis(29_900_000 * 60_000);

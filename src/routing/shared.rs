@@ -28,10 +28,9 @@
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
-use super::{
-    Alerts, Board, Fleet, Health, Local, Meter, Outcome, Place, Skip, State, Store, Strategy, Traffic, Usage, View,
-};
+use super::{Alerts, Board, Fleet, Health, Local, Meter, Outcome, Place, Skip, State, Strategy, Traffic, Usage, View};
 use crate::config::{Config, Deployment};
+use crate::store::Store;
 use crate::units::Millis;
 
 /// What one worker keeps of the shared facts, from tick to tick.

@@ -8,7 +8,8 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::{SharedFleet, Worker, meter};
 use crate::config::{Config, Deployment, Env, Limits};
-use crate::routing::{Class, Fleet, Health, Memory, Outcome, Place, Skip, Store, Strategy, Swap, Usage};
+use crate::routing::{Class, Fleet, Health, Outcome, Place, Skip, Strategy, Usage};
+use crate::store::{Memory, Store, Swap};
 use crate::units::Millis;
 
 /// The first millisecond of a minute in 2026.
