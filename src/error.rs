@@ -16,6 +16,8 @@ pub enum Kind {
     InvalidApiKey,
     /// The key may not use this model.
     ModelNotAllowed,
+    /// The key may not see this.
+    NotPermitted,
     /// No deployment of the model serves the request's tags.
     TagsNotAllowed,
     /// No model group has this name.
@@ -213,6 +215,7 @@ impl Kind {
         match self {
             Kind::InvalidApiKey => (401, "authentication_error", Some("invalid_api_key")),
             Kind::ModelNotAllowed => (403, "permission_error", Some("model_not_allowed")),
+            Kind::NotPermitted => (403, "permission_error", Some("not_permitted")),
             Kind::TagsNotAllowed => (401, "authentication_error", Some("tags_not_allowed")),
             Kind::ModelNotFound => (404, INVALID_REQUEST, Some("model_not_found")),
             Kind::UnknownEndpoint => (404, INVALID_REQUEST, Some("unknown_endpoint")),

@@ -112,11 +112,7 @@ impl Ledger {
     /// before; it need not be stored.
     pub fn reserve(&mut self, now: Millis, budget: &Budget, amount: PicoUsd) -> Result<Reservation, Refusal> {
         self.advance(now, budget.window.as_ref());
-        let (spent, reserved, max) = (self.spent, self.held(), budget.max);
-        if spent.plus(reserved) >= max {
-            let resets_at = budget.window.as_ref().map(|window| window.end_after(now));
-            return Err(Refusal { spent, reserved, max, resets_at });
-        }
+        self.check(now, budget)?;
         if self.born == Millis(0) {
             self.born = now.max(Millis(1));
         }
@@ -125,6 +121,26 @@ impl Ledger {
         *bucket = bucket.plus(amount);
         let expires = Millis(newest.saturating_add(BUCKETS).saturating_mul(BUCKET.0));
         Ok(Reservation { amount, expires, ledger: self.born })
+    }
+
+    /// Whether a request would be admitted.
+    ///
+    /// # Errors
+    ///
+    /// See [`Ledger::reserve`].
+    pub fn room(&self, now: Millis, budget: &Budget) -> Result<(), Refusal> {
+        let mut at_now = self.clone();
+        at_now.advance(now, budget.window.as_ref());
+        at_now.check(now, budget)
+    }
+
+    fn check(&self, now: Millis, budget: &Budget) -> Result<(), Refusal> {
+        let (spent, reserved, max) = (self.spent, self.held(), budget.max);
+        if spent.plus(reserved) < max {
+            return Ok(());
+        }
+        let resets_at = budget.window.as_ref().map(|window| window.end_after(now));
+        Err(Refusal { spent, reserved, max, resets_at })
     }
 
     /// Gives `reservation` back and charges what the request cost: nothing, if it never ran. To be called once for each

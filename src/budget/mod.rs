@@ -4,6 +4,7 @@
 //! - [`window`]: when a budget starts anew.
 //! - [`estimate`]: what a request may cost, before anybody knows.
 //! - [`ledger`]: what a principal has spent and what its running requests may still spend.
+//! - [`account`]: whose ledgers a request is held against.
 //!
 //! Nothing in here reads a clock or stores anything: the ledger's bytes come from the host's shared data and go back
 //! there by compare-and-swap.
@@ -22,12 +23,14 @@
 
 #![deny(clippy::arithmetic_side_effects)]
 
+pub mod account;
 pub mod catalog;
 pub mod estimate;
 pub mod ledger;
 pub mod price;
 pub mod window;
 
+pub use account::{Account, Scope};
 pub use catalog::{Entry, lookup};
 pub use ledger::{Ledger, Refusal, Reservation};
 pub use price::{Price, Tier};

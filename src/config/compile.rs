@@ -1,6 +1,7 @@
 //! The document as a whole.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -11,6 +12,7 @@ use super::names::Known;
 use super::read::{MAX_INTEGER, Node, Reader};
 use super::settings::Settings;
 use super::{Config, Digest, Key, Routing, group, keys, shadow};
+use crate::budget::{Account, Scope};
 use crate::secret::Secret;
 use crate::telemetry::RecordFields;
 use crate::units::Millis;
@@ -70,7 +72,7 @@ fn config(root: &Node<'_>) -> Config {
     group::fall_back(&mut groups, &known, &settings);
     group::retry(&mut groups, &known, &settings);
     let master_key = master_key(&general);
-    let keys = keys::keys(&tollgate, &known);
+    let (keys, accounts) = keys::keys(&tollgate, &known);
     let shadows = shadow::shadows(&tollgate.at("shadow"), &known);
     let allow_anonymous = tollgate.at("allow_anonymous").flag().unwrap_or(false);
     let has_keys = master_key.is_some() || !tollgate.at("keys").is_empty();
@@ -85,6 +87,8 @@ fn config(root: &Node<'_>) -> Config {
         master_key,
         keys_by_digest: by_digest(&keys),
         keys,
+        accounts,
+        proxy: proxy(&litellm),
         allow_anonymous,
         record_fields: record_fields(&tollgate),
         budget_exceeded_status: budget_exceeded_status(&litellm),
@@ -112,6 +116,12 @@ fn by_digest(keys: &[Key]) -> Vec<usize> {
     let mut positions: Vec<(&Digest, usize)> = keys.iter().zip(0..).map(|(key, i)| (&key.digest, i)).collect();
     positions.sort_unstable();
     positions.into_iter().map(|(_, i)| i).collect()
+}
+
+/// The account of the whole proxy, where it has a budget.
+fn proxy(litellm: &Node<'_>) -> Option<Rc<Account>> {
+    let budget = keys::budget(litellm)?;
+    Some(Rc::new(Account { scope: Scope::Proxy, name: String::new(), budget: Some(budget) }))
 }
 
 /// `general_settings.master_key`, else the variable that LiteLLM reads.

@@ -2,8 +2,8 @@
 //!
 //! # Limits
 //!
-//! Rate limits, parallel limits, soft budgets, budgets per model and the budgets of teams and users are read and
-//! checked but not enforced; `check` says so for each that occurs.
+//! Rate limits, parallel limits, soft budgets and budgets per model are read and checked but not enforced; `check` says
+//! so for each that occurs. A `team_id` or `user_id` that is not listed has no account.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -17,34 +17,35 @@ use super::names::Known;
 use super::read::{MAX_INTEGER, Node};
 use super::support::Section;
 use super::{Budget, Digest, Key, hex};
-use crate::budget::Window;
+use crate::budget::{Account, Scope, Window};
 use crate::secret::Secret;
 use crate::time;
 use crate::units::Millis;
 
 /// What keys have of their team.
-#[derive(Clone, Default)]
 struct Team {
     models: Rc<Access>,
     tags: Vec<String>,
+    account: Rc<Account>,
 }
 
 type Teams = BTreeMap<String, Team>;
+type Users = BTreeMap<String, Rc<Account>>;
 
 /// SHA-256 of a key.
 pub(super) fn digest(key: &Secret) -> Digest {
     Sha256::digest(key.expose()).into()
 }
 
-/// The virtual keys without those that have faults.
-pub(super) fn keys(tollgate: &Node<'_>, known: &Known) -> Vec<Key> {
+/// The virtual keys without those that have faults, and the accounts of teams and users.
+pub(super) fn keys(tollgate: &Node<'_>, known: &Known) -> (Vec<Key>, Vec<Rc<Account>>) {
     known_members(tollgate, Section::Tollgate);
     let teams = teams(&tollgate.at("teams"), known);
-    users(&tollgate.at("users"), known);
+    let users = users(&tollgate.at("users"), known);
     let (mut digests, mut aliases) = (BTreeSet::new(), BTreeSet::new());
     let mut keys = Vec::new();
     for node in tollgate.at("keys").sections() {
-        let Some(key) = key(&node, known, &teams) else { continue };
+        let Some(key) = key(&node, known, &teams, &users) else { continue };
         if digests.contains(&key.digest) {
             node.fault::<()>("expected a key of its own, found one that is listed above");
         } else if !aliases.insert(key.alias.clone()) {
@@ -54,10 +55,10 @@ pub(super) fn keys(tollgate: &Node<'_>, known: &Known) -> Vec<Key> {
             keys.push(key);
         }
     }
-    keys
+    (keys, teams.into_values().map(|team| team.account).chain(users.into_values()).collect())
 }
 
-fn key(node: &Node<'_>, known: &Known, teams: &Teams) -> Option<Key> {
+fn key(node: &Node<'_>, known: &Known, teams: &Teams, users: &Users) -> Option<Key> {
     known_members(node, Section::TollgateKey);
     let digest = key_digest(node);
     let alias = node.at("key_alias").name();
@@ -79,7 +80,10 @@ fn key(node: &Node<'_>, known: &Known, teams: &Teams) -> Option<Key> {
     let alias = alias.unwrap_or_else(|| format!("key-{}", hex(&digest).chars().take(8).collect::<String>()));
     let user_id = node.at("user_id").name();
     let team_models = team.map(|team| team.models.clone());
-    Some(Key { alias, digest, team_id, user_id, models, team_models, aliases, tags, budget, expires, blocked })
+    let account = Rc::new(Account { scope: Scope::Key, name: alias.clone(), budget });
+    let user = user_id.as_ref().and_then(|id| users.get(id));
+    let others = team.map(|team| &team.account).into_iter().chain(user).cloned().collect();
+    Some(Key { alias, digest, team_id, user_id, models, team_models, aliases, tags, account, others, expires, blocked })
 }
 
 /// `aliases`: names that only this key has, each with the name that it stands for.
@@ -130,7 +134,7 @@ fn expires(node: &Node<'_>) -> Option<Millis> {
 }
 
 /// `max_budget` and `budget_duration`.
-fn budget(node: &Node<'_>) -> Option<Budget> {
+pub(super) fn budget(node: &Node<'_>) -> Option<Budget> {
     let max = node.at("max_budget").usd();
     let duration = node.at("budget_duration");
     let window = duration.text().and_then(|text| {
@@ -161,26 +165,31 @@ fn teams(list: &Node<'_>, known: &Known) -> Teams {
         known_members(&node, Section::TollgateTeam);
         let id = node.at("team_id").required_name();
         let models = Rc::new(Access::read(&node.at("models"), known, |_| false));
-        budget(&node);
+        let budget = budget(&node);
         limits(&node, known);
         let tags = node.at("tags").names().unwrap_or_default();
-        if id.is_some_and(|id| teams.insert(id, Team { models, tags }).is_some()) {
+        let Some(id) = id else { continue };
+        let account = Rc::new(Account { scope: Scope::Team, name: id.clone(), budget });
+        if teams.insert(id, Team { models, tags, account }).is_some() {
             node.at("team_id").fault::<()>("expected an id of its own, found one that is listed above");
         }
     }
     teams
 }
 
-fn users(list: &Node<'_>, known: &Known) {
-    let mut ids = BTreeSet::new();
+fn users(list: &Node<'_>, known: &Known) -> Users {
+    let mut users = Users::new();
     for node in list.sections() {
         known_members(&node, Section::TollgateUser);
-        budget(&node);
+        let budget = budget(&node);
         limits(&node, known);
-        if node.at("user_id").required_name().is_some_and(|id| !ids.insert(id)) {
+        let Some(id) = node.at("user_id").required_name() else { continue };
+        let account = Rc::new(Account { scope: Scope::User, name: id.clone(), budget });
+        if users.insert(id, account).is_some() {
             node.at("user_id").fault::<()>("expected an id of its own, found one that is listed above");
         }
     }
+    users
 }
 
 /// Faults every member of `node` that is not in `section`'s table.

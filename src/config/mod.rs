@@ -69,7 +69,7 @@ pub use zone::Zone;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::budget::{Price, Window};
+use crate::budget::{Account, Price, Window};
 use crate::provider::Target;
 use crate::routing::{PerClass, Pool};
 use crate::telemetry::RecordFields;
@@ -91,6 +91,10 @@ pub struct Config {
     pub master_key: Option<Digest>,
     /// `tollgate.keys`, in the config's order.
     pub keys: Vec<Key>,
+    /// The accounts of teams and users.
+    pub accounts: Vec<Rc<Account>>,
+    /// `litellm_settings.max_budget`: the account of all requests.
+    pub proxy: Option<Rc<Account>>,
     /// Positions in `keys`, in the order of the digests.
     keys_by_digest: Vec<usize>,
     /// `tollgate.allow_anonymous`: serve requests without a key.
@@ -107,6 +111,11 @@ pub struct Config {
 }
 
 impl Config {
+    /// Every account, each once.
+    pub fn accounts(&self) -> impl Iterator<Item = &Rc<Account>> {
+        self.keys.iter().map(|key| &key.account).chain(&self.accounts).chain(&self.proxy)
+    }
+
     /// Where tokens are fetched, each place once.
     pub fn token_sources(&self) -> Vec<Rc<Source>> {
         let mut sources: Vec<Rc<Source>> = Vec::new();
@@ -232,12 +241,21 @@ pub struct Key {
     pub aliases: BTreeMap<String, String>,
     /// `tags`, its own and its team's.
     pub tags: Vec<String>,
-    /// Its budget.
-    pub budget: Option<Budget>,
+    /// Its own account.
+    pub account: Rc<Account>,
+    /// Its team's account and its user's, where `tollgate.teams` and `tollgate.users` have them.
+    pub others: Vec<Rc<Account>>,
     /// When it stops working.
     pub expires: Option<Millis>,
     /// Whether it is locked.
     pub blocked: bool,
+}
+
+impl Key {
+    /// The accounts that its requests spend from: its own, its team's, its user's.
+    pub fn accounts(&self) -> impl Iterator<Item = &Rc<Account>> {
+        std::iter::once(&self.account).chain(&self.others)
+    }
 }
 
 /// How much may be spent until a window ends.

@@ -8,11 +8,13 @@ use super::reply::model_not_found;
 use super::way::{Terms, affinity, way};
 use super::{Answer, Caller, Exchange, Front, Quota, Reply, World};
 use crate::bridge::Asked;
-use crate::budget::{Ledger, Price, Refusal, Reservation, estimate};
-use crate::config::{Budget, Config, Key};
+use crate::budget::account::{self, Denied};
+use crate::budget::{Price, estimate};
+use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::openai::{Endpoint, Request};
 use crate::routing::{Needs, Plan, Pool, Usage};
+use crate::store::Store;
 use crate::units::{Millis, PicoUsd};
 
 impl Front {
@@ -123,7 +125,7 @@ impl Exchange {
             is_reported: false,
             is_answered: false,
             is_settled: false,
-            reservation: None,
+            holds: Vec::new(),
             first_byte: None,
             heard: None,
             cut: None,
@@ -162,41 +164,33 @@ impl Exchange {
         self.deployment().map_or("", |deployment| &deployment.cluster)
     }
 
-    /// The key and its budget, where this request counts against one.
-    pub fn budget(&self) -> Option<(&Key, &Budget)> {
-        let key = self.caller.key(&self.config)?;
-        Some((key, key.budget.as_ref()?))
-    }
-
-    /// Whether a request is refused when the spend cannot be read.
-    pub fn fails_closed(&self) -> bool {
-        self.config.fail_closed
-    }
-
-    /// Sets `amount` aside in the ledger of this request's key; `None` where it counts against no budget.
+    /// Sets the worst cost of the request aside in each of its accounts.
     ///
     /// # Errors
     ///
-    /// `BudgetExceeded`; the ledger must then stay as it was.
-    pub fn reserve(&self, amount: PicoUsd, ledger: &mut Ledger) -> Result<Option<Reservation>, Error> {
-        let Some((key, budget)) = self.budget() else { return Ok(None) };
-        let reserved = ledger.reserve(self.started, budget, amount);
-        reserved.map(Some).map_err(|refusal| self.refuse(key, &refusal))
+    /// `BudgetExceeded`; `Internal` where the spend cannot be read and the config says to refuse then.
+    pub fn reserve(&mut self, store: &impl Store) -> Result<(), Error> {
+        let (config, now) = (&self.config, self.started);
+        let accounts = self.caller.accounts(config);
+        let reserved = account::reserve(store, accounts, now, self.worst_cost(), config.fail_closed);
+        self.holds = reserved.map_err(|denied| self.refuse(&denied))?;
+        Ok(())
     }
 
-    /// Takes what the stored ledger holds for this request: to be settled at its end.
-    pub fn keep(&mut self, reservation: Option<Reservation>) {
-        self.reservation = reservation;
-    }
-
-    fn refuse(&self, key: &Key, refusal: &Refusal) -> Error {
+    fn refuse(&self, denied: &Denied) -> Error {
+        let (account, refusal) = match denied {
+            Denied::Spent(account, refusal) => (account, refusal),
+            Denied::Unreadable(account) => {
+                return Error::new(Kind::Internal, format!("the spend of {account} cannot be read"));
+            }
+        };
         let reset = match refusal.resets_at {
             Some(at) => format!("; it starts anew at {}", at.rfc3339()),
             None => String::new(),
         };
         let message = format!(
-            "the budget of key '{}' is spent: {} USD spent, {} USD reserved by requests under way, of {} USD{reset}",
-            key.alias, refusal.spent, refusal.reserved, refusal.max
+            "the budget of {account} is spent: {} USD spent, {} USD reserved by requests under way, of {} USD{reset}",
+            refusal.spent, refusal.reserved, refusal.max
         );
         let error = Error::new(Kind::BudgetExceeded { status: self.config.budget_exceeded_status }, message);
         match refusal.resets_at {

@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::knobs::KnobHeaders;
 use super::reply::model_not_found;
 use super::route::{Realtime, Route, route};
+use super::spend::Spend;
 use super::{Caller, Headers, Reply};
 use crate::config::{Config, Digest, equal};
 use crate::error::{Error, Kind, Shape};
@@ -35,8 +36,8 @@ pub struct Front {
 pub enum Opening {
     /// Answer it at once.
     Answer(Option<Caller>, Reply),
-    /// Answer [`Reply::key_info`], with the ledger of the caller's key.
-    KeyInfo(Caller),
+    /// Answer [`Spend::reply`].
+    Spend(Caller, Spend),
     /// Answer [`Reply::ready`].
     Ready,
     /// Read its body.
@@ -98,7 +99,7 @@ impl Front {
         let opening = match route {
             Route::Ask(endpoint, model) => front(endpoint, model).reading(config, headers, end_of_stream),
             Route::Realtime(query) => front(Endpoint::Realtime, None).upgrading(config, headers, query),
-            Route::KeyInfo => Ok(Opening::KeyInfo(caller)),
+            Route::Spend(spend) => Ok(Opening::Spend(caller, spend)),
             other => reply(config, caller, &other).map(|reply| Opening::Answer(Some(caller), reply)),
         };
         opening.unwrap_or_else(|error| Opening::Answer(Some(caller), Reply::error(&error, errors)))
@@ -148,7 +149,7 @@ fn reply(config: &Config, caller: Caller, route: &Route) -> Result<Reply, Error>
         Route::Model(name) => Reply::model(config, caller, name),
         Route::ModelInfo(id) => Reply::model_info(config, caller, id.as_deref()),
         Route::GroupInfo(group) => Reply::group_info(config, caller, group.as_deref()),
-        Route::Ask(..) | Route::Realtime(_) | Route::KeyInfo | Route::Alive | Route::Ready => {
+        Route::Ask(..) | Route::Realtime(_) | Route::Spend(_) | Route::Alive | Route::Ready => {
             Err(Error::new(Kind::Internal, "no such route"))
         }
     }

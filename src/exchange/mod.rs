@@ -46,6 +46,7 @@ mod reply;
 mod route;
 mod settle;
 mod shadow;
+mod spend;
 mod tags;
 mod way;
 
@@ -55,7 +56,7 @@ use std::rc::Rc;
 use self::way::Terms;
 
 use crate::bridge::{Ask, Asked};
-use crate::budget::Reservation;
+use crate::budget::{Account, account::Hold};
 use crate::config::{Config, Deployment, Key, Resolved};
 use crate::error::{Error, Shape};
 use crate::provider::Upstream;
@@ -73,6 +74,7 @@ pub use front::{Front, Opening};
 pub use headers::Headers;
 pub use reply::Reply;
 pub use shadow::Shadow;
+pub use spend::Spend;
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +103,11 @@ impl Caller {
             Self::Anonymous => "anonymous",
             Self::Key(_) => self.key(config).map_or("", |key| &key.alias),
         }
+    }
+
+    /// The accounts that the caller's requests spend from.
+    pub fn accounts(self, config: &Config) -> impl Iterator<Item = &Rc<Account>> {
+        self.key(config).into_iter().flat_map(Key::accounts).chain(&config.proxy)
     }
 
     /// Whether the caller may use the model `name`: a group's, an alias, or one that a pattern matches.
@@ -192,7 +199,7 @@ pub struct Exchange {
     /// Whether the client's answer is on its way: no attempt follows.
     is_answered: bool,
     is_settled: bool,
-    reservation: Option<Reservation>,
+    holds: Vec<Hold>,
     started: Millis,
     first_byte: Option<Millis>,
     /// When the stream was heard of last, where its silence has a bound.

@@ -1,17 +1,16 @@
 //! Answers that need no provider.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Caller;
-use crate::budget::Ledger;
 use crate::config::Config;
 use crate::error::{Error, Kind, Shape};
 use crate::routing::Pool;
 use crate::telemetry::ErrorCode;
-use crate::units::{Millis, PicoUsd};
+use crate::units::PicoUsd;
 
 /// An answer of our own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,21 +77,6 @@ struct Model<'a> {
     max_output_tokens: Option<u64>,
 }
 
-/// Source: LiteLLM, "Virtual keys" <https://docs.litellm.ai/docs/proxy/virtual_keys>; the fields that a config can hold.
-#[derive(Serialize)]
-struct KeyInfo<'a> {
-    key_alias: &'a str,
-    team_id: Option<&'a str>,
-    user_id: Option<&'a str>,
-    /// `null`: all.
-    models: Option<&'a [String]>,
-    /// USD in the current window; `null` for the master key, which has no ledger.
-    spend: Option<Box<RawValue>>,
-    max_budget: Option<Box<RawValue>>,
-    budget_reset_at: Option<String>,
-    expires: Option<String>,
-}
-
 /// An amount as a JSON number with all its digits.
 pub(super) fn number(amount: PicoUsd) -> Option<Box<RawValue>> {
     RawValue::from_string(amount.to_string()).ok()
@@ -131,24 +115,6 @@ impl Reply {
             Some(resolved) => Ok(Self::of(&Model::of(name, &resolved.pool()))),
             None => Err(model_not_found()),
         }
-    }
-
-    /// `GET /key/info`: what the caller's key has spent and may spend, in LiteLLM's shape. `ledger` is the key's.
-    pub fn key_info(config: &Config, caller: Caller, ledger: Option<&Ledger>, now: Millis) -> Self {
-        let key = caller.key(config);
-        let budget = key.and_then(|key| key.budget.as_ref());
-        let window = budget.and_then(|budget| budget.window.as_ref());
-        let info = KeyInfo {
-            key_alias: caller.alias(config),
-            team_id: key.and_then(|key| key.team_id.as_deref()),
-            user_id: key.and_then(|key| key.user_id.as_deref()),
-            models: key.and_then(|key| key.listed_models()),
-            spend: ledger.and_then(|ledger| number(ledger.spent(now, window))),
-            max_budget: budget.and_then(|budget| number(budget.max)),
-            budget_reset_at: window.map(|window| window.end_after(now).rfc3339()),
-            expires: key.and_then(|key| key.expires).map(Millis::rfc3339),
-        };
-        Self::of(&BTreeMap::from([("info", info)]))
     }
 
     pub(super) fn of(value: &impl Serialize) -> Self {

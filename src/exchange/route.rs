@@ -7,6 +7,8 @@
 use url::form_urlencoded;
 
 use super::reply::model_not_found;
+use super::spend::Spend;
+use crate::budget::Scope;
 use crate::error::{Error, Kind};
 use crate::openai::Endpoint;
 
@@ -25,8 +27,8 @@ pub(super) enum Route {
     ModelInfo(Option<String>),
     /// `GET /model_group/info`, perhaps of one group only.
     GroupInfo(Option<String>),
-    /// `GET /key/info`
-    KeyInfo,
+    /// `GET /key/info`, `/spend`, ...
+    Spend(Spend),
     /// `GET /health/liveliness`
     Alive,
     /// `GET /health/readiness`
@@ -70,7 +72,14 @@ fn known(path: &str, query: &str) -> Result<Option<(&'static str, Route)>, Error
         "/models" => (GET, Route::Models),
         "/model/info" => (GET, Route::ModelInfo(parameter(query, "litellm_model_id"))),
         "/model_group/info" => (GET, Route::GroupInfo(parameter(query, "model_group"))),
-        "/key/info" => (GET, Route::KeyInfo),
+        "/key/info" => (GET, Route::Spend(Spend::Key)),
+        "/team/info" => (GET, Route::Spend(Spend::One(Scope::Team, parameter(query, "team_id")))),
+        "/user/info" => (GET, Route::Spend(Spend::One(Scope::User, parameter(query, "user_id")))),
+        "/spend" => (GET, Route::Spend(Spend::All)),
+        "/spend/keys" => (GET, Route::Spend(Spend::List(Scope::Key))),
+        "/spend/teams" => (GET, Route::Spend(Spend::List(Scope::Team))),
+        "/spend/users" => (GET, Route::Spend(Spend::List(Scope::User))),
+        "/global/spend" => (GET, Route::Spend(Spend::Global)),
         "/health/liveliness" | "/health/liveness" => (GET, Route::Alive),
         "/health/readiness" => (GET, Route::Ready),
         "/realtime" => (GET, Route::Realtime(Realtime::of(query))),

@@ -1,11 +1,12 @@
 //! The end of a request, whatever it was: complete, failed, cut by the client, reset by the provider, timed out.
 
 use super::{Answer, Caller, Exchange, World};
-use crate::budget::{Ledger, estimate};
-use crate::config::{Config, Key};
+use crate::budget::{account, estimate};
+use crate::config::Config;
 use crate::openai::Usage;
 use crate::provider::Tally;
 use crate::routing;
+use crate::store::Store;
 use crate::telemetry::metric::{Labels, Metric};
 use crate::telemetry::{ErrorCode, Record, UsageSource};
 use crate::units::{Millis, PicoUsd};
@@ -53,16 +54,9 @@ impl Exchange {
         }
     }
 
-    /// The key whose ledger changes at the end, where this request costs `cost`.
-    pub fn charged_key(&self, cost: PicoUsd) -> Option<&Key> {
-        let key = self.caller.key(&self.config)?;
-        (self.reservation.is_some() || cost > PicoUsd::default()).then_some(key)
-    }
-
-    /// Replaces what was set aside by what the request cost.
-    pub fn charge(&self, now: Millis, cost: PicoUsd, ledger: &mut Ledger) {
-        let window = self.budget().and_then(|(_, budget)| budget.window.as_ref());
-        ledger.settle(now, window, &self.reservation.unwrap_or_default(), cost);
+    /// Replaces what was set aside by what the request cost, in each of its accounts. To be called once.
+    pub fn charge(&self, store: &impl Store, now: Millis, cost: PicoUsd) {
+        account::charge(store, self.caller.accounts(&self.config), &self.holds, now, cost);
     }
 
     /// What the answer cost so far, once the provider has said its usage.

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
-use crate::budget::Ledger;
 use crate::config::Env;
 use crate::error::Kind;
 use crate::routing::fleet::Calm;
+use crate::store::{Memory, Store as _};
 use crate::telemetry::{Record, UsageSource};
 use crate::token::Tokens;
 use crate::units::PicoUsd;
@@ -174,19 +174,19 @@ fn a_failure_is_followed_by_what_the_key_may_use_and_the_provider_can_do() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn what_was_set_aside_becomes_what_it_cost() {
-    let config = config();
-    let budget = config.keys[0].budget.clone().unwrap();
-    let (mut exchange, mut ledger) = (admit(&config, "sk-app", ""), Ledger::default());
-    let reserved = exchange.reserve(exchange.worst_cost(), &mut ledger).unwrap();
-    exchange.keep(reserved);
-    assert!(ledger.reserved(NOW) > PicoUsd::default());
+    let (config, store) = (config(), Memory::default());
+    config.accounts().for_each(|account| store.prepare(&account.record()));
+    let ledger = || config.keys[0].account.ledger(&store).unwrap();
+    let mut exchange = admit(&config, "sk-app", "");
+    exchange.reserve(&store).unwrap();
+    assert!(ledger().reserved(NOW) > PicoUsd::default());
     exchange.begin(b"cluster-first", NOW).unwrap();
     assert_eq!(answered(&mut exchange, 200), Heading::Hold);
     assert_eq!(with(|world| exchange.held(ANSWER, world)), Held::Release);
     let record = with(|world| exchange.settle(200, world));
-    exchange.charge(NOW, record.cost, &mut ledger);
+    exchange.charge(&store, NOW, record.cost);
     assert_eq!((record.cost.to_string().as_str(), record.usage_source), ("0.03", Some(UsageSource::Provider)));
-    assert_eq!((ledger.spent(NOW, budget.window.as_ref()), ledger.reserved(NOW)), (record.cost, PicoUsd::default()));
+    assert_eq!((ledger().spent(NOW, None), ledger().reserved(NOW)), (record.cost, PicoUsd::default()));
 }
 
 #[wasm_bindgen_test(unsupported = test)]

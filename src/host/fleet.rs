@@ -3,7 +3,8 @@
 use super::VM;
 use super::call::{self, Swap};
 use crate::config::Config;
-use crate::routing::{SharedFleet, Store};
+use crate::routing::SharedFleet;
+use crate::store::Store;
 use crate::units::Millis;
 
 /// Envoy's shared data.
@@ -26,7 +27,7 @@ pub(super) fn open(config: &Config) -> SharedFleet<SharedData> {
     SharedFleet::new(SharedData, worker, config.routing.strategy)
 }
 
-/// Makes the records of a config: see [`super::store::prepare`] for why at its configuration.
+/// Makes the records of a config: see [`super::accounts::prepare`] for why at its configuration.
 pub(super) fn prepare(config: &Config) {
     open(config).prepare(config);
 }

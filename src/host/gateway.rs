@@ -7,8 +7,9 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use super::call::{self, Buffer, Map};
+use super::fleet::SharedData;
 use super::token::Keeper;
-use super::{Shared, close, count, open, shadow, store, with_world};
+use super::{Shared, close, count, open, shadow, with_world};
 use crate::config::Config;
 use crate::exchange::{Caller, Exchange, Front, Opening, Refused, Reply, Rewrite, local_error};
 use crate::openai::Request;
@@ -86,7 +87,7 @@ impl Gateway {
         self.keeper.catch_up(self.started);
         let admitted = with_world(&self.config, |world| {
             let mut exchange = Exchange::admit(self.config.clone(), front, request, world)?;
-            match store::reserve(&mut exchange) {
+            match exchange.reserve(&SharedData) {
                 Ok(()) => Ok(exchange),
                 Err(error) => {
                     exchange.withdraw(world);
@@ -177,9 +178,8 @@ impl HttpContext for Gateway {
         }
         match Front::open(&self.config, &headers, end_of_stream, self.started) {
             Opening::Answer(caller, reply) => self.answer(self.record_of(caller), &reply),
-            Opening::KeyInfo(caller) => {
-                let ledger = caller.key(&self.config).and_then(|key| store::read(&key.alias));
-                let reply = Reply::key_info(&self.config, caller, ledger.as_ref(), self.started);
+            Opening::Spend(caller, spend) => {
+                let reply = spend.reply(&self.config, caller, &SharedData, self.started);
                 self.answer(self.record_of(Some(caller)), &reply)
             }
             Opening::Ready => self.answer(Record::default(), &Reply::ready(self.keeper.is_settled(self.started))),
@@ -246,7 +246,7 @@ impl HttpContext for Gateway {
         let record = self.record(now);
         if let Phase::Running(number, exchange) = &self.phase {
             close(*number);
-            store::charge(&exchange.borrow(), now, record.cost);
+            exchange.borrow().charge(&SharedData, now, record.cost);
             exchange.borrow().count_attempts(count);
         }
         record.count(count);

@@ -7,12 +7,12 @@
 //! Envoy may call back while a host call is under way (a local reply runs the response callbacks): no borrow of ours is
 //! held across one.
 
+mod accounts;
 mod attempt;
 mod call;
 mod fleet;
 mod gateway;
 mod shadow;
-mod store;
 mod token;
 mod wasi;
 
@@ -247,7 +247,7 @@ impl Root {
         let lookup = |name: &str| environment.get(name).cloned();
         match Config::compile(document, Env::Strict(&lookup)) {
             Ok(config) => {
-                store::prepare(&config);
+                accounts::prepare(&config);
                 fleet::prepare(&config);
                 call::tick_every(FLUSH);
                 let (deployments, keys) = (config.deployments.len(), config.keys.len());

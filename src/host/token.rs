@@ -36,7 +36,7 @@ fn name(source: &Source) -> String {
 }
 
 impl Keeper {
-    /// Makes an empty slot for every source that has none: see [`super::store::prepare`] for why here.
+    /// Makes an empty slot for every source that has none: see [`super::accounts::prepare`] for why here.
     pub(super) fn new(sources: Vec<Rc<Source>>) -> Self {
         for source in &sources {
             let name = name(source);

@@ -13,6 +13,7 @@
     reason = "a test fails by panicking, and waits with a deadline"
 )]
 
+mod accounts;
 mod anthropic;
 mod auth;
 mod azure;

@@ -273,6 +273,7 @@ const LITELLM_SETTINGS: &[Row] = &[
     exact("429 unless set; LiteLLM's default is 422", &["budget_exceeded_status_code"]),
     approximate(RETRIES, &["num_retries"]),
     approximate("600 s unless set, not 6000; bounds one attempt, as `timeout` does", &["request_timeout"]),
+    approximate(PER_ENVOY, &["max_budget", "budget_duration"]),
     unsupported(
         ENVOY_LOG,
         &[
@@ -291,8 +292,8 @@ const LITELLM_SETTINGS: &[Row] = &[
         ],
     ),
     unsupported(
-        "use max_budget of `tollgate.keys`",
-        &["max_budget", "budget_duration", "max_internal_user_budget", "internal_user_budget_duration",
+        "use max_budget of `tollgate.users`",
+        &["max_internal_user_budget", "internal_user_budget_duration",
           "max_end_user_budget", "max_end_user_budget_id", "max_ui_session_budget"],
     ),
     unsupported(
@@ -421,14 +422,14 @@ const TOLLGATE_KEY: &[Row] = &[
 
 const TOLLGATE_TEAM: &[Row] = &[
     exact("", &["team_id", "models", "tags"]),
-    unsupported(NOT_ENFORCED, &["max_budget", "budget_duration"]),
+    approximate(PER_ENVOY, &["max_budget", "budget_duration"]),
     TOLLGATE_LIMITS,
 ];
 
 const TOLLGATE_USER: &[Row] = &[
     exact("", &["user_id"]),
     unsupported("use those of a key or a team", &["tags"]),
-    unsupported(NOT_ENFORCED, &["max_budget", "budget_duration"]),
+    approximate(PER_ENVOY, &["max_budget", "budget_duration"]),
     TOLLGATE_LIMITS,
 ];
 

@@ -1,0 +1,185 @@
+use std::cell::{Cell, RefCell};
+
+use wasm_bindgen_test::wasm_bindgen_test;
+
+use super::*;
+use crate::store::{Memory, Swap};
+
+/// A Monday noon in 2026.
+const NOON: Millis = Millis(20_780 * 86_400_000 + 43_200_000);
+const ONE: PicoUsd = PicoUsd(100);
+
+fn account(scope: Scope, name: &str, max: Option<u64>, duration: &str) -> Rc<Account> {
+    let budget = max.map(|max| Budget { max: PicoUsd(max), window: Window::parse(duration) });
+    Rc::new(Account { scope, name: name.to_owned(), budget })
+}
+
+fn store(accounts: &[Rc<Account>]) -> Memory {
+    let store = Memory::default();
+    accounts.iter().for_each(|account| store.prepare(&account.record()));
+    store
+}
+
+/// What is spent and what is set aside.
+fn books(store: &impl Store, account: &Account) -> (u64, u64) {
+    let ledger = account.ledger(store).unwrap();
+    (ledger.spent(NOON, account.window()).0, ledger.reserved(NOON).0)
+}
+
+fn take(store: &impl Store, accounts: &[Rc<Account>]) -> Result<Vec<Hold>, Denied> {
+    reserve(store, accounts.iter(), NOON, ONE, false)
+}
+
+fn denied(result: Result<Vec<Hold>, Denied>) -> String {
+    match result {
+        Ok(_) => String::new(),
+        Err(Denied::Spent(account, refusal)) => format!("{account} has {} of {}", refusal.spent.0, refusal.max.0),
+        Err(Denied::Unreadable(account)) => format!("{account} is unreadable"),
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn all_have_room_or_nothing_is_set_aside() {
+    let key = account(Scope::Key, "k", Some(1000), "1d");
+    let team = account(Scope::Team, "t", Some(1000), "1mo");
+    let user = account(Scope::User, "u", None, "");
+    let proxy = account(Scope::Proxy, "", Some(1000), "1h");
+    let all = [key.clone(), team.clone(), user.clone(), proxy.clone()];
+    let rows: &[(&[&Rc<Account>], &str)] = &[
+        (&[], ""),
+        (&[&key], "key 'k' has 1000 of 1000"),
+        (&[&proxy], "the whole proxy has 1000 of 1000"),
+        (&[&user], ""),
+        // The one that lasts longest is named.
+        (&[&key, &proxy], "key 'k' has 1000 of 1000"),
+        (&[&key, &team, &proxy], "team 't' has 1000 of 1000"),
+    ];
+    for (spent, expected) in rows {
+        let store = store(&all);
+        charge(&store, spent.iter().copied(), &[], NOON, PicoUsd(1000));
+        let taken = take(&store, &all);
+        let held = if taken.is_ok() { 100 } else { 0 };
+        assert_eq!(denied(taken), *expected);
+        for account in &all {
+            let of = |is: bool, amount| if is { amount } else { 0 };
+            let is_spent = spent.iter().any(|spent| Rc::ptr_eq(spent, account));
+            let expected = (of(is_spent, 1000), of(account.budget.is_some(), held));
+            assert_eq!(books(&store, account), expected, "{account}");
+        }
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_end_is_charged_to_each_account_once() {
+    let all = [account(Scope::Key, "k", Some(1000), "1d"), account(Scope::Team, "t", None, "")];
+    let store = store(&all);
+    let holds = take(&store, &all).unwrap();
+    assert_eq!((books(&store, &all[0]), books(&store, &all[1])), ((0, 100), (0, 0)));
+    charge(&store, all.iter(), &holds, NOON, PicoUsd(7));
+    assert_eq!((books(&store, &all[0]), books(&store, &all[1])), ((7, 0), (7, 0)));
+    let holds = take(&store, &all).unwrap();
+    charge(&store, all.iter(), &holds, NOON, PicoUsd(0));
+    assert_eq!((books(&store, &all[0]), books(&store, &all[1])), ((7, 0), (7, 0)));
+}
+
+/// Three requests of two keys of one team, whose beginnings and ends come in every order there is.
+#[wasm_bindgen_test(unsupported = test)]
+fn in_every_order_nothing_is_lost_and_no_cap_is_passed() {
+    let team = account(Scope::Team, "t", Some(200), "1d");
+    let [one, two] = ["one", "two"].map(|name| account(Scope::Key, name, Some(150), "1d"));
+    let requests = [[one.clone(), team.clone()], [one.clone(), team.clone()], [two.clone(), team.clone()]];
+    let all = [one, two, team];
+    let mut orders = 0;
+    for order in 0..3_usize.pow(6) {
+        let steps: Vec<usize> = (0..6).map(|step| order / 3_usize.pow(step) % 3).collect();
+        if (0..3).any(|request| steps.iter().filter(|step| **step == request).count() != 2) {
+            continue;
+        }
+        orders += 1;
+        let store = store(&all);
+        let mut running: [Option<Vec<Hold>>; 3] = Default::default();
+        let (mut begun, mut spent) = ([false; 3], [0, 0]);
+        for step in steps {
+            let accounts = &requests[step];
+            if std::mem::replace(&mut begun[step], true) {
+                if let Some(holds) = running[step].take() {
+                    charge(&store, accounts.iter(), &holds, NOON, ONE);
+                    spent[usize::from(step == 2)] += ONE.0;
+                }
+            } else {
+                let before: Vec<_> = all.iter().map(|account| books(&store, account)).collect();
+                let has_room = accounts.iter().all(|account| {
+                    let (spent, held) = books(&store, account);
+                    PicoUsd(spent + held) < account.budget.as_ref().unwrap().max
+                });
+                running[step] = take(&store, accounts).ok();
+                assert_eq!(running[step].is_some(), has_room, "{order}");
+                if !has_room {
+                    assert_eq!(before, all.iter().map(|account| books(&store, account)).collect::<Vec<_>>());
+                }
+            }
+        }
+        let settled: Vec<_> = all.iter().map(|account| books(&store, account)).collect();
+        assert_eq!(settled, [(spent[0], 0), (spent[1], 0), (spent[0] + spent[1], 0)], "{order}");
+        assert!(spent[0] + spent[1] <= 200, "every estimate was exact: {order}");
+    }
+    assert_eq!(orders, 90);
+}
+
+/// A store in which another worker acts just before the n-th swap.
+struct Contested<'a> {
+    memory: Memory,
+    countdown: Cell<usize>,
+    rival: RefCell<Option<&'a dyn Fn(&Memory)>>,
+}
+
+impl Store for Contested<'_> {
+    fn get(&self, name: &str) -> Option<(Vec<u8>, u32)> {
+        self.memory.get(name)
+    }
+
+    fn set(&self, name: &str, value: &[u8], version: u32) -> Swap {
+        let left = self.countdown.get();
+        self.countdown.set(left.wrapping_sub(1));
+        if left == 0
+            && let Some(rival) = self.rival.take()
+        {
+            rival(&self.memory);
+        }
+        self.memory.set(name, value, version)
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn who_loses_the_last_room_gives_the_rest_back() {
+    let team = account(Scope::Team, "t", Some(100), "1d");
+    let [own, other] = ["own", "other"].map(|name| account(Scope::Key, name, Some(1000), "1d"));
+    let all = [own.clone(), team.clone(), other.clone()];
+    for countdown in 0..4 {
+        let theirs = [other.clone(), team.clone()];
+        let rival = |memory: &Memory| {
+            let _ = take(memory, &theirs);
+        };
+        let contested =
+            Contested { memory: store(&all), countdown: Cell::new(countdown), rival: RefCell::new(Some(&rival)) };
+        let result = take(&contested, &[own.clone(), team.clone()]);
+        let is_first = contested.rival.borrow().is_some();
+        assert_eq!(result.is_ok(), countdown >= 2 || is_first, "{countdown}");
+        assert_eq!(books(&contested, &team), (0, 100), "{countdown}: one of the two holds it");
+        assert_eq!(books(&contested, &own), (0, if result.is_ok() { 100 } else { 0 }), "{countdown}");
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_cannot_be_read_refuses_where_the_config_says_so() {
+    let known = account(Scope::Key, "k", Some(1000), "1d");
+    let lost = account(Scope::Team, "t", Some(1000), "1d");
+    let all = [known.clone(), lost.clone()];
+    let store = store(&all[..1]);
+    assert_eq!(denied(reserve(&store, all.iter(), NOON, ONE, true)), "team 't' is unreadable");
+    assert_eq!(books(&store, &known), (0, 0));
+    let holds = reserve(&store, all.iter(), NOON, ONE, false).unwrap();
+    charge(&store, all.iter(), &holds, NOON, PicoUsd(7));
+    assert_eq!(books(&store, &known), (7, 0));
+    assert_eq!(lost.ledger(&store), None);
+}

@@ -1,0 +1,244 @@
+//! What was spent, and what may be: `/key/info`, `/team/info`, `/user/info`, `/spend` and its lists, `/global/spend`.
+//!
+//! The numbers are those of this Envoy, live, from the ledgers that admission is decided by. The master key sees every
+//! account; a key sees itself, its team and its user.
+//!
+//! Source: LiteLLM, "Virtual keys" <https://docs.litellm.ai/docs/proxy/virtual_keys>, "Setting team budgets"
+//! <https://docs.litellm.ai/docs/proxy/team_budgets> and "Spend tracking" <https://docs.litellm.ai/docs/proxy/cost_tracking>,
+//! not re-read for this; the fields that a config can hold. `/spend` alone, with everything in it, is ours.
+//!
+//! # Limits
+//!
+//! A list reads the ledger of each account, a few microseconds each, while its worker serves nobody else.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::reply::number;
+use super::{Caller, Reply};
+use crate::budget::{Account, Scope};
+use crate::config::Config;
+use crate::error::{Error, Kind};
+use crate::store::Store;
+use crate::units::Millis;
+
+/// What is to be told of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Spend {
+    /// `GET /key/info`: the caller's own key.
+    Key,
+    /// `GET /team/info`, `GET /user/info`: this one, the caller's own where it is not named.
+    One(Scope, Option<String>),
+    /// `GET /spend/keys`, `/spend/teams`, `/spend/users`.
+    List(Scope),
+    /// `GET /spend`: all of them.
+    All,
+    /// `GET /global/spend`: the sum of all keys, and the budget of the proxy.
+    Global,
+}
+
+/// An account and what is in it; the name has the name of its scope.
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_alias: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    team_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<&'a str>,
+    /// USD in the current window; `null` where it cannot be read, and for the master key, which has no account.
+    spend: Option<Box<RawValue>>,
+    /// USD; `null`: no cap.
+    max_budget: Option<Box<RawValue>>,
+    /// `null`: never.
+    budget_reset_at: Option<String>,
+}
+
+#[derive(Serialize)]
+struct KeyInfo<'a> {
+    #[serde(flatten)]
+    row: Row<'a>,
+    /// `null`: all.
+    models: Option<&'a [String]>,
+    expires: Option<String>,
+}
+
+#[derive(Serialize)]
+struct TeamInfo<'a> {
+    team_id: &'a str,
+    team_info: Row<'a>,
+    keys: Vec<Row<'a>>,
+    team_memberships: [(); 0],
+}
+
+#[derive(Serialize)]
+struct UserInfo<'a> {
+    user_id: &'a str,
+    user_info: Row<'a>,
+    keys: Vec<Row<'a>>,
+    teams: Vec<Row<'a>>,
+}
+
+#[derive(Serialize)]
+struct All<'a> {
+    /// What these numbers are the numbers of: one Envoy, with all its workers.
+    per: &'static str,
+    keys: Vec<Row<'a>>,
+    teams: Vec<Row<'a>>,
+    users: Vec<Row<'a>>,
+}
+
+impl Spend {
+    /// The answer to `caller`, of what `store` holds.
+    pub fn reply(&self, config: &Config, caller: Caller, store: &impl Store, now: Millis) -> Reply {
+        let books = Books { config, caller, store, now };
+        let told = match self {
+            Self::Key => Ok(books.key_info()),
+            Self::One(scope, id) => books.one(*scope, id.as_deref()),
+            Self::List(scope) => Ok(Reply::of(&books.rows(*scope))),
+            Self::All => Ok(books.all()),
+            Self::Global => books.global(),
+        };
+        told.unwrap_or_else(|error| Reply::from(&error))
+    }
+}
+
+/// The accounts as one caller sees them.
+struct Books<'a, S> {
+    config: &'a Config,
+    caller: Caller,
+    store: &'a S,
+    now: Millis,
+}
+
+impl<'a, S: Store> Books<'a, S> {
+    fn row(&self, account: &'a Account) -> Row<'a> {
+        let of = |scope| (account.scope == scope).then_some(account.name.as_str());
+        let spent = account.ledger(self.store).map(|ledger| ledger.spent(self.now, account.window()));
+        Row {
+            key_alias: of(Scope::Key),
+            team_id: of(Scope::Team),
+            user_id: of(Scope::User),
+            spend: spent.and_then(number),
+            max_budget: account.budget.as_ref().and_then(|budget| number(budget.max)),
+            budget_reset_at: account.window().map(|window| window.end_after(self.now).rfc3339()),
+        }
+    }
+
+    /// The accounts of `scope` that the caller may see.
+    fn visible(&self, scope: Scope) -> impl Iterator<Item = &'a Rc<Account>> {
+        let own = self.caller.accounts(self.config);
+        let all = (self.caller == Caller::Master).then(|| self.config.accounts());
+        let own = all.is_none().then_some(own);
+        let seen = all.into_iter().flatten().chain(own.into_iter().flatten());
+        seen.filter(move |account| account.scope == scope)
+    }
+
+    fn rows(&self, scope: Scope) -> Vec<Row<'a>> {
+        self.visible(scope).map(|account| self.row(account)).collect()
+    }
+
+    /// The rows of the keys that spend from `account`.
+    fn keys_of(&self, account: &Rc<Account>) -> Vec<Row<'a>> {
+        let keys = self.config.keys.iter().filter(|key| key.others.iter().any(|other| Rc::ptr_eq(other, account)));
+        let is_visible = |own: &&'a Rc<Account>| {
+            self.caller == Caller::Master
+                || self.caller.key(self.config).is_some_and(|key| Rc::ptr_eq(&key.account, own))
+        };
+        keys.map(|key| &key.account).filter(is_visible).map(|own| self.row(own)).collect()
+    }
+
+    fn key_info(&self) -> Reply {
+        let key = self.caller.key(self.config);
+        let nobody = || Row {
+            key_alias: Some(self.caller.alias(self.config)),
+            team_id: None,
+            user_id: None,
+            spend: None,
+            max_budget: None,
+            budget_reset_at: None,
+        };
+        let row = key.map_or_else(nobody, |key| Row {
+            team_id: key.team_id.as_deref(),
+            user_id: key.user_id.as_deref(),
+            ..self.row(&key.account)
+        });
+        let info = KeyInfo {
+            row,
+            models: key.and_then(|key| key.listed_models()),
+            expires: key.and_then(|key| key.expires).map(Millis::rfc3339),
+        };
+        Reply::of(&BTreeMap::from([("info", info)]))
+    }
+
+    fn one(&self, scope: Scope, id: Option<&str>) -> Result<Reply, Error> {
+        let parameter = format!("{}_id", scope.name());
+        let mut visible = self.visible(scope);
+        let account = match id {
+            Some(id) => visible.find(|account| account.name == id),
+            None if self.caller == Caller::Master => {
+                let message = format!("missing required parameter: '{parameter}', in the query of the path");
+                return Err(Error::new(Kind::MissingRequiredParameter, message).with_param(parameter));
+            }
+            None => visible.next(),
+        };
+        let Some(account) = account else {
+            return Err(match self.caller {
+                Caller::Master => {
+                    let message = format!("no {} of the config has this id", scope.name());
+                    Error::new(Kind::InvalidValue, message).with_param(parameter)
+                }
+                _ => not_permitted(),
+            });
+        };
+        let (row, keys) = (self.row(account), self.keys_of(account));
+        Ok(match scope {
+            Scope::Team => Reply::of(&TeamInfo { team_id: &account.name, team_info: row, keys, team_memberships: [] }),
+            _ => Reply::of(&UserInfo { user_id: &account.name, user_info: row, keys, teams: self.teams_of(account) }),
+        })
+    }
+
+    /// The rows of the teams that the keys of a user belong to.
+    fn teams_of(&self, user: &Rc<Account>) -> Vec<Row<'a>> {
+        let keys = self.config.keys.iter().filter(|key| key.others.iter().any(|other| Rc::ptr_eq(other, user)));
+        let teams: BTreeMap<&str, &Account> = keys
+            .flat_map(|key| &key.others)
+            .filter(|other| other.scope == Scope::Team && self.visible(Scope::Team).any(|seen| Rc::ptr_eq(seen, other)))
+            .map(|team| (team.name.as_str(), &**team))
+            .collect();
+        teams.into_values().map(|team| self.row(team)).collect()
+    }
+
+    fn all(&self) -> Reply {
+        let [keys, teams, users] = [Scope::Key, Scope::Team, Scope::User].map(|scope| self.rows(scope));
+        Reply::of(&All { per: "envoy", keys, teams, users })
+    }
+
+    fn global(&self) -> Result<Reply, Error> {
+        if self.caller != Caller::Master {
+            return Err(not_permitted());
+        }
+        let spent = |account: &Rc<Account>| Some(account.ledger(self.store)?.spent(self.now, account.window()));
+        let (spend, budget) = match &self.config.proxy {
+            Some(proxy) => (spent(proxy).unwrap_or_default(), proxy.budget.as_ref()),
+            None => {
+                let sum =
+                    self.visible(Scope::Key).filter_map(spent).fold(Default::default(), crate::units::PicoUsd::plus);
+                (sum, None)
+            }
+        };
+        let max = budget.and_then(|budget| number(budget.max));
+        Ok(Reply::of(&BTreeMap::from([("spend", number(spend)), ("max_budget", max)])))
+    }
+}
+
+fn not_permitted() -> Error {
+    Error::new(Kind::NotPermitted, "this key may see its own spend, its team's and its user's")
+}
+
+#[cfg(test)]
+#[path = "spend_tests.rs"]
+mod tests;
