@@ -47,6 +47,8 @@ pub enum Kind {
         /// `litellm_settings.budget_exceeded_status_code`, 429 unless set.
         status: u16,
     },
+    /// A limit of requests, tokens or places is reached.
+    RateLimitExceeded,
     /// Every deployment that could answer is resting or at its limit.
     NoDeployments,
     /// The prompt is too long for every model of this name.
@@ -229,6 +231,7 @@ impl Kind {
             Kind::UnsupportedContentEncoding => (415, INVALID_REQUEST, Some("unsupported_content_encoding")),
             Kind::RequestTooLarge => (413, INVALID_REQUEST, Some("request_too_large")),
             Kind::BudgetExceeded { status } => (*status, "budget_exceeded", Some("budget_exceeded")),
+            Kind::RateLimitExceeded => (429, "rate_limit_error", Some("rate_limit_exceeded")),
             Kind::NoDeployments => (429, "rate_limit_error", Some("no_deployments_available")),
             Kind::ContextLengthExceeded => (400, INVALID_REQUEST, Some("context_length_exceeded")),
             Kind::Timeout => (504, "timeout_error", Some("timeout")),

@@ -11,7 +11,20 @@ const ONE: PicoUsd = PicoUsd(100);
 
 fn account(scope: Scope, name: &str, max: Option<u64>, duration: &str) -> Rc<Account> {
     let budget = max.map(|max| Budget { max: PicoUsd(max), window: Window::parse(duration) });
-    Rc::new(Account { scope, name: name.to_owned(), budget })
+    Rc::new(Account { scope, name: name.to_owned(), budget, limits: Limits::default() })
+}
+
+/// Requests a minute, tokens a minute, requests at a time.
+fn limited(scope: Scope, name: &str, [rpm, tpm, parallel]: [u64; 3]) -> Rc<Account> {
+    let limits = Limits { rpm: Some(rpm), tpm: Some(tpm), parallel: Some(parallel) };
+    Rc::new(Account { scope, name: name.to_owned(), budget: None, limits })
+}
+
+const DEMAND: Demand<'_> = Demand { now: NOON, cost: ONE, tokens: 10, vm: 1, is_alive: &|_| true, fails_closed: false };
+
+/// Charges without a reservation.
+fn charge<'a>(store: &impl Store, accounts: impl Iterator<Item = &'a Rc<Account>>, cost: u64) {
+    Holds::default().settle(store, accounts, NOON, PicoUsd(cost), 0);
 }
 
 fn store(accounts: &[Rc<Account>]) -> Memory {
@@ -26,15 +39,16 @@ fn books(store: &impl Store, account: &Account) -> (u64, u64) {
     (ledger.spent(NOON, account.window()).0, ledger.reserved(NOON).0)
 }
 
-fn take(store: &impl Store, accounts: &[Rc<Account>]) -> Result<Vec<Hold>, Denied> {
-    reserve(store, accounts.iter(), NOON, ONE, false)
+fn take(store: &impl Store, accounts: &[Rc<Account>]) -> Result<Holds, Denied> {
+    reserve(store, accounts.iter(), &DEMAND)
 }
 
-fn denied(result: Result<Vec<Hold>, Denied>) -> String {
-    match result {
-        Ok(_) => String::new(),
-        Err(Denied::Spent(account, refusal)) => format!("{account} has {} of {}", refusal.spent.0, refusal.max.0),
-        Err(Denied::Unreadable(account)) => format!("{account} is unreadable"),
+fn denied(result: &Result<Holds, Denied>) -> String {
+    let Err(Denied { account, lack, .. }) = result else { return String::new() };
+    match lack {
+        Lack::Budget(refusal) => format!("{account} has {} of {}", refusal.spent.0, refusal.max.0),
+        Lack::Limit(skip) => format!("{account}: {}", skip.name()),
+        Lack::Books => format!("{account} is unreadable"),
     }
 }
 
@@ -56,10 +70,10 @@ fn all_have_room_or_nothing_is_set_aside() {
     ];
     for (spent, expected) in rows {
         let store = store(&all);
-        charge(&store, spent.iter().copied(), &[], NOON, PicoUsd(1000));
+        charge(&store, spent.iter().copied(), 1000);
         let taken = take(&store, &all);
         let held = if taken.is_ok() { 100 } else { 0 };
-        assert_eq!(denied(taken), *expected);
+        assert_eq!(denied(&taken), *expected);
         for account in &all {
             let of = |is: bool, amount| if is { amount } else { 0 };
             let is_spent = spent.iter().any(|spent| Rc::ptr_eq(spent, account));
@@ -75,10 +89,10 @@ fn an_end_is_charged_to_each_account_once() {
     let store = store(&all);
     let holds = take(&store, &all).unwrap();
     assert_eq!((books(&store, &all[0]), books(&store, &all[1])), ((0, 100), (0, 0)));
-    charge(&store, all.iter(), &holds, NOON, PicoUsd(7));
+    holds.settle(&store, all.iter(), NOON, PicoUsd(7), 0);
     assert_eq!((books(&store, &all[0]), books(&store, &all[1])), ((7, 0), (7, 0)));
     let holds = take(&store, &all).unwrap();
-    charge(&store, all.iter(), &holds, NOON, PicoUsd(0));
+    holds.settle(&store, all.iter(), NOON, PicoUsd(0), 0);
     assert_eq!((books(&store, &all[0]), books(&store, &all[1])), ((7, 0), (7, 0)));
 }
 
@@ -97,13 +111,13 @@ fn in_every_order_nothing_is_lost_and_no_cap_is_passed() {
         }
         orders += 1;
         let store = store(&all);
-        let mut running: [Option<Vec<Hold>>; 3] = Default::default();
+        let mut running: [Option<Holds>; 3] = Default::default();
         let (mut begun, mut spent) = ([false; 3], [0, 0]);
         for step in steps {
             let accounts = &requests[step];
             if std::mem::replace(&mut begun[step], true) {
                 if let Some(holds) = running[step].take() {
-                    charge(&store, accounts.iter(), &holds, NOON, ONE);
+                    holds.settle(&store, accounts.iter(), NOON, ONE, 0);
                     spent[usize::from(step == 2)] += ONE.0;
                 }
             } else {
@@ -176,10 +190,80 @@ fn what_cannot_be_read_refuses_where_the_config_says_so() {
     let lost = account(Scope::Team, "t", Some(1000), "1d");
     let all = [known.clone(), lost.clone()];
     let store = store(&all[..1]);
-    assert_eq!(denied(reserve(&store, all.iter(), NOON, ONE, true)), "team 't' is unreadable");
+    let strict = Demand { fails_closed: true, ..DEMAND };
+    assert_eq!(denied(&reserve(&store, all.iter(), &strict)), "team 't' is unreadable");
     assert_eq!(books(&store, &known), (0, 0));
-    let holds = reserve(&store, all.iter(), NOON, ONE, false).unwrap();
-    charge(&store, all.iter(), &holds, NOON, PicoUsd(7));
+    let holds = take(&store, &all).unwrap();
+    holds.settle(&store, all.iter(), NOON, PicoUsd(7), 0);
     assert_eq!(books(&store, &known), (7, 0));
     assert_eq!(lost.ledger(&store), None);
+}
+
+/// What clients are told is left: requests, then tokens.
+fn left(left: &RateLimits) -> String {
+    let [_, (_, requests), _, _, (_, tokens), _] = left.headers();
+    format!("{requests} {tokens}")
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_limit_of_any_account_refuses_and_takes_nothing_of_the_others() {
+    let key = limited(Scope::Key, "k", [5, 1000, 9]);
+    let team = limited(Scope::Team, "t", [3, 35, 2]);
+    let all = [key.clone(), team];
+    let minute = |n: u64| NOON.plus(Millis(n * 60_000));
+    let store = store(&all);
+    let ask = |now| reserve(&store, all.iter(), &Demand { now, ..DEMAND });
+    let first = ask(NOON).unwrap();
+    assert_eq!(left(&first.left), "2 25");
+    let second = ask(NOON).unwrap();
+    assert_eq!(left(&second.left), "1 15");
+    let third = ask(NOON);
+    assert_eq!((denied(&third).as_str(), left(&third.unwrap_err().left).as_str()), ("team 't': parallel", "1 15"));
+    // It used less than was set aside.
+    first.settle(&store, all.iter(), NOON, PicoUsd(0), 4);
+    let third = ask(NOON).unwrap();
+    assert_eq!(left(&third.left), "0 11");
+    second.settle(&store, all.iter(), NOON, PicoUsd(0), 10);
+    let fourth = ask(NOON);
+    assert_eq!(denied(&fourth), "team 't': rpm");
+    assert_eq!(fourth.unwrap_err().lack.until(), Some(minute(1)));
+    let (requests, tokens, _) = key.books(&store).unwrap().meter.counts(NOON);
+    assert_eq!((requests, tokens), (3, 24), "who is refused consumes nothing");
+    third.settle(&store, all.iter(), NOON, PicoUsd(0), 10);
+    assert_eq!(left(&ask(minute(1)).unwrap().left), "2 25");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn the_lack_that_lasts_longest_is_told() {
+    let hour = account(Scope::Proxy, "", Some(100), "1h");
+    let minute = limited(Scope::Team, "t", [0, 1000, 10]);
+    let place = limited(Scope::User, "u", [10, 1000, 0]);
+    let ever = account(Scope::Key, "k", Some(100), "");
+    for (accounts, expected) in [
+        (vec![&place], "user 'u': parallel"),
+        (vec![&place, &minute], "team 't': rpm"),
+        (vec![&minute, &hour, &place], "the whole proxy has 100 of 100"),
+        (vec![&ever, &minute, &hour, &place], "key 'k' has 100 of 100"),
+    ] {
+        let accounts: Vec<_> = accounts.into_iter().cloned().collect();
+        let store = store(&accounts);
+        charge(&store, accounts.iter(), 100);
+        assert_eq!(denied(&take(&store, &accounts)), expected);
+    }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn books_outlast_their_bytes() {
+    let mut books = Books::default();
+    for account in [limited(Scope::Key, "k", [9, 900, 9]), account(Scope::Key, "k", Some(1000), "1d")] {
+        books.take(&account, &DEMAND).unwrap();
+        let read = Books::decode(&books.encode());
+        assert_eq!((&read.ledger, &read.meter), (&books.ledger, &books.meter));
+    }
+    let bytes = books.encode();
+    // A meter without places has 28 bytes.
+    for cut in 0..Ledger::BYTES + 28 {
+        assert_eq!(Books::decode(&bytes[..cut]).meter, Meter::default(), "{cut}");
+    }
+    assert_eq!(Books::decode(&bytes[..Ledger::BYTES]).ledger, books.ledger, "those of a version without limits");
 }

@@ -74,6 +74,9 @@ pub struct Refusal {
 }
 
 impl Ledger {
+    /// How long the bytes of [`Ledger::encode`] are.
+    pub const BYTES: usize = 4 + 8 * (4 + BUCKETS as usize);
+
     /// Reads what [`Ledger::encode`] wrote. Bytes of another version or length are an empty ledger: whoever updates
     /// the module starts its budgets anew, and nothing that is stored can stop a request from being served.
     pub fn decode(bytes: &[u8]) -> Self {
@@ -121,17 +124,6 @@ impl Ledger {
         *bucket = bucket.plus(amount);
         let expires = Millis(newest.saturating_add(BUCKETS).saturating_mul(BUCKET.0));
         Ok(Reservation { amount, expires, ledger: self.born })
-    }
-
-    /// Whether a request would be admitted.
-    ///
-    /// # Errors
-    ///
-    /// See [`Ledger::reserve`].
-    pub fn room(&self, now: Millis, budget: &Budget) -> Result<(), Refusal> {
-        let mut at_now = self.clone();
-        at_now.advance(now, budget.window.as_ref());
-        at_now.check(now, budget)
     }
 
     fn check(&self, now: Millis, budget: &Budget) -> Result<(), Refusal> {

@@ -4,7 +4,7 @@
 //! - [`window`]: when a budget starts anew.
 //! - [`estimate`]: what a request may cost, before anybody knows.
 //! - [`ledger`]: what a principal has spent and what its running requests may still spend.
-//! - [`account`]: whose ledgers a request is held against.
+//! - [`account`]: whose ledgers and meters a request is held against; [`rate_limits`]: what clients are told of them.
 //!
 //! Nothing in here reads a clock or stores anything: the ledger's bytes come from the host's shared data and go back
 //! there by compare-and-swap.
@@ -28,10 +28,12 @@ pub mod catalog;
 pub mod estimate;
 pub mod ledger;
 pub mod price;
+pub mod rate_limits;
 pub mod window;
 
 pub use account::{Account, Scope};
 pub use catalog::{Entry, lookup};
 pub use ledger::{Ledger, Refusal, Reservation};
 pub use price::{Price, Tier};
+pub use rate_limits::RateLimits;
 pub use window::Window;

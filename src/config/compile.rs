@@ -11,7 +11,7 @@ use super::model::{self, Defaults, MAX_RETRIES};
 use super::names::Known;
 use super::read::{MAX_INTEGER, Node, Reader};
 use super::settings::Settings;
-use super::{Config, Digest, Key, Routing, group, keys, shadow};
+use super::{Config, Digest, Key, Limits, Routing, group, keys, shadow};
 use crate::budget::{Account, Scope};
 use crate::secret::Secret;
 use crate::telemetry::RecordFields;
@@ -121,7 +121,7 @@ fn by_digest(keys: &[Key]) -> Vec<usize> {
 /// The account of the whole proxy, where it has a budget.
 fn proxy(litellm: &Node<'_>) -> Option<Rc<Account>> {
     let budget = keys::budget(litellm)?;
-    Some(Rc::new(Account { scope: Scope::Proxy, name: String::new(), budget: Some(budget) }))
+    Some(Rc::new(Account { scope: Scope::Proxy, name: String::new(), budget: Some(budget), limits: Limits::default() }))
 }
 
 /// `general_settings.master_key`, else the variable that LiteLLM reads.

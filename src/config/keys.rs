@@ -2,7 +2,7 @@
 //!
 //! # Limits
 //!
-//! Rate limits, parallel limits, soft budgets and budgets per model are read and checked but not enforced; `check` says
+//! Soft budgets and budgets per model are read and checked but not enforced; `check` says
 //! so for each that occurs. A `team_id` or `user_id` that is not listed has no account.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,7 @@ use super::fault::hint;
 use super::names::Known;
 use super::read::{MAX_INTEGER, Node};
 use super::support::Section;
-use super::{Budget, Digest, Key, hex};
+use super::{Budget, Digest, Key, Limits, hex};
 use crate::budget::{Account, Scope, Window};
 use crate::secret::Secret;
 use crate::time;
@@ -69,7 +69,7 @@ fn key(node: &Node<'_>, known: &Known, teams: &Teams, users: &Users) -> Option<K
     let expires = expires(&node.at("expires"));
     let blocked = node.at("blocked").flag().unwrap_or(false);
     let budget = budget(node);
-    limits(node, known);
+    let limits = limits(node, known);
     let mut tags = node.at("tags").names().unwrap_or_default();
     for tag in team.iter().flat_map(|team| &team.tags) {
         if !tags.contains(tag) {
@@ -80,7 +80,7 @@ fn key(node: &Node<'_>, known: &Known, teams: &Teams, users: &Users) -> Option<K
     let alias = alias.unwrap_or_else(|| format!("key-{}", hex(&digest).chars().take(8).collect::<String>()));
     let user_id = node.at("user_id").name();
     let team_models = team.map(|team| team.models.clone());
-    let account = Rc::new(Account { scope: Scope::Key, name: alias.clone(), budget });
+    let account = Rc::new(Account { scope: Scope::Key, name: alias.clone(), budget, limits });
     let user = user_id.as_ref().and_then(|id| users.get(id));
     let others = team.map(|team| &team.account).into_iter().chain(user).cloned().collect();
     Some(Key { alias, digest, team_id, user_id, models, team_models, aliases, tags, account, others, expires, blocked })
@@ -144,12 +144,9 @@ pub(super) fn budget(node: &Node<'_>) -> Option<Budget> {
     Some(Budget { max: max?, window })
 }
 
-/// The fields that are checked only.
-fn limits(node: &Node<'_>, known: &Known) {
+/// `rpm_limit`, `tpm_limit` and `max_parallel_requests`. The other fields are checked only.
+fn limits(node: &Node<'_>, known: &Known) -> Limits {
     node.at("soft_budget").usd();
-    for key in ["rpm_limit", "tpm_limit", "max_parallel_requests"] {
-        node.at(key).integer(0, MAX_INTEGER);
-    }
     for (name, model) in node.section("model_max_budget").members() {
         if !known.groups.contains(name) {
             model.fault::<()>(known.unknown(&model, name));
@@ -157,6 +154,8 @@ fn limits(node: &Node<'_>, known: &Known) {
         known_members(&model, Section::TollgateModelBudget);
         budget(&model);
     }
+    let limit = |key: &str| node.at(key).integer(0, MAX_INTEGER);
+    Limits { rpm: limit("rpm_limit"), tpm: limit("tpm_limit"), parallel: limit("max_parallel_requests") }
 }
 
 fn teams(list: &Node<'_>, known: &Known) -> Teams {
@@ -166,10 +165,10 @@ fn teams(list: &Node<'_>, known: &Known) -> Teams {
         let id = node.at("team_id").required_name();
         let models = Rc::new(Access::read(&node.at("models"), known, |_| false));
         let budget = budget(&node);
-        limits(&node, known);
+        let limits = limits(&node, known);
         let tags = node.at("tags").names().unwrap_or_default();
         let Some(id) = id else { continue };
-        let account = Rc::new(Account { scope: Scope::Team, name: id.clone(), budget });
+        let account = Rc::new(Account { scope: Scope::Team, name: id.clone(), budget, limits });
         if teams.insert(id, Team { models, tags, account }).is_some() {
             node.at("team_id").fault::<()>("expected an id of its own, found one that is listed above");
         }
@@ -182,9 +181,9 @@ fn users(list: &Node<'_>, known: &Known) -> Users {
     for node in list.sections() {
         known_members(&node, Section::TollgateUser);
         let budget = budget(&node);
-        limits(&node, known);
+        let limits = limits(&node, known);
         let Some(id) = node.at("user_id").required_name() else { continue };
-        let account = Rc::new(Account { scope: Scope::User, name: id.clone(), budget });
+        let account = Rc::new(Account { scope: Scope::User, name: id.clone(), budget, limits });
         if users.insert(id, account).is_some() {
             node.at("user_id").fault::<()>("expected an id of its own, found one that is listed above");
         }

@@ -8,12 +8,12 @@ use super::reply::model_not_found;
 use super::way::{Terms, affinity, way};
 use super::{Answer, Caller, Exchange, Front, Quota, Reply, World};
 use crate::bridge::Asked;
-use crate::budget::account::{self, Denied};
-use crate::budget::{Price, estimate};
+use crate::budget::account::{Demand, Denied, Holds, Lack, reserve};
+use crate::budget::{Account, Price, RateLimits, Refusal, estimate};
 use crate::config::Config;
 use crate::error::{Error, Kind};
 use crate::openai::{Endpoint, Request};
-use crate::routing::{Needs, Plan, Pool, Usage};
+use crate::routing::{Needs, Plan, Pool, Skip, Usage};
 use crate::store::Store;
 use crate::units::{Millis, PicoUsd};
 
@@ -57,11 +57,16 @@ pub struct Refused {
     pub error: Box<Error>,
     /// Why nobody was asked: see [`Exchange::explain`].
     pub routing: String,
+    /// What is left of the limits of its accounts.
+    pub limits: RateLimits,
 }
+
+/// When a place may be free: nobody knows when a request ends.
+const PARALLEL_WAIT: Millis = Millis::from_secs(1);
 
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
-        Self { error: Box::new(error), routing: String::new() }
+        Self { error: Box::new(error), routing: String::new(), limits: RateLimits::default() }
     }
 }
 
@@ -90,7 +95,7 @@ impl Exchange {
         exchange.advance(world, Plan::first);
         let Some(own) = exchange.own_timeout() else {
             let routing = exchange.explain();
-            return Err(Refused { error: Box::new(exchange.nobody(world.now)), routing });
+            return Err(Refused { routing, ..exchange.nobody(world.now).into() });
         };
         exchange.timeout = knobs.timeout.unwrap_or(own);
         Ok(exchange)
@@ -125,7 +130,7 @@ impl Exchange {
             is_reported: false,
             is_answered: false,
             is_settled: false,
-            holds: Vec::new(),
+            holds: Holds::default(),
             first_byte: None,
             heard: None,
             cut: None,
@@ -164,26 +169,48 @@ impl Exchange {
         self.deployment().map_or("", |deployment| &deployment.cluster)
     }
 
-    /// Sets the worst cost of the request aside in each of its accounts.
+    /// Sets the worst cost of the request, and the tokens that it may use, aside in each of its accounts. `vm` is the
+    /// number of the VM that serves it; see [`Demand::is_alive`].
     ///
     /// # Errors
     ///
-    /// `BudgetExceeded`; `Internal` where the spend cannot be read and the config says to refuse then.
-    pub fn reserve(&mut self, store: &impl Store) -> Result<(), Error> {
+    /// `BudgetExceeded`, `RateLimitExceeded`; `Internal` where the books cannot be read and the config says to refuse then.
+    pub fn reserve(&mut self, store: &impl Store, vm: u64, is_alive: &dyn Fn(u64) -> bool) -> Result<(), Refused> {
         let (config, now) = (&self.config, self.started);
-        let accounts = self.caller.accounts(config);
-        let reserved = account::reserve(store, accounts, now, self.worst_cost(), config.fail_closed);
-        self.holds = reserved.map_err(|denied| self.refuse(&denied))?;
-        Ok(())
+        let (cost, fails_closed) = (self.worst_cost(), config.fail_closed);
+        let demand = Demand { now, cost, tokens: self.worst_tokens(), vm, is_alive, fails_closed };
+        match reserve(store, self.caller.accounts(config), &demand) {
+            Ok(holds) => {
+                self.holds = holds;
+                Ok(())
+            }
+            Err(denied) => {
+                let (error, routing) = (Box::new(self.refuse(&denied)), self.explain());
+                Err(Refused { error, routing, limits: denied.left })
+            }
+        }
     }
 
     fn refuse(&self, denied: &Denied) -> Error {
-        let (account, refusal) = match denied {
-            Denied::Spent(account, refusal) => (account, refusal),
-            Denied::Unreadable(account) => {
-                return Error::new(Kind::Internal, format!("the spend of {account} cannot be read"));
+        let account = &denied.account;
+        match denied.lack {
+            Lack::Budget(refusal) => self.over_budget(account, &refusal),
+            Lack::Limit(skip) => {
+                let limits = &account.limits;
+                let (what, limit) = match skip {
+                    Skip::Rpm(_) => ("requests a minute", limits.rpm),
+                    Skip::Tpm(_) => ("tokens a minute", limits.tpm),
+                    _ => ("requests at a time", limits.parallel),
+                };
+                let message = format!("{account} has reached its limit of {} {what}", limit.unwrap_or_default());
+                let wait = skip.until().map_or(PARALLEL_WAIT, |until| until.since(self.started));
+                Error::new(Kind::RateLimitExceeded, message).with_retry_after(wait)
             }
-        };
+            Lack::Books => Error::new(Kind::Internal, format!("the books of {account} cannot be read")),
+        }
+    }
+
+    fn over_budget(&self, account: &Account, refusal: &Refusal) -> Error {
         let reset = match refusal.resets_at {
             Some(at) => format!("; it starts anew at {}", at.rfc3339()),
             None => String::new(),
@@ -197,6 +224,13 @@ impl Exchange {
             Some(at) => error.with_retry_after(at.since(self.started)),
             None => error,
         }
+    }
+
+    /// The tokens of the prompt, and those of the answer that the client allows, where it says how many.
+    fn worst_tokens(&self) -> u64 {
+        let client = self.asked.client();
+        let output = client.max_output_tokens.map_or(0, |_| estimate::output_tokens(client, None));
+        self.prompt_tokens().saturating_add(output)
     }
 
     /// The most that any deployment that the request may come to could charge.

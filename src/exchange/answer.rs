@@ -140,9 +140,9 @@ impl Exchange {
     }
 
     /// What the client is told of the way to the answer: names and values, an empty one for what is not known.
-    pub fn report(&self) -> [(&'static str, String); 7] {
+    pub fn report(&self) -> impl Iterator<Item = (&'static str, String)> + use<> {
         let deployment = self.deployment();
-        [
+        let own = [
             ("x-tollgate-model-group", self.model_group().to_owned()),
             ("x-tollgate-deployment", deployment.map(|d| d.id.clone()).unwrap_or_default()),
             ("x-tollgate-provider", deployment.map(|d| d.target.vendor.prefix.to_owned()).unwrap_or_default()),
@@ -150,7 +150,8 @@ impl Exchange {
             ("x-tollgate-fallbacks", self.fallbacks().to_string()),
             ("x-tollgate-routing", if self.caller == Caller::Master { self.explain() } else { String::new() }),
             ("x-tollgate-response-cost", self.known_cost().map(|cost| cost.to_string()).unwrap_or_default()),
-        ]
+        ];
+        own.into_iter().chain(self.holds.left.headers()).filter(|(_, value)| !value.is_empty())
     }
 
     /// Whether the headers of the answer hold the report.
@@ -172,14 +173,15 @@ impl Exchange {
             Answer::Stream(_) if !self.passes_through() => EVENT_STREAM,
             _ => "",
         };
-        let report = self.report();
+        let report: Vec<_> = self.report().collect();
         let own = [("content-length", len.clone().unwrap_or_default()), ("content-type", content_type.to_owned())];
         let own = own.iter().chain(&report).filter(|(_, value)| !value.is_empty());
         let own = own.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let is_ours = |name: &[u8]| match name {
             b"content-length" => len.is_some(),
             b"content-type" => !content_type.is_empty(),
-            _ => false,
+            // A provider's own limits are not the client's.
+            _ => name.starts_with(b"x-ratelimit-") && report.iter().any(|(own, _)| own.as_bytes() == name),
         };
         let kept = headers.iter().filter(|(name, _)| !is_private(name) && !is_ours(name));
         Headers::encode(kept.chain(own))

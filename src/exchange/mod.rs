@@ -56,7 +56,8 @@ use std::rc::Rc;
 use self::way::Terms;
 
 use crate::bridge::{Ask, Asked};
-use crate::budget::{Account, account::Hold};
+use crate::budget::Account;
+use crate::budget::account::Holds;
 use crate::config::{Config, Deployment, Key, Resolved};
 use crate::error::{Error, Shape};
 use crate::provider::Upstream;
@@ -199,7 +200,7 @@ pub struct Exchange {
     /// Whether the client's answer is on its way: no attempt follows.
     is_answered: bool,
     is_settled: bool,
-    holds: Vec<Hold>,
+    holds: Holds,
     started: Millis,
     first_byte: Option<Millis>,
     /// When the stream was heard of last, where its silence has a bound.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Caller;
+use crate::budget::RateLimits;
 use crate::config::Config;
 use crate::error::{Error, Kind, Shape};
 use crate::routing::Pool;
@@ -21,6 +22,8 @@ pub struct Reply {
     pub retry_after_secs: Option<u64>,
     /// `content-type`.
     pub content_type: &'static str,
+    /// `x-ratelimit-*`.
+    pub limits: RateLimits,
     /// JSON, or a whole stream of events.
     pub body: Vec<u8>,
     /// What the record says, where it is an error.
@@ -49,6 +52,7 @@ impl Reply {
             status: error.status(),
             retry_after_secs: error.retry_after.map(crate::units::Millis::secs_ceil),
             content_type: JSON,
+            limits: RateLimits::default(),
             body: error.body_as(shape),
             error: Some(ErrorCode::of(error)),
         }
@@ -95,7 +99,8 @@ impl Reply {
 
     /// An answer in JSON.
     pub fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, retry_after_secs: None, content_type: JSON, body: body.into(), error: None }
+        let limits = RateLimits::default();
+        Self { status, retry_after_secs: None, content_type: JSON, limits, body: body.into(), error: None }
     }
 
     /// `GET /v1/models`: the model groups that the caller may use, and the aliases that are not hidden. Patterns are no

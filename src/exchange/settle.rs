@@ -1,7 +1,7 @@
 //! The end of a request, whatever it was: complete, failed, cut by the client, reset by the provider, timed out.
 
 use super::{Answer, Caller, Exchange, World};
-use crate::budget::{account, estimate};
+use crate::budget::estimate;
 use crate::config::Config;
 use crate::openai::Usage;
 use crate::provider::Tally;
@@ -54,9 +54,10 @@ impl Exchange {
         }
     }
 
-    /// Replaces what was set aside by what the request cost, in each of its accounts. To be called once.
-    pub fn charge(&self, store: &impl Store, now: Millis, cost: PicoUsd) {
-        account::charge(store, self.caller.accounts(&self.config), &self.holds, now, cost);
+    /// Replaces what was set aside by what the request cost and used, in each of its accounts. To be called once.
+    pub fn charge(&self, store: &impl Store, now: Millis, record: &Record) {
+        let tokens = record.usage.total_tokens();
+        self.holds.settle(store, self.caller.accounts(&self.config), now, record.cost, tokens);
     }
 
     /// What the answer cost so far, once the provider has said its usage.

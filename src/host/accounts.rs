@@ -2,9 +2,11 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::fleet::SharedData;
+use super::fleet::{self, SharedData};
 use crate::config::Config;
+use crate::exchange::{Exchange, Refused};
 use crate::store::Store as _;
+use crate::units::Millis;
 
 /// Makes an empty ledger for every account that has none.
 ///
@@ -19,6 +21,13 @@ pub(super) fn prepare(config: &Config) {
     }
     config.accounts().for_each(|account| SharedData.prepare(&account.record()));
     SharedData.prepare(&mark);
+}
+
+/// Sets what a request needs aside in its accounts: see [`Exchange::reserve`].
+pub(super) fn reserve(exchange: &mut Exchange, now: Millis) -> Result<(), Refused> {
+    let fleet = fleet::open(exchange.config());
+    let is_alive = fleet.witness(now);
+    exchange.reserve(&SharedData, fleet.vm(), &is_alive)
 }
 
 /// The name of the mark that each of these accounts has its ledger: one for every list of them.

@@ -23,7 +23,6 @@ unsafe extern "C" {
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_header_map_pairs(map: u32, data: *const u8, size: usize) -> u32;
     fn proxy_get_header_map_value(map: u32, name: *const u8, len: usize, data: *mut *mut u8, size: *mut usize) -> u32;
-    fn proxy_add_header_map_value(map: u32, name: *const u8, name_len: usize, value: *const u8, len: usize) -> u32;
     fn proxy_replace_header_map_value(map: u32, name: *const u8, name_len: usize, value: *const u8, len: usize) -> u32;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, name_len: usize) -> u32;
     fn proxy_get_property(path: *const u8, path_len: usize, data: *mut *mut u8, size: *mut usize) -> u32;
@@ -120,6 +119,19 @@ pub(super) fn headers(map: Map) -> Headers {
 }
 
 /// Puts a serialized map in the place of the whole map.
+pub(super) fn set_headers(map: Map, bytes: &[u8]) -> bool {
+    // SAFETY: the slice is valid for the call.
+    OK == unsafe { proxy_set_header_map_pairs(map as u32, bytes.as_ptr(), bytes.len()) }
+}
+
+pub(super) fn header(map: Map, name: &str) -> Option<Vec<u8>> {
+    let (mut data, mut size) = (null_mut(), 0);
+    // SAFETY: the slice and the pointers are valid for the call.
+    let status =
+        unsafe { proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), &raw mut data, &raw mut size) };
+    taken(status, data, size)
+}
+
 pub(super) fn set_headers(map: Map, bytes: &[u8]) -> bool {
     // SAFETY: the slice is valid for the call.
     OK == unsafe { proxy_set_header_map_pairs(map as u32, bytes.as_ptr(), bytes.len()) }
@@ -254,6 +266,9 @@ pub(super) fn send(reply: &Reply) {
     let retry_after = reply.retry_after_secs.map(|secs| secs.to_string());
     let mut pairs: Vec<(&[u8], &[u8])> = vec![(b"content-type", reply.content_type.as_bytes())];
     pairs.extend(retry_after.as_ref().map(|secs| (b"retry-after".as_slice(), secs.as_bytes())));
+    let limits = reply.limits.headers();
+    let limits = limits.iter().filter(|(_, value)| !value.is_empty());
+    pairs.extend(limits.map(|(name, value)| (name.as_bytes(), value.as_bytes())));
     let headers = Headers::encode(pairs.iter().copied());
     let details = b"tollgate";
     const NO_GRPC: i32 = -1;

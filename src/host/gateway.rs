@@ -9,7 +9,7 @@ use proxy_wasm::types::Action;
 use super::call::{self, Buffer, Map};
 use super::fleet::SharedData;
 use super::token::Keeper;
-use super::{Shared, close, count, open, shadow, with_world};
+use super::{Shared, accounts, close, count, open, shadow, with_world};
 use crate::config::Config;
 use crate::exchange::{Caller, Exchange, Front, Opening, Refused, Reply, Rewrite, local_error};
 use crate::openai::Request;
@@ -87,11 +87,11 @@ impl Gateway {
         self.keeper.catch_up(self.started);
         let admitted = with_world(&self.config, |world| {
             let mut exchange = Exchange::admit(self.config.clone(), front, request, world)?;
-            match exchange.reserve(&SharedData) {
+            match accounts::reserve(&mut exchange, world.now) {
                 Ok(()) => Ok(exchange),
-                Err(error) => {
+                Err(refused) => {
                     exchange.withdraw(world);
-                    Err(Refused { error: Box::new(error), routing: exchange.explain() })
+                    Err(refused)
                 }
             }
         });
@@ -100,7 +100,10 @@ impl Gateway {
                 self.route(exchange);
                 Action::Continue
             }
-            Err(Refused { error, routing }) => self.answer(Record { routing, ..record }, &Reply::error(&error, errors)),
+            Err(Refused { error, routing, limits }) => {
+                let reply = Reply { limits, ..Reply::error(&error, errors) };
+                self.answer(Record { routing, ..record }, &reply)
+            }
         }
     }
 
@@ -246,7 +249,7 @@ impl HttpContext for Gateway {
         let record = self.record(now);
         if let Phase::Running(number, exchange) = &self.phase {
             close(*number);
-            exchange.borrow().charge(&SharedData, now, record.cost);
+            exchange.borrow().charge(&SharedData, now, &record);
             exchange.borrow().count_attempts(count);
         }
         record.count(count);
@@ -272,8 +275,8 @@ impl Gateway {
         }
         if !exchange.borrow().is_reported() {
             let report = exchange.borrow().report();
-            for (name, value) in report.iter().filter(|(_, value)| !value.is_empty()) {
-                call::add_header(Map::Response, name, value);
+            for (name, value) in report {
+                call::set_header(Map::Response, name, &value);
             }
         }
         match rewrite {

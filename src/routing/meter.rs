@@ -130,6 +130,21 @@ impl Meter {
         self.holders.retain(|holder| holder.count > 0);
     }
 
+    /// Gives a place of `vm` back that led to nothing: it is as if it had never been taken.
+    pub fn cancel(&mut self, vm: u64, place: &Place) {
+        if place.at.0 / MINUTE == self.minute {
+            self.requests = self.requests.saturating_sub(1);
+        }
+        self.leave(vm, place, 0);
+    }
+
+    /// Requests and tokens of the minute of `now`, and when it ends.
+    pub fn counts(&self, now: Millis) -> (u64, u64, Millis) {
+        let mut at_now = self.clone();
+        at_now.advance(now);
+        (at_now.requests, at_now.tokens, Millis(at_now.minute.saturating_add(1).saturating_mul(MINUTE)))
+    }
+
     /// Attempts under way.
     pub fn in_flight(&self) -> u64 {
         self.holders.iter().map(|holder| u64::from(holder.count)).sum()

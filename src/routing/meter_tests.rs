@@ -374,3 +374,22 @@ fn no_order_of_three_requests_passes_a_limit() {
         }
     }
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_place_that_led_to_nothing_was_never_taken() {
+    let limits = limits(Some(2), Some(100), Some(3));
+    let take = |meter: &mut Meter, ms| meter.take(at(ms), &limits, 40, VM, &all_live);
+    let mut meter = Meter::default();
+    take(&mut meter, 0).unwrap();
+    let before = stored(&meter);
+    assert_eq!(meter.counts(at(0)), (1, 40, END));
+    let place = take(&mut meter, 5).unwrap();
+    meter.cancel(VM, &place);
+    assert_eq!(stored(&meter), before);
+    assert_eq!(meter.counts(END), (0, 0, Millis(END.0 + 60_000)), "a minute is over without a request");
+    // The next minute owes nothing to what was taken in the one before.
+    let place = take(&mut meter, 10).unwrap();
+    take(&mut meter, 60_000).unwrap();
+    meter.cancel(VM, &place);
+    assert_eq!(meter.counts(END).0, 1);
+}

@@ -113,6 +113,18 @@ impl<S: Store> SharedFleet<S> {
         }
     }
 
+    /// The number of this worker's VM.
+    pub fn vm(&self) -> u64 {
+        self.worker.borrow().vm
+    }
+
+    /// Tells of a VM whether it beats while it has attempts under way. The board is read once, when it is first asked.
+    pub fn witness(&self, now: Millis) -> impl Fn(u64) -> bool {
+        let board = OnceCell::new();
+        let read = || self.store.get(BOARD).map(|(bytes, _)| Board::decode(&bytes));
+        move |vm| board.get_or_init(read).as_ref().is_none_or(|board: &Board| board.is_alive(now, vm))
+    }
+
     fn alerts(&self) -> &Alerts {
         self.alerts.get_or_init(|| self.store.get(ALERTS).map(|(bytes, _)| Alerts::decode(&bytes)).unwrap_or_default())
     }
@@ -155,10 +167,7 @@ impl<S: Store> SharedFleet<S> {
         if deployment.limits.is_none() {
             return Ok(Place { is_probe: false, tokens, at: now });
         }
-        let vm = self.worker.borrow().vm;
-        let board = OnceCell::new();
-        let read = || self.store.get(BOARD).map(|(bytes, _)| Board::decode(&bytes));
-        let is_alive = |vm| board.get_or_init(read).as_ref().is_none_or(|board| board.is_alive(now, vm));
+        let (vm, is_alive) = (self.vm(), self.witness(now));
         let taken = self.store.update(&meter(deployment), |bytes| {
             let mut meter = Meter::decode(bytes);
             let taken = meter.take(now, &deployment.limits, tokens, vm, &is_alive);

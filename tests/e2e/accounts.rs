@@ -1,10 +1,13 @@
-//! A request spends from its key, its team, its user and the whole proxy: all of them have room, or it is refused.
+//! A request spends from its key, its team, its user and the whole proxy: all of them have room, in money, requests, tokens
+//! and places, or it is refused.
 
 use std::sync::OnceLock;
+use std::thread::sleep;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Gate, Options, at_once, chat, wait_for};
+use crate::harness::{Answer, Gate, Mock, Options, at_once, chat, wait_for};
 
 /// An answer costs ten cents, and no more can be reserved for one.
 const CONFIG: &str = "
@@ -23,6 +26,8 @@ tollgate:
   - {team_id: racing, max_budget: 1, budget_duration: 1mo}
   - {team_id: holding, max_budget: 0.1}
   - {team_id: free}
+  - {team_id: calm, rpm_limit: 4}
+  - {team_id: crowd, max_parallel_requests: 3}
   users:
   - {user_id: ann, max_budget: 0.1, budget_duration: 1mo}
   - {user_id: bob}
@@ -33,6 +38,12 @@ tollgate:
   - {key_alias: ann-2, key: sk-ann-2, user_id: ann}
   - {key_alias: racing-1, key: sk-racing-1, team_id: racing, user_id: bob}
   - {key_alias: racing-2, key: sk-racing-2, team_id: racing, max_budget: 100}
+  - {key_alias: calm-1, key: sk-calm-1, team_id: calm, rpm_limit: 100}
+  - {key_alias: calm-2, key: sk-calm-2, team_id: calm}
+  - {key_alias: wordy, key: sk-wordy, tpm_limit: 100}
+  - {key_alias: crowd-1, key: sk-crowd-1, team_id: crowd}
+  - {key_alias: crowd-2, key: sk-crowd-2, team_id: crowd, max_parallel_requests: 50}
+  - {key_alias: wide, key: sk-wide, rpm_limit: 100000, tpm_limit: 10000000}
   - {key_alias: holding-1, key: sk-holding-1, team_id: holding}
   - {key_alias: holding-2, key: sk-holding-2, team_id: holding, max_budget: 1}
 ";
@@ -161,6 +172,101 @@ fn everyone_sees_what_is_theirs() {
     let own = get("/spend", "sk-ann-2").expect_ok().json();
     assert_eq!((own["keys"].as_array().unwrap().len(), &own["keys"][0]["key_alias"]), (1, &json!("ann-2")));
     let all = get("/spend", "sk-master").expect_ok();
-    assert_eq!(all.json()["keys"].as_array().unwrap().len(), 8);
+    assert_eq!(all.json()["keys"].as_array().unwrap().len(), 14);
     assert!(!all.text().contains("sk-"));
+}
+
+/// Waits for the next minute where less than ten seconds of this one are left.
+fn early_in_a_minute() {
+    let second = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() % 60;
+    while second() >= 50 {
+        sleep(Duration::from_millis(200));
+    }
+}
+
+/// `limit`, `remaining` and `reset` of requests or tokens.
+fn limits<'a>(answer: &'a Answer, of: &str) -> [Option<&'a str>; 3] {
+    ["limit", "remaining", "reset"].map(|what| answer.header(&format!("x-ratelimit-{what}-{of}")))
+}
+
+#[test]
+fn requests_a_minute_are_counted_for_the_team_and_told() {
+    early_in_a_minute();
+    for (i, key) in ["sk-calm-1", "sk-calm-2", "sk-calm-1", "sk-calm-2"].into_iter().enumerate() {
+        let answer = ask(key, "ten-cents").expect_ok();
+        let [limit, remaining, reset] = limits(&answer, "requests");
+        assert_eq!((limit, remaining), (Some("4"), Some(["3", "2", "1", "0"][i])));
+        assert!(reset.unwrap().strip_suffix('s').unwrap().parse::<u64>().unwrap() <= 60);
+        assert_eq!(limits(&answer, "tokens"), [None; 3]);
+    }
+    let before = Mock::shared().requests("/ac-cents/").len();
+    let refused = ask("sk-calm-1", "ten-cents");
+    let error = refused.expect_error(429, "rate_limit_error", "rate_limit_exceeded");
+    assert_eq!(error["message"], "team 'calm' has reached its limit of 4 requests a minute");
+    assert!((1..=60).contains(&refused.header("retry-after").unwrap().parse::<u64>().unwrap()));
+    assert_eq!(limits(&refused, "requests")[..2], [Some("4"), Some("0")]);
+    assert!(Mock::shared().requests("/ac-cents/").len() >= before, "others may ask meanwhile");
+    // Models and spend are not what a limit is for.
+    gate().get("/v1/models", "sk-calm-1").expect_ok();
+}
+
+#[test]
+fn tokens_a_minute_are_set_aside_and_trued_up() {
+    early_in_a_minute();
+    let ask = |max_tokens: u32| {
+        gate().post("/v1/chat/completions", "sk-wordy", chat("ten-cents", &format!(r#","max_tokens":{max_tokens}"#)))
+    };
+    ask(60).expect_ok();
+    // It used 15 of the tokens set aside.
+    wait_for("the truth", || {
+        let answer = ask(200);
+        answer.expect_error(429, "rate_limit_error", "rate_limit_exceeded");
+        (limits(&answer, "tokens")[1] == Some("85")).then_some(())
+    });
+    let answer = ask(70).expect_ok();
+    let [limit, remaining, _] = limits(&answer, "tokens");
+    assert_eq!(limit, Some("100"));
+    assert!(remaining.unwrap().parse::<u64>().unwrap() < 15, "{remaining:?}");
+}
+
+#[test]
+fn so_many_at_a_time() {
+    let request = |i: usize| {
+        let key = if i % 2 == 0 { "sk-crowd-1" } else { "sk-crowd-2" };
+        gate().request("/v1/chat/completions", key, chat("slow", r#","max_tokens":10"#))
+    };
+    for _ in 0..2 {
+        let answers = at_once((0..24).map(request));
+        let served = answers.iter().filter(|answer| answer.status == 200).count();
+        assert_eq!(served, 3, "on four workers");
+        for refused in answers.iter().filter(|answer| answer.status != 200) {
+            let error = refused.expect_error(429, "rate_limit_error", "rate_limit_exceeded");
+            assert_eq!(error["message"], "team 'crowd' has reached its limit of 3 requests at a time");
+            assert_eq!(refused.header("retry-after"), Some("1"));
+        }
+        wait_for("their places", || {
+            let answer = gate().post("/v1/chat/completions", "sk-crowd-1", chat("failing", ""));
+            (answer.status == 400).then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_stream_is_told_too_and_a_providers_own_limits_are_not() {
+    let config = "
+model_list:
+- {model_name: m, litellm_params: {model: openai/gpt-4o-mini, api_base: 'http://{mock}/ac-told/header=x-ratelimit-remaining-requests:7/v1', api_key: sk-x}}
+tollgate: {keys: [{key_alias: one, key: sk-one, rpm_limit: 100}, {key_alias: two, key: sk-two}]}
+";
+    let gate = Gate::start("accounts-told", config);
+    for more in ["", r#","stream":true"#] {
+        let answer = gate.post("/v1/chat/completions", "sk-one", chat("m", more)).expect_ok();
+        let told: Vec<_> = answer.headers.iter().filter(|(name, _)| name == "x-ratelimit-remaining-requests").collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].1.starts_with('9'), "{told:?}");
+        let other = gate.post("/v1/chat/completions", "sk-two", chat("m", more)).expect_ok();
+        assert_eq!(limits(&other, "requests"), [None, Some("7"), None], "without a limit of its own");
+    }
+    let error = gate.post("/v1/chat/completions", "sk-one", chat("no-such-model", ""));
+    error.expect_error(404, "invalid_request_error", "model_not_found");
 }

@@ -408,22 +408,25 @@ const STRATEGY_ARGS: &[Row] = &[
     unsupported("the mean of the samples counts", &["ttft_percentile"]),
 ];
 
-const TOLLGATE_LIMITS: Row = unsupported(
-    NOT_ENFORCED,
-    &["soft_budget", "rpm_limit", "tpm_limit", "max_parallel_requests", "model_max_budget"],
+const TOLLGATE_LIMITS: Row = approximate(
+    "counted per Envoy, by minutes of the clock in UTC; `tpm_limit` sets the prompt and the client's `max_tokens` aside",
+    &["rpm_limit", "tpm_limit", "max_parallel_requests"],
 );
+const TOLLGATE_LATER: Row = unsupported(NOT_ENFORCED, &["soft_budget", "model_max_budget"]);
 
 const TOLLGATE_KEY: &[Row] = &[
     exact("", &["key", "key_sha256", "key_alias", "team_id", "user_id", "models", "expires", "blocked"]),
     exact("", &["aliases", "tags"]),
     approximate(PER_ENVOY, &["max_budget", "budget_duration"]),
     TOLLGATE_LIMITS,
+    TOLLGATE_LATER,
 ];
 
 const TOLLGATE_TEAM: &[Row] = &[
     exact("", &["team_id", "models", "tags"]),
     approximate(PER_ENVOY, &["max_budget", "budget_duration"]),
     TOLLGATE_LIMITS,
+    TOLLGATE_LATER,
 ];
 
 const TOLLGATE_USER: &[Row] = &[
@@ -431,6 +434,7 @@ const TOLLGATE_USER: &[Row] = &[
     unsupported("use those of a key or a team", &["tags"]),
     approximate(PER_ENVOY, &["max_budget", "budget_duration"]),
     TOLLGATE_LIMITS,
+    TOLLGATE_LATER,
 ];
 
 const TOLLGATE_MODEL_BUDGET: &[Row] = &[unsupported(NOT_ENFORCED, &["max_budget", "budget_duration"])];

@@ -1,0 +1,53 @@
+//! What is left of a minute's requests and tokens, as clients are told.
+
+use crate::config::Limits;
+use crate::routing::Meter;
+use crate::units::Millis;
+
+/// What is left of the tightest limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RateLimits {
+    requests: Option<Left>,
+    tokens: Option<Left>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Left {
+    limit: u64,
+    remaining: u64,
+    reset: Millis,
+}
+
+impl RateLimits {
+    /// Takes up what `meter` says at `now` of an account with `limits`, where that is less.
+    pub fn tighten(&mut self, limits: &Limits, meter: &Meter, now: Millis) {
+        let (requests, tokens, end) = meter.counts(now);
+        let left = |limit: Option<u64>, used: u64| {
+            limit.map(|limit| Left { limit, remaining: limit.saturating_sub(used), reset: end.since(now) })
+        };
+        for (own, found) in
+            [(&mut self.requests, left(limits.rpm, requests)), (&mut self.tokens, left(limits.tpm, tokens))]
+        {
+            let is_less = |found: &Left| own.is_none_or(|own| found.remaining < own.remaining);
+            if let Some(found) = found.filter(is_less) {
+                *own = Some(found);
+            }
+        }
+    }
+
+    /// The headers that say so; empty values where there is no limit.
+    ///
+    /// Source: OpenAI, "Rate limits in headers" <https://platform.openai.com/docs/guides/rate-limits>, not re-read for this.
+    pub fn headers(&self) -> [(&'static str, String); 6] {
+        let number = |left: Option<Left>, of: fn(Left) -> u64| left.map(of).map(|n| n.to_string()).unwrap_or_default();
+        let reset = |left: Option<Left>| left.map(|left| format!("{}s", left.reset.secs_ceil())).unwrap_or_default();
+        [
+            ("x-ratelimit-limit-requests", number(self.requests, |left| left.limit)),
+            ("x-ratelimit-remaining-requests", number(self.requests, |left| left.remaining)),
+            ("x-ratelimit-reset-requests", reset(self.requests)),
+            ("x-ratelimit-limit-tokens", number(self.tokens, |left| left.limit)),
+            ("x-ratelimit-remaining-tokens", number(self.tokens, |left| left.remaining)),
+            ("x-ratelimit-reset-tokens", reset(self.tokens)),
+        ]
+    }
+}
