@@ -132,25 +132,6 @@ pub(super) fn header(map: Map, name: &str) -> Option<Vec<u8>> {
     taken(status, data, size)
 }
 
-pub(super) fn set_headers(map: Map, bytes: &[u8]) -> bool {
-    // SAFETY: the slice is valid for the call.
-    OK == unsafe { proxy_set_header_map_pairs(map as u32, bytes.as_ptr(), bytes.len()) }
-}
-
-pub(super) fn header(map: Map, name: &str) -> Option<Vec<u8>> {
-    let (mut data, mut size) = (null_mut(), 0);
-    // SAFETY: the slice and the pointers are valid for the call.
-    let status =
-        unsafe { proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), &raw mut data, &raw mut size) };
-    taken(status, data, size)
-}
-
-/// Adds a header beside those of the same name.
-pub(super) fn add_header(map: Map, name: &str, value: &str) {
-    // SAFETY: the slices are valid for the call.
-    unsafe { proxy_add_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
-}
-
 pub(super) fn set_header(map: Map, name: &str, value: &str) {
     // SAFETY: the slices are valid for the call.
     unsafe { proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
