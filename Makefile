@@ -68,7 +68,7 @@ clean: ## Remove everything that was built or installed
 	rm -rf dist target
 
 # What may differ from one Envoy to the next: all but the translations.
-OLDEST := auth:: budget:: config_update:: cooldown:: fallback:: forms:: held_bodies:: isolation:: no_dead_worker:: passthrough:: \
+OLDEST := accounts:: auth:: budget:: config_update:: cooldown:: fallback:: forms:: held_bodies:: isolation:: no_dead_worker:: passthrough:: \
 	realtime:: records:: reload:: retries:: shadow:: tokens:: usage:: bedrock::
 
 FUZZ_SECONDS := 60

@@ -332,6 +332,5 @@ impl Holds {
 }
 
 #[cfg(test)]
-#[expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
 #[path = "account_tests.rs"]
 mod tests;

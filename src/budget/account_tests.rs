@@ -140,11 +140,13 @@ fn in_every_order_nothing_is_lost_and_no_cap_is_passed() {
     assert_eq!(orders, 90);
 }
 
+type Rival<'a> = &'a dyn Fn(&Memory);
+
 /// A store in which another worker acts just before the n-th swap.
 struct Contested<'a> {
     memory: Memory,
     countdown: Cell<usize>,
-    rival: RefCell<Option<&'a dyn Fn(&Memory)>>,
+    rival: RefCell<Option<Rival<'a>>>,
 }
 
 impl Store for Contested<'_> {

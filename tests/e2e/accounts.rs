@@ -115,7 +115,7 @@ fn what_one_key_has_under_way_is_held_back_from_the_others_of_its_team() {
 fn of_many_at_once_as_many_are_served_as_the_team_can_pay() {
     let body = chat("ten-cents", r#","max_tokens":10"#);
     let request = |i: usize| {
-        let key = if i % 2 == 0 { "sk-racing-1" } else { "sk-racing-2" };
+        let key = if i.is_multiple_of(2) { "sk-racing-1" } else { "sk-racing-2" };
         gate().request("/v1/chat/completions", key, body.clone())
     };
     let answers = at_once((0..64).map(request));
@@ -232,7 +232,7 @@ fn tokens_a_minute_are_set_aside_and_trued_up() {
 #[test]
 fn so_many_at_a_time() {
     let request = |i: usize| {
-        let key = if i % 2 == 0 { "sk-crowd-1" } else { "sk-crowd-2" };
+        let key = if i.is_multiple_of(2) { "sk-crowd-1" } else { "sk-crowd-2" };
         gate().request("/v1/chat/completions", key, chat("slow", r#","max_tokens":10"#))
     };
     for _ in 0..2 {
