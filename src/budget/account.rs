@@ -148,14 +148,14 @@ impl Books {
         bytes
     }
 
-    /// Takes what a request needs of `account`.
+    /// Takes what a request needs of `account`. Where it fails the ledger may have changed, the meter has not.
     fn take(&mut self, account: &Account, demand: &Demand<'_>) -> Result<(Reservation, Option<Place>), Lack> {
         let now = demand.now;
+        let reserve = |budget| self.ledger.reserve(now, budget, demand.cost);
+        let reservation = account.budget.as_ref().map(reserve).transpose().map_err(Lack::Budget)?;
         let limits = Some(&account.limits).filter(|limits| !limits.is_none());
         let take = |limits| self.meter.take(now, limits, demand.tokens, demand.vm, demand.is_alive);
         let place = limits.map(take).transpose().map_err(Lack::Limit)?;
-        let reserve = |budget| self.ledger.reserve(now, budget, demand.cost);
-        let reservation = account.budget.as_ref().map(reserve).transpose().map_err(Lack::Budget)?;
         Ok((reservation.unwrap_or_default(), place))
     }
 }
@@ -281,9 +281,8 @@ fn look(store: &impl Store, accounts: &[&Rc<Account>], demand: &Demand<'_>) -> R
     let mut longest: Option<(&Rc<Account>, Lack)> = None;
     for account in accounts {
         let Some(mut books) = account.books(store) else { continue };
-        let taken = books.take(account, demand);
         left.tighten(&account.limits, &books.meter, demand.now);
-        if let Err(lack) = taken
+        if let Err(lack) = books.take(account, demand)
             && longest.as_ref().is_none_or(|(_, other)| lack.length() > other.length())
         {
             longest = Some((account, lack));

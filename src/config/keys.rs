@@ -2,8 +2,8 @@
 //!
 //! # Limits
 //!
-//! Soft budgets and budgets per model are read and checked but not enforced; `check` says
-//! so for each that occurs. A `team_id` or `user_id` that is not listed has no account.
+//! Soft budgets and budgets per model are read and checked but not enforced; `check` says so for each that occurs. A
+//! `user_id` that is not listed has no account, nor has a `team_id` where no team is listed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
