@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{Answer, Gate, Mock, Options, Request, at_once, chat, wait_for};
+use crate::harness::{Answer, Options, Request, Rig, at_once, chat, wait_for};
 
 /// Every group `<name>` has a deployment `<name>-a` that is always preferred, and a sibling `<name>-b` that takes what
 /// it cannot: name, what `<name>-a` does, its `model_info`.
@@ -45,18 +45,9 @@ const EQUALS: [(&str, &str, &str, &str); 4] = [
     ("silent", "silent-2", "status=500", "allowed_fails: 0, cooldown_time: 9"),
 ];
 
-struct Rig {
-    gate: Gate,
-    mock: Mock,
-}
-
 fn rig() -> &'static Rig {
     static RIG: OnceLock<Rig> = OnceLock::new();
-    RIG.get_or_init(|| {
-        let mock = Mock::start("cooldown-mock");
-        let config = config().replace("{own}", &mock.address());
-        Rig { gate: Gate::start_with("cooldown", &config, Options { concurrency: 4, ..Options::default() }), mock }
-    })
+    RIG.get_or_init(|| Rig::start_with("cooldown", &config(), Options { concurrency: 4, ..Options::default() }))
 }
 
 fn config() -> String {
@@ -96,11 +87,7 @@ fn ask(group: &str) -> Request {
 
 /// Sends one request and tells who answered it.
 fn served_by(group: &str) -> String {
-    by(&ask(group).send().expect_ok())
-}
-
-fn by(answer: &Answer) -> String {
-    answer.header("x-tollgate-deployment").unwrap_or_default().to_owned()
+    ask(group).send().expect_ok().by()
 }
 
 fn received(deployment: &str) -> usize {
@@ -113,7 +100,7 @@ fn expect_avoided(group: &str) {
     let before = received(&format!("{group}-a"));
     for answer in at_once(vec![ask(group); 24]) {
         let answer = answer.expect_ok();
-        assert_eq!((by(&answer), answer.header("x-tollgate-attempts")), (format!("{group}-b"), Some("1")));
+        assert_eq!((answer.by(), answer.header("x-tollgate-attempts")), (format!("{group}-b"), Some("1")));
     }
     assert_eq!(received(&format!("{group}-a")), before, "a request reached {group}-a");
 }
@@ -172,7 +159,7 @@ fn what_a_client_does_wrong_never_counts() {
         let group = format!("fault-{status}");
         for _ in 0..8 {
             let answer = ask(&group).send();
-            assert_eq!((answer.status, by(&answer)), (status, format!("{group}-a")));
+            assert_eq!((answer.status, answer.by()), (status, format!("{group}-a")));
         }
         assert_eq!((received(&format!("{group}-a")), received(&format!("{group}-b"))), (8, 0));
     }
@@ -186,13 +173,13 @@ fn one_request_tries_whether_a_deployment_has_recovered() {
     std::thread::sleep(Duration::from_millis(1200));
     let start = Instant::now();
     let answers = at_once(vec![ask("half"); 24]).into_iter().map(Answer::expect_ok);
-    assert_eq!(answers.filter(|answer| by(answer) == "half-a").count(), 1, "probes");
+    assert_eq!(answers.filter(|answer| answer.by() == "half-a").count(), 1, "probes");
     assert_eq!(received("half-a"), 2);
     assert!(start.elapsed() >= Duration::from_millis(1500), "the probe was no slow one");
     // It was well, so it is asked as before.
     rig().mock.script("/half-a/", "");
     let answers = at_once(vec![ask("half"); 8]).into_iter().map(Answer::expect_ok);
-    assert_eq!(answers.filter(|answer| by(answer) == "half-a").count(), 8);
+    assert_eq!(answers.filter(|answer| answer.by() == "half-a").count(), 8);
 }
 
 #[test]
@@ -201,7 +188,7 @@ fn a_probe_that_fails_closes_it_again() {
     for probes in 1..=2 {
         std::thread::sleep(Duration::from_millis(1200));
         for answer in at_once(vec![ask("relapse"); 16]) {
-            assert_eq!(by(&answer.expect_ok()), "relapse-b");
+            assert_eq!(answer.expect_ok().by(), "relapse-b");
         }
         assert_eq!(received("relapse-a"), 1 + probes);
     }

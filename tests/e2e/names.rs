@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Gate, Mock, Request, chat};
+use crate::harness::{Request, Rig, chat};
 
 const NAMES: &str = "
 model_list:
@@ -49,28 +49,16 @@ tollgate:
   - {key_alias: paying, key: sk-paying, tags: [paid]}
 ";
 
-struct Rig {
-    gate: Gate,
-    mock: Mock,
+fn ask(rig: &Rig, key: &str, model: &str, more: &str) -> Request {
+    rig.gate.request("/v1/chat/completions", key, chat(model, more))
 }
 
-impl Rig {
-    fn start(name: &str, config: &str) -> Self {
-        let mock = Mock::start(&format!("{name}-mock"));
-        Self { gate: Gate::start(name, &config.replace("{own}", &mock.address())), mock }
-    }
-
-    fn ask(&self, key: &str, model: &str, more: &str) -> Request {
-        self.gate.request("/v1/chat/completions", key, chat(model, more))
-    }
-
-    /// The deployment that answers, and the model that its provider is asked for.
-    #[track_caller]
-    fn routed(&self, key: &str, model: &str) -> (String, Value) {
-        let answer = self.ask(key, model, "").send().expect_ok();
-        let received = self.mock.requests("");
-        (by(&answer), received.last().expect("a request").json()["model"].clone())
-    }
+/// The deployment that answers, and the model that its provider is asked for.
+#[track_caller]
+fn routed(rig: &Rig, key: &str, model: &str) -> (String, Value) {
+    let answer = ask(rig, key, model, "").send().expect_ok();
+    let received = rig.mock.requests("");
+    (answer.by(), received.last().expect("a request").json()["model"].clone())
 }
 
 fn names() -> &'static Rig {
@@ -83,10 +71,6 @@ fn tags() -> &'static Rig {
     RIG.get_or_init(|| Rig::start("names-tags", TAGS))
 }
 
-fn by(answer: &Answer) -> String {
-    answer.header("x-tollgate-deployment").unwrap_or_default().to_owned()
-}
-
 /// The names that a key is shown.
 fn listed(key: &str) -> Vec<String> {
     let models = names().gate.get("/v1/models", key).expect_ok().at("/data");
@@ -96,9 +80,9 @@ fn listed(key: &str) -> Vec<String> {
 #[test]
 fn an_alias_is_another_name_of_a_group() {
     for name in ["nick", "secret"] {
-        let answer = names().ask("sk-app", name, "").send().expect_ok();
+        let answer = ask(names(), "sk-app", name, "").send().expect_ok();
         assert_eq!(
-            (by(&answer).as_str(), answer.header("x-tollgate-model-group")),
+            (answer.by().as_str(), answer.header("x-tollgate-model-group")),
             ("id-real", Some("real")),
             "{name}"
         );
@@ -106,8 +90,8 @@ fn an_alias_is_another_name_of_a_group() {
     let models = listed("sk-app");
     assert!(models.contains(&"nick".to_owned()) && !models.contains(&"secret".to_owned()), "{models:?}");
     // It opens no door.
-    names().ask("sk-only-real", "nick", "").send().expect_ok();
-    let answer = names().ask("sk-beta", "nick", "").send();
+    ask(names(), "sk-only-real", "nick", "").send().expect_ok();
+    let answer = ask(names(), "sk-beta", "nick", "").send();
     answer.expect_error(403, "permission_error", "model_not_allowed");
 }
 
@@ -120,21 +104,21 @@ fn a_wildcard_takes_the_name_that_the_client_gave() {
         ("claude/claude-haiku-4-5", "id-claude", "claude-haiku-4-5"),
     ] {
         // The mock is asked by other tests of this theme, too: by its path it is known whose request that was.
-        let answer = names().ask("sk-app", model, r#","user":"wildcard""#).send().expect_ok();
-        assert_eq!(by(&answer), deployment, "{model}");
+        let answer = ask(names(), "sk-app", model, r#","user":"wildcard""#).send().expect_ok();
+        assert_eq!(answer.by(), deployment, "{model}");
         let part = deployment.replace("id-", "/any-");
         let received = names().mock.requests(&part);
         assert!(received.iter().any(|received| received.json()["model"] == asked), "{model}: {received:#?}");
     }
-    names().ask("sk-app", "unheard-of", "").send().expect_error(404, "invalid_request_error", "model_not_found");
-    names().ask("sk-openai", "openai/gpt-4o", "").send().expect_ok();
-    names().ask("sk-openai", "real", "").send().expect_error(403, "permission_error", "model_not_allowed");
-    names().ask("sk-only-real", "openai/gpt-4o", "").send().expect_error(403, "permission_error", "model_not_allowed");
+    ask(names(), "sk-app", "unheard-of", "").send().expect_error(404, "invalid_request_error", "model_not_found");
+    ask(names(), "sk-openai", "openai/gpt-4o", "").send().expect_ok();
+    ask(names(), "sk-openai", "real", "").send().expect_error(403, "permission_error", "model_not_allowed");
+    ask(names(), "sk-only-real", "openai/gpt-4o", "").send().expect_error(403, "permission_error", "model_not_allowed");
 }
 
 #[test]
 fn what_a_client_names_makes_no_label() {
-    names().ask("sk-app", "openai/invented-by-a-client", "").send().expect_ok();
+    ask(names(), "sk-app", "openai/invented-by-a-client", "").send().expect_ok();
     let stats = Request::get(names().gate.admin_port, "/stats/prometheus").send();
     assert!(!stats.text().contains("invented"), "a client made a label");
 }
@@ -145,38 +129,38 @@ fn a_star_takes_what_nothing_else_does() {
     for (model, deployment, asked) in
         [("real", "id-real", "gpt-4o-mini"), ("openai/gpt-4o", "id-openai", "gpt-4o"), ("gpt-4.1", "id-any", "gpt-4.1")]
     {
-        assert_eq!(rig.routed("sk-app", model), (deployment.to_owned(), json!(asked)), "{model}");
+        assert_eq!(routed(&rig, "sk-app", model), (deployment.to_owned(), json!(asked)), "{model}");
     }
 }
 
 #[test]
 fn an_access_group_stands_for_its_models() {
-    assert_eq!(by(&names().ask("sk-beta", "tried", "").send().expect_ok()), "id-tried");
-    names().ask("sk-beta", "real", "").send().expect_error(403, "permission_error", "model_not_allowed");
+    assert_eq!(ask(names(), "sk-beta", "tried", "").send().expect_ok().by(), "id-tried");
+    ask(names(), "sk-beta", "real", "").send().expect_error(403, "permission_error", "model_not_allowed");
     assert_eq!(listed("sk-beta"), ["tried"]);
 }
 
 #[test]
 fn a_key_may_have_names_of_its_own() {
     for (model, deployment) in [("mine", "id-real"), ("real", "id-other"), ("other", "id-other")] {
-        assert_eq!(by(&names().ask("sk-renaming", model, "").send().expect_ok()), deployment, "{model}");
+        assert_eq!(ask(names(), "sk-renaming", model, "").send().expect_ok().by(), deployment, "{model}");
     }
-    assert_eq!(by(&names().ask("sk-app", "real", "").send().expect_ok()), "id-real");
-    names().ask("sk-app", "mine", "").send().expect_error(404, "invalid_request_error", "model_not_found");
+    assert_eq!(ask(names(), "sk-app", "real", "").send().expect_ok().by(), "id-real");
+    ask(names(), "sk-app", "mine", "").send().expect_error(404, "invalid_request_error", "model_not_found");
 }
 
 #[test]
 fn tags_choose_among_deployments() {
     let by_header =
-        |tags: &str| by(&self::tags().ask("sk-app", "tagged", "").header("x-litellm-tags", tags).send().expect_ok());
-    let by_body = |more: &str| by(&self::tags().ask("sk-app", "tagged", more).send().expect_ok());
+        |tags: &str| ask(self::tags(), "sk-app", "tagged", "").header("x-litellm-tags", tags).send().expect_ok().by();
+    let by_body = |more: &str| ask(self::tags(), "sk-app", "tagged", more).send().expect_ok().by();
     for _ in 0..4 {
         assert_eq!(by_header("free"), "id-free");
         assert_eq!(by_header("unheard-of, fast"), "id-paid");
         assert_eq!(by_body(r#","tags":["paid"]"#), "id-paid");
         assert_eq!(by_body(r#","metadata":{"tags":["free"]}"#), "id-free");
         assert_eq!(by_body(""), "id-default");
-        assert_eq!(by(&tags().ask("sk-paying", "tagged", "").send().expect_ok()), "id-paid");
+        assert_eq!(ask(tags(), "sk-paying", "tagged", "").send().expect_ok().by(), "id-paid");
     }
     for received in tags().mock.requests("/t-") {
         assert!(received.header("x-litellm-tags").is_none() && received.json()["tags"].is_null(), "{received:#?}");
@@ -185,11 +169,11 @@ fn tags_choose_among_deployments() {
 
 #[test]
 fn without_a_deployment_of_its_tags_a_request_is_refused() {
-    assert_eq!(by(&tags().ask("sk-app", "strict", r#","tags":["free"]"#).send().expect_ok()), "id-strict");
-    let answer = tags().ask("sk-app", "strict", r#","tags":["paid"]"#).send();
+    assert_eq!(ask(tags(), "sk-app", "strict", r#","tags":["free"]"#).send().expect_ok().by(), "id-strict");
+    let answer = ask(tags(), "sk-app", "strict", r#","tags":["paid"]"#).send();
     let error = answer.expect_error(401, "authentication_error", "tags_not_allowed");
     assert!(error["message"].as_str().is_some_and(|message| message.contains("tag")), "{error:#}");
     assert_eq!(tags().mock.requests("/t-strict/").len(), 1);
     // Where no deployment is tagged `default`, a request without tags goes to any.
-    assert_eq!(by(&tags().ask("sk-app", "strict", "").send().expect_ok()), "id-strict");
+    assert_eq!(ask(tags(), "sk-app", "strict", "").send().expect_ok().by(), "id-strict");
 }

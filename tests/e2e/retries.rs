@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Gate, Mock, Received, Request, chat};
+use crate::harness::{Answer, Received, Request, Rig, chat};
 
 const SETTINGS: &str = "
 router_settings:
@@ -56,20 +56,14 @@ const ANTHROPIC: [(&str, &str); 2] =
 /// What a client may say to steer Tollgate, which is no provider's business.
 const KNOBS: [&str; 4] = ["num_retries", "fallbacks", "disable_fallbacks", "timeout"];
 
-struct Rig {
-    gate: Gate,
-    mock: Mock,
-}
-
 fn rig() -> &'static Rig {
     static RIG: OnceLock<Rig> = OnceLock::new();
     RIG.get_or_init(|| {
-        let mock = Mock::start("retries-mock");
         let openai = OPENAI.map(|(name, script)| entry(name, "openai/gpt-4o-mini", &format!("{name}/{script}/v1")));
         let claude =
             ANTHROPIC.map(|(name, script)| entry(name, "anthropic/claude-haiku-4-5", &format!("{name}/{script}")));
         let config = format!("model_list:\n{}{}{SETTINGS}", openai.concat(), claude.concat());
-        Rig { gate: Gate::start("retries", &config.replace("{own}", &mock.address())), mock }
+        Rig::start("retries", &config)
     })
 }
 

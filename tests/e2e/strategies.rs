@@ -4,36 +4,28 @@ use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::harness::{Answer, Gate, Mock, Options, Request, at_once, chat};
+use crate::harness::{Answer, Options, Request, Rig, at_once, chat};
 
 /// Longer than the workers take to tell each other what they know.
 const TOLD: Duration = Duration::from_millis(200);
 
-struct Rig {
-    gate: Gate,
-    mock: Mock,
+/// Four workers; `deployments`: group, id, script, `litellm_params`.
+fn start(name: &str, deployments: &[(&str, &str, &str, &str)], settings: &str) -> Rig {
+    let entry = |(group, id, script, params): &(&str, &str, &str, &str)| {
+        let model = if params.contains("model:") { "" } else { "model: openai/gpt-4o-mini, " };
+        format!(
+            "- {{model_name: {group}, litellm_params: {{{model}api_key: sk-x, api_base: 'http://{{own}}/{id}/{script}/v1', \
+             {params}}}, model_info: {{id: {id}}}}}\n"
+        )
+    };
+    let list: String = deployments.iter().map(entry).collect();
+    let config = format!(
+        "model_list:\n{list}router_settings: {{num_retries: 1, {settings}}}\ntollgate: {{allow_anonymous: true}}\n"
+    );
+    Rig::start_with(name, &config, Options { concurrency: 4, ..Options::default() })
 }
 
 impl Rig {
-    /// `deployments`: group, id, script, `litellm_params`.
-    fn start(name: &str, deployments: &[(&str, &str, &str, &str)], settings: &str) -> Self {
-        let mock = Mock::start(&format!("{name}-mock"));
-        let entry = |(group, id, script, params): &(&str, &str, &str, &str)| {
-            let model = if params.contains("model:") { "" } else { "model: openai/gpt-4o-mini, " };
-            format!(
-                "- {{model_name: {group}, litellm_params: {{{model}api_key: sk-x, api_base: 'http://{}/{id}/{script}/v1', \
-                 {params}}}, model_info: {{id: {id}}}}}\n",
-                mock.address()
-            )
-        };
-        let list: String = deployments.iter().map(entry).collect();
-        let config = format!(
-            "model_list:\n{list}router_settings: {{num_retries: 1, {settings}}}\ntollgate: {{allow_anonymous: true}}\n"
-        );
-        let options = Options { concurrency: 4, ..Options::default() };
-        Self { gate: Gate::start_with(name, &config, options), mock }
-    }
-
     fn request(&self, group: &str) -> Request {
         self.gate.request("/v1/chat/completions", "", chat(group, ""))
     }
@@ -46,7 +38,7 @@ impl Rig {
     fn in_turn(&self, request: &Request, count: usize) -> Vec<String> {
         let one = |_| {
             sleep(TOLD / 2);
-            by(&request.send().expect_ok())
+            request.send().expect_ok().by()
         };
         (0..count).map(one).collect()
     }
@@ -54,10 +46,6 @@ impl Rig {
     fn received(&self, deployment: &str) -> usize {
         self.mock.requests(&format!("/{deployment}/")).len()
     }
-}
-
-fn by(answer: &Answer) -> String {
-    answer.header("x-tollgate-deployment").unwrap_or_default().to_owned()
 }
 
 fn count(deployments: &[String], wanted: &str) -> usize {
@@ -80,14 +68,14 @@ fn the_fastest_serves_all_once_it_is_known() {
         ("streams", "streams-slow", "first-chunk-ms=1500", ""),
         ("streams", "streams-fast", "first-chunk-ms=5", ""),
     ];
-    let rig = Rig::start("strategy-latency", &deployments, "routing_strategy: latency-based-routing");
+    let rig = start("strategy-latency", &deployments, "routing_strategy: latency-based-routing");
     for (group, request) in [("whole", rig.request("whole")), ("streams", rig.stream("streams"))] {
         let first = rig.in_turn(&request, 6);
         assert!(count(&first, &format!("{group}-slow")) >= 1, "who was never asked is tried: {first:?}");
         sleep(TOLD);
         // Far too few to make the slow one worth a look.
         let fast = at_once(vec![request; 16]);
-        assert!(fast.into_iter().all(|answer| by(&answer.expect_ok()) == format!("{group}-fast")), "{group}");
+        assert!(fast.into_iter().all(|answer| answer.expect_ok().by() == format!("{group}-fast")), "{group}");
     }
 }
 
@@ -99,20 +87,20 @@ fn the_least_busy_is_asked() {
         ("uneven", "uneven-slow", "chunks=5,chunk-ms=1500", ""),
         ("uneven", "uneven-fast", "chunks=1", ""),
     ];
-    let rig = Rig::start("strategy-busy", &deployments, "routing_strategy: least-busy");
+    let rig = start("strategy-busy", &deployments, "routing_strategy: least-busy");
     let open = |_| {
         sleep(TOLD / 2);
         rig.stream("even").open()
     };
     let streams: Vec<Answer> = (0..8).map(open).collect();
-    let one = streams.iter().filter(|stream| by(stream) == "even-1").count();
+    let one = streams.iter().filter(|stream| stream.by() == "even-1").count();
     assert!((3..=5).contains(&one), "{one} of 8 streams under way");
 
     let mut held = Vec::new();
     for _ in 0..12 {
         sleep(TOLD / 2);
         let stream = rig.stream("uneven").open();
-        if by(&stream) == "uneven-slow" {
+        if stream.by() == "uneven-slow" {
             held.push(stream);
         } else {
             stream.finish();
@@ -134,18 +122,18 @@ fn the_cheapest_is_asked_as_long_as_it_is_well() {
         ("own-price", "own-dear", "id=a", "input_cost_per_token: 0.01, output_cost_per_token: 0.01"),
         ("own-price", "own-cheap", "id=b", "input_cost_per_token: 0.001, output_cost_per_token: 0.001"),
     ];
-    let rig = Rig::start("strategy-cost", &deployments, "routing_strategy: cost-based-routing");
+    let rig = start("strategy-cost", &deployments, "routing_strategy: cost-based-routing");
     for (group, cheap) in [("priced", "cheap"), ("own-price", "own-cheap")] {
-        assert!(at_once(vec![rig.request(group); 8]).into_iter().all(|answer| by(&answer.expect_ok()) == cheap));
+        assert!(at_once(vec![rig.request(group); 8]).into_iter().all(|answer| answer.expect_ok().by() == cheap));
     }
     rig.mock.script("/cheap/", "status=503");
-    assert_eq!(by(&rig.request("priced").send().expect_ok()), "dear");
+    assert_eq!(rig.request("priced").send().expect_ok().by(), "dear");
 }
 
 #[test]
 fn the_least_used_of_this_minute_is_asked() {
     let deployments = [("used", "thirsty", "usage=2900:100", ""), ("used", "frugal", "usage=900:100", "")];
-    let rig = Rig::start("strategy-usage", &deployments, "routing_strategy: usage-based-routing-v2");
+    let rig = start("strategy-usage", &deployments, "routing_strategy: usage-based-routing-v2");
     early_in_a_minute();
     let asked = rig.in_turn(&rig.request("used"), 12);
     // Each use of the thirsty one is worth three of the other.
@@ -170,22 +158,22 @@ fn shuffle() -> &'static Rig {
         ("cut-off", "cut-off-1", "chunks=3,chunk-ms=8000", "max_parallel_requests: 1"),
     ];
     static RIG: OnceLock<Rig> = OnceLock::new();
-    RIG.get_or_init(|| Rig::start("strategy-shuffle", &DEPLOYMENTS, "routing_strategy: simple-shuffle"))
+    RIG.get_or_init(|| start("strategy-shuffle", &DEPLOYMENTS, "routing_strategy: simple-shuffle"))
 }
 
 #[test]
 fn a_higher_order_waits_for_the_lower_to_fail() {
     let rig = shuffle();
-    assert!(at_once(vec![rig.request("levels"); 12]).into_iter().all(|answer| by(&answer.expect_ok()) == "levels-1"));
+    assert!(at_once(vec![rig.request("levels"); 12]).into_iter().all(|answer| answer.expect_ok().by() == "levels-1"));
     rig.mock.script("/levels-1/", "status=503");
-    assert_eq!(by(&rig.request("levels").send().expect_ok()), "levels-2");
+    assert_eq!(rig.request("levels").send().expect_ok().by(), "levels-2");
     assert_eq!(rig.received("levels-3"), 0);
 }
 
 #[test]
 fn rpm_is_a_weight_where_there_is_no_other() {
     let rig = shuffle();
-    let asked: Vec<String> = (0..120).map(|_| by(&rig.request("rated").send().expect_ok())).collect();
+    let asked: Vec<String> = (0..120).map(|_| rig.request("rated").send().expect_ok().by()).collect();
     let three = count(&asked, "rated-3");
     // 90 are expected; this is six standard deviations wide.
     assert!((62..=118).contains(&three), "{three} of 120");
@@ -227,7 +215,7 @@ fn a_full_deployment_is_passed_over_until_there_is_room() {
     }
     assert_eq!((rig.received("slots-1"), rig.received("slots-2")), (2, 4));
     sleep(TOLD);
-    assert_eq!(by(&rig.request("slots").send().expect_ok()), "slots-1");
+    assert_eq!(rig.request("slots").send().expect_ok().by(), "slots-1");
 
     let answers = at_once(vec![rig.request("full"); 8]);
     let (served, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
-use crate::harness::{Answer, Gate, Mock, Request, chat};
+use crate::harness::{Answer, Request, Rig, chat};
 
 const CHECKS: &str = "
 model_list:
@@ -51,29 +51,13 @@ router_settings: {num_retries: 1, optional_pre_call_checks: [prompt_caching, ses
 tollgate: {keys: [{key_alias: app, key: sk-app}]}
 ";
 
-struct Rig {
-    gate: Gate,
-    mock: Mock,
-}
-
-impl Rig {
-    fn start(name: &str, config: &str) -> Self {
-        let mock = Mock::start(&format!("{name}-mock"));
-        Self { gate: Gate::start(name, &config.replace("{own}", &mock.address())), mock }
-    }
-
-    fn ask(&self, key: &str, body: impl Into<Vec<u8>>) -> Answer {
-        self.gate.request("/v1/chat/completions", key, body).send()
-    }
+fn ask(rig: &Rig, key: &str, body: impl Into<Vec<u8>>) -> Answer {
+    rig.gate.request("/v1/chat/completions", key, body).send()
 }
 
 fn checks() -> &'static Rig {
     static RIG: OnceLock<Rig> = OnceLock::new();
     RIG.get_or_init(|| Rig::start("suits-checks", CHECKS))
-}
-
-fn by(answer: &Answer) -> String {
-    answer.header("x-tollgate-deployment").unwrap_or_default().to_owned()
 }
 
 /// A chat whose prompt has about so many tokens.
@@ -87,22 +71,22 @@ fn a_prompt_goes_where_it_fits() {
     for (model, tokens, expected) in
         [("mixed", 10, "mixed-small"), ("mixed", 1000, "mixed-large"), ("led", 10, "led"), ("led", 1000, "longer")]
     {
-        let answer = checks().ask("sk-master", long(model, tokens)).expect_ok();
-        assert_eq!(by(&answer), expected, "{model} {tokens}");
+        let answer = ask(checks(), "sk-master", long(model, tokens)).expect_ok();
+        assert_eq!(answer.by(), expected, "{model} {tokens}");
     }
-    let answer = checks().ask("sk-master", long("mixed", 1000)).expect_ok();
+    let answer = ask(checks(), "sk-master", long("mixed", 1000)).expect_ok();
     let routing = answer.header("x-tollgate-routing").expect("x-tollgate-routing").to_owned();
     assert!(routing.starts_with("simple-shuffle; skipped mixed-small:context; tried mixed-large:200/"), "{routing}");
 }
 
 #[test]
 fn a_prompt_that_fits_nowhere_is_refused_without_a_call() {
-    let answer = checks().ask("sk-master", long("narrow", 1000));
+    let answer = ask(checks(), "sk-master", long("narrow", 1000));
     let error = answer.expect_error(400, "invalid_request_error", "context_length_exceeded");
     assert!(error["message"].as_str().is_some_and(|message| message.contains("tokens")), "{error}");
     assert_eq!(checks().mock.requests("/narrow/").len(), 0);
     let both = long("mixed", 200_000);
-    checks().ask("sk-master", both).expect_error(400, "invalid_request_error", "context_length_exceeded");
+    ask(checks(), "sk-master", both).expect_error(400, "invalid_request_error", "context_length_exceeded");
 }
 
 #[test]
@@ -112,9 +96,9 @@ fn an_image_goes_where_it_is_seen() {
         let text = json!({"type": "text", "text": "what is it?"});
         json!({"model": model, "messages": [{"role": "user", "content": [text, image]}]}).to_string()
     };
-    assert_eq!(by(&checks().ask("sk-master", body("seeing")).expect_ok()), "eyes");
-    assert_eq!(by(&checks().ask("sk-master", chat("seeing", "")).expect_ok()), "blind");
-    checks().ask("sk-master", body("blind")).expect_error(400, "invalid_request_error", "invalid_value");
+    assert_eq!(ask(checks(), "sk-master", body("seeing")).expect_ok().by(), "eyes");
+    assert_eq!(ask(checks(), "sk-master", chat("seeing", "")).expect_ok().by(), "blind");
+    ask(checks(), "sk-master", body("blind")).expect_error(400, "invalid_request_error", "invalid_value");
     assert_eq!(checks().mock.requests("/only-blind/").len(), 0);
 }
 
@@ -132,12 +116,12 @@ fn in_its_hours_a_deployment_is_for_its_team_alone() {
     let config = HOURS.replace("{window}", &window(0)).replace("{later}", &window(6));
     let rig = Rig::start("suits-hours", &config);
     for (key, expected) in [("sk-batch", "night"), ("sk-web", "all"), ("sk-alone", "all")] {
-        assert_eq!(by(&rig.ask(key, chat("hours", "")).expect_ok()), expected, "{key}");
-        assert_eq!(by(&rig.ask(key, chat("later", "")).expect_ok()), "later", "{key}");
+        assert_eq!(ask(&rig, key, chat("hours", "")).expect_ok().by(), expected, "{key}");
+        assert_eq!(ask(&rig, key, chat("later", "")).expect_ok().by(), "later", "{key}");
     }
-    assert_eq!(by(&rig.ask("sk-batch", chat("only", "")).expect_ok()), "only");
+    assert_eq!(ask(&rig, "sk-batch", chat("only", "")).expect_ok().by(), "only");
     for key in ["sk-web", "sk-alone"] {
-        let refused = rig.ask(key, chat("only", ""));
+        let refused = ask(&rig, key, chat("only", ""));
         assert_eq!(refused.status, 403, "{}", refused.text());
     }
     assert_eq!(rig.mock.requests("/h-only/").len(), 1);
@@ -159,7 +143,7 @@ fn conversation(topic: &str, turns: usize) -> String {
 #[test]
 fn a_conversation_stays_where_it_began_while_that_is_well() {
     let rig = Rig::start("suits-kept", KEPT);
-    let asked = |topic: &str, turns: usize| by(&rig.ask("sk-app", conversation(topic, turns)).expect_ok());
+    let asked = |topic: &str, turns: usize| ask(&rig, "sk-app", conversation(topic, turns)).expect_ok().by();
     let topics: Vec<String> = (0..24).map(|i| format!("topic {i}")).collect();
     let homes: Vec<String> = topics.iter().map(|topic| asked(topic, 0)).collect();
     assert!(homes.iter().collect::<BTreeSet<_>>().len() >= 3, "conversations are spread: {homes:?}");
@@ -171,7 +155,7 @@ fn a_conversation_stays_where_it_began_while_that_is_well() {
         rig.gate.request("/v1/chat/completions", "sk-app", conversation(topic, 0)).header("x-litellm-session-id", name)
     };
     let by_session: BTreeSet<String> =
-        topics.iter().map(|topic| by(&session("one", topic).send().expect_ok())).collect();
+        topics.iter().map(|topic| session("one", topic).send().expect_ok().by()).collect();
     assert_eq!(by_session.len(), 1, "a session wins over the prompt: {by_session:?}");
 
     rig.mock.script(&format!("/{}/", homes[0]), "status=503");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{Answer, Gate, Mock, Request, at_once, chat};
+use crate::harness::{Answer, Request, Rig, at_once, chat};
 
 /// Groups of one deployment: name, vendor's model, what its provider does, `litellm_params`. Those named `first-*`
 /// fall back to `second`.
@@ -28,17 +28,11 @@ const DEPLOYMENTS: [(&str, &str, &str, &str); 13] = [
 const OPENAI: &str = "openai/gpt-4o-mini";
 const CLAUDE: &str = "anthropic/claude-haiku-4-5";
 
-struct Rig {
-    gate: Gate,
-    mock: Mock,
-}
-
 fn rig() -> &'static Rig {
     static RIG: OnceLock<Rig> = OnceLock::new();
     RIG.get_or_init(|| {
-        let mock = Mock::start("timeouts-mock");
         let entry = |(name, model, script, params): (&str, &str, &str, &str)| {
-            let base = format!("http://{}/{name}/{script}{}", mock.address(), if model == CLAUDE { "" } else { "/v1" });
+            let base = format!("http://{{own}}/{name}/{script}{}", if model == CLAUDE { "" } else { "/v1" });
             format!(
                 "- {{model_name: {name}, litellm_params: {{model: {model}, api_base: '{base}', api_key: sk-x, {params}}}, \
                  model_info: {{id: id-{name}}}}}\n"
@@ -53,7 +47,7 @@ fn rig() -> &'static Rig {
             DEPLOYMENTS.map(entry).concat(),
             fallbacks.join(", ")
         );
-        Rig { gate: Gate::start("timeouts", &config), mock }
+        Rig::start("timeouts", &config)
     })
 }
 

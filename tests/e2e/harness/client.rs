@@ -209,6 +209,11 @@ impl Answer {
         value
     }
 
+    /// The deployment that answered; empty where none did.
+    pub(crate) fn by(&self) -> String {
+        self.header("x-tollgate-deployment").unwrap_or_default().to_owned()
+    }
+
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }

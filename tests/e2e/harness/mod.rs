@@ -5,6 +5,7 @@ mod gate;
 mod load;
 mod mock;
 mod process;
+mod rig;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ pub(crate) use gate::{Gate, Options, TlsProvider, chat};
 pub(crate) use load::{Load, Sample, at_once};
 pub(crate) use mock::{Mock, Received};
 pub(crate) use process::{Process, tollgate};
+pub(crate) use rig::Rig;
 
 /// How long anything may take; far more than it takes on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
