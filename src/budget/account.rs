@@ -94,7 +94,8 @@ impl Account {
         store.get(&self.record()).map(|(bytes, _)| Books::decode(&bytes))
     }
 
-    fn is_capped(&self) -> bool {
+    /// Whether it can refuse a request.
+    pub fn is_capped(&self) -> bool {
         self.budget.is_some() || !self.limits.is_none()
     }
 

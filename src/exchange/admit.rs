@@ -177,6 +177,9 @@ impl Exchange {
     /// `BudgetExceeded`, `RateLimitExceeded`; `Internal` where the books cannot be read and the config says to refuse then.
     pub fn reserve(&mut self, store: &impl Store, vm: u64, is_alive: &dyn Fn(u64) -> bool) -> Result<(), Refused> {
         let (config, now) = (&self.config, self.started);
+        if !self.caller.accounts(config).any(|account| account.is_capped()) {
+            return Ok(());
+        }
         let (cost, fails_closed) = (self.worst_cost(), config.fail_closed);
         let demand = Demand { now, cost, tokens: self.worst_tokens(), vm, is_alive, fails_closed };
         match reserve(store, self.caller.accounts(config), &demand) {
