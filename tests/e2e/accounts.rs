@@ -2,12 +2,10 @@
 //! and places, or it is refused.
 
 use std::sync::OnceLock;
-use std::thread::sleep;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Gate, Mock, Options, at_once, chat, wait_for};
+use crate::harness::{Answer, Gate, Mock, Options, at_once, chat, early_in_a_minute, wait_for};
 
 /// An answer costs ten cents, and no more can be reserved for one.
 const CONFIG: &str = "
@@ -176,14 +174,6 @@ fn everyone_sees_what_is_theirs() {
     let all = get("/spend", "sk-master").expect_ok();
     assert_eq!(all.json()["keys"].as_array().unwrap().len(), 14);
     assert!(!all.text().contains("sk-"));
-}
-
-/// Waits for the next minute where less than ten seconds of this one are left.
-fn early_in_a_minute() {
-    let second = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() % 60;
-    while second() >= 50 {
-        sleep(Duration::from_millis(200));
-    }
 }
 
 /// `limit`, `remaining` and `reset` of requests or tokens.

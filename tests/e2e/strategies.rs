@@ -2,9 +2,9 @@
 
 use std::sync::OnceLock;
 use std::thread::sleep;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use crate::harness::{Answer, Options, Request, Rig, at_once, chat};
+use crate::harness::{Answer, Options, Request, Rig, at_once, chat, early_in_a_minute};
 
 /// Longer than the workers take to tell each other what they know.
 const TOLD: Duration = Duration::from_millis(200);
@@ -50,14 +50,6 @@ impl Rig {
 
 fn count(deployments: &[String], wanted: &str) -> usize {
     deployments.iter().filter(|deployment| *deployment == wanted).count()
-}
-
-/// Sleeps over the end of a minute that has less than ten seconds left.
-fn early_in_a_minute() {
-    let second = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() % 60;
-    while second() >= 50 {
-        sleep(TOLD);
-    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod process;
 mod rig;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub(crate) use client::{Answer, Connection, Request};
 pub(crate) use gate::{Gate, Options, TlsProvider, chat};
@@ -29,6 +29,14 @@ pub(crate) fn wait_for<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T 
         }
         assert!(start.elapsed() < DEADLINE, "waited {DEADLINE:?} for {what}");
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Sleeps over the end of a minute that has less than ten seconds left.
+pub(crate) fn early_in_a_minute() {
+    let second = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() % 60;
+    while second() >= 50 {
+        std::thread::sleep(Duration::from_millis(200));
     }
 }
 
