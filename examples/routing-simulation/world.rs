@@ -6,8 +6,9 @@ use std::rc::Rc;
 
 use serde_json::Value;
 use tollgate::config::{Config, Deployment, Group};
+use tollgate::routing::fleet::Calm;
 use tollgate::routing::{
-    Chooser, Fleet, Level, Needs, Outcome, Place, Plan, SharedFleet, Skip, State, Step, Usage, Way, Worker, quota,
+    Chooser, Fleet, Level, Needs, Outcome, Plan, SharedFleet, Skip, Step, Usage, Way, Worker, quota,
 };
 use tollgate::store::Memory;
 use tollgate::units::{Millis, PicoUsd};
@@ -141,7 +142,7 @@ impl World {
     fn fleet(&self, worker: usize) -> Box<dyn Fleet> {
         match self.hands().nth(worker) {
             Some(fleet) if !self.is_blind => Box::new(fleet),
-            _ => Box::new(Blind),
+            _ => Box::new(Calm),
         }
     }
 
@@ -271,21 +272,4 @@ fn cost(deployment: &Deployment, ask: &Arrival) -> PicoUsd {
         .as_ref()
         .map(|price| price.input.times(ask.prompt_tokens).plus(price.output.times(ask.output_tokens)));
     cost.unwrap_or_default()
-}
-
-/// A fleet that knows nothing and has room for all.
-struct Blind;
-
-impl Fleet for Blind {
-    fn state(&self, _: &Deployment, _: Millis) -> State {
-        State::default()
-    }
-
-    fn take(&mut self, _: &Deployment, now: Millis, tokens: u64) -> Result<Place, Skip> {
-        Ok(Place { is_probe: false, tokens, at: now })
-    }
-
-    fn tell(&mut self, _: &Deployment, _: Millis, _: &Outcome) {}
-
-    fn leave(&mut self, _: &Deployment, _: Millis, _: &Place, _: &Usage) {}
 }

@@ -144,11 +144,9 @@ pub struct Place {
 }
 
 /// A fleet that knows nothing and has room for all.
-#[cfg(test)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Calm;
 
-#[cfg(test)]
 impl Fleet for Calm {
     fn state(&self, _: &Deployment, _: Millis) -> State {
         State::default()
