@@ -1,4 +1,4 @@
-//! Records in bytes, as workers share them: little-endian numbers, one after the other.
+//! Records in bytes, as workers share them: little-endian numbers, one after the other; and bytes as text.
 
 /// Bytes that are read from their beginning.
 pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
@@ -20,4 +20,9 @@ impl Bytes<'_> {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

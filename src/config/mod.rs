@@ -266,8 +266,3 @@ pub struct Budget {
     /// `budget_duration`; `None`: the budget never starts anew.
     pub window: Option<Window>,
 }
-
-/// Lower-case hex digits.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}

@@ -10,8 +10,9 @@ use super::facts::Said;
 use super::read::{MAX_INTEGER, Node};
 use super::wildcard::{Pattern, Wildcard};
 use super::{
-    Address, Breaker, Deployment, Digest, Limits, Timeouts, aws, header, hex, params, policy, vendor, vertex, window,
+    Address, Breaker, Deployment, Digest, Limits, Timeouts, aws, header, params, policy, vendor, vertex, window,
 };
+use crate::bytes::hex;
 use crate::provider::params::Params;
 use crate::provider::{Credential, Target, Vendor};
 use crate::routing::PerClass;

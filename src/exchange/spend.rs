@@ -20,10 +20,10 @@ use serde_json::value::RawValue;
 use super::reply::number;
 use super::{Caller, Reply};
 use crate::budget::{Account, Scope};
-use crate::config::Config;
+use crate::config::{Config, Key};
 use crate::error::{Error, Kind};
 use crate::store::Store;
-use crate::units::Millis;
+use crate::units::{Millis, PicoUsd};
 
 /// What is to be told of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,11 +130,20 @@ impl<'a, S: Store> Books<'a, S> {
 
     /// The accounts of `scope` that the caller may see.
     fn visible(&self, scope: Scope) -> impl Iterator<Item = &'a Rc<Account>> {
-        let own = self.caller.accounts(self.config);
-        let all = (self.caller == Caller::Master).then(|| self.config.accounts());
-        let own = all.is_none().then_some(own);
-        let seen = all.into_iter().flatten().chain(own.into_iter().flatten());
+        let seen: Box<dyn Iterator<Item = &'a Rc<Account>>> = match self.caller {
+            Caller::Master => Box::new(self.config.accounts()),
+            caller => Box::new(caller.accounts(self.config)),
+        };
         seen.filter(move |account| account.scope == scope)
+    }
+
+    fn sees(&self, account: &Rc<Account>) -> bool {
+        self.caller == Caller::Master || self.caller.accounts(self.config).any(|own| Rc::ptr_eq(own, account))
+    }
+
+    /// The keys that spend from `account`.
+    fn members(&self, account: &Rc<Account>) -> impl Iterator<Item = &'a Key> {
+        self.config.keys.iter().filter(|key| key.others.iter().any(|other| Rc::ptr_eq(other, account)))
     }
 
     fn rows(&self, scope: Scope) -> Vec<Row<'a>> {
@@ -143,12 +152,8 @@ impl<'a, S: Store> Books<'a, S> {
 
     /// The rows of the keys that spend from `account`.
     fn keys_of(&self, account: &Rc<Account>) -> Vec<Row<'a>> {
-        let keys = self.config.keys.iter().filter(|key| key.others.iter().any(|other| Rc::ptr_eq(other, account)));
-        let is_visible = |own: &&'a Rc<Account>| {
-            self.caller == Caller::Master
-                || self.caller.key(self.config).is_some_and(|key| Rc::ptr_eq(&key.account, own))
-        };
-        keys.map(|key| &key.account).filter(is_visible).map(|own| self.row(own)).collect()
+        let keys = self.members(account).map(|key| &key.account).filter(|own| self.sees(own));
+        keys.map(|own| self.row(own)).collect()
     }
 
     fn key_info(&self) -> Reply {
@@ -203,12 +208,9 @@ impl<'a, S: Store> Books<'a, S> {
 
     /// The rows of the teams that the keys of a user belong to.
     fn teams_of(&self, user: &Rc<Account>) -> Vec<Row<'a>> {
-        let keys = self.config.keys.iter().filter(|key| key.others.iter().any(|other| Rc::ptr_eq(other, user)));
-        let teams: BTreeMap<&str, &Account> = keys
-            .flat_map(|key| &key.others)
-            .filter(|other| other.scope == Scope::Team && self.visible(Scope::Team).any(|seen| Rc::ptr_eq(seen, other)))
-            .map(|team| (team.name.as_str(), &**team))
-            .collect();
+        let others = self.members(user).flat_map(|key| &key.others);
+        let teams = others.filter(|other| other.scope == Scope::Team && self.sees(other));
+        let teams: BTreeMap<&str, &Account> = teams.map(|team| (team.name.as_str(), &**team)).collect();
         teams.into_values().map(|team| self.row(team)).collect()
     }
 
@@ -225,8 +227,7 @@ impl<'a, S: Store> Books<'a, S> {
         let (spend, budget) = match &self.config.proxy {
             Some(proxy) => (spent(proxy).unwrap_or_default(), proxy.budget.as_ref()),
             None => {
-                let sum =
-                    self.visible(Scope::Key).filter_map(spent).fold(Default::default(), crate::units::PicoUsd::plus);
+                let sum = self.visible(Scope::Key).filter_map(spent).fold(PicoUsd::default(), PicoUsd::plus);
                 (sum, None)
             }
         };

@@ -7,7 +7,6 @@ use super::*;
 use crate::budget::account::Holds;
 use crate::config::Env;
 use crate::store::Memory;
-use crate::units::PicoUsd;
 
 /// 2026-11-18.
 const NOW: Millis = Millis(1_795_000_000_000);

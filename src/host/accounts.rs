@@ -3,6 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::fleet::{self, SharedData};
+use crate::bytes::hex;
 use crate::config::Config;
 use crate::exchange::{Exchange, Refused};
 use crate::store::Store as _;
@@ -40,6 +41,5 @@ fn mark(config: &Config) -> String {
         hash.update(account.name.as_bytes());
         hash.update(b"\n");
     }
-    let digest = hash.finalize();
-    digest.iter().fold("tollgate.1.accounts.".to_owned(), |name, byte| name + &format!("{byte:02x}"))
+    format!("tollgate.1.accounts.{}", hex(&hash.finalize()))
 }

@@ -155,7 +155,7 @@ fn answer_id(request: &Request, now_secs: u64) -> String {
 
 /// The first `digits` hexadecimal digits of `bytes`.
 fn hex(bytes: &[u8], digits: usize) -> String {
-    let mut text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut text = crate::bytes::hex(bytes);
     text.truncate(digits);
     text
 }
