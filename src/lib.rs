@@ -20,6 +20,7 @@
 //! | [`routing`] | the plan: which deployments are tried, in which order |
 //! | [`budget`] | prices, spend, reservations |
 //! | [`store`], `bytes` | records that all workers share, in bytes |
+//! | [`zone`] | time zones |
 //! | [`token`] | bearer tokens, fetched and renewed in the background |
 //! | [`exchange`] | one request as a state machine, for both roles |
 //! | [`telemetry`] | the names of every metric and record field, and their values |
@@ -56,3 +57,4 @@ pub mod telemetry;
 mod time;
 pub mod token;
 pub mod units;
+pub mod zone;

@@ -20,16 +20,18 @@ pub trait Store {
     /// The value of this name with its version, which is never 0.
     fn get(&self, name: &str) -> Option<(Vec<u8>, u32)>;
 
-    /// Sets a value where its version is still `version`; 0 sets it in any case.
+    /// Sets a value where its version is still `version`; 0 sets it in any case. Where there is none, it is made, whatever
+    /// `version` says.
     fn set(&self, name: &str, value: &[u8], version: u32) -> Swap;
 
-    /// Makes a value of this name, empty, unless there is one.
+    /// Makes a value of this name, empty, unless there is one; others may do the same at the same time.
     ///
-    /// A store has no "set if absent": to be called where nobody competes for the name.
+    /// Envoy's shared data compares a version with that of the value that is there, and with nothing where none is: a
+    /// version that no value has sets what is absent and nothing else.
+    /// Source: proxy-wasm-cpp-host, `src/shared_data.cc` <https://github.com/proxy-wasm/proxy-wasm-cpp-host>, not re-read
+    /// for this; the tests create records from four workers at once.
     fn prepare(&self, name: &str) {
-        if self.get(name).is_none() {
-            self.set(name, &[], 0);
-        }
+        self.set(name, &[], NO_VERSION);
     }
 
     /// Changes the value of this name. `change` may be run more than once, each time on the value as it is then; it
@@ -73,7 +75,7 @@ impl Store for Memory {
     fn set(&self, name: &str, value: &[u8], version: u32) -> Swap {
         let mut values = self.0.borrow_mut();
         let found = values.get(name).map_or(0, |(_, version)| *version);
-        if version != 0 && version != found {
+        if version != 0 && found != 0 && version != found {
             return Swap::Lost;
         }
         values.insert(name.to_owned(), (value.to_vec(), found.wrapping_add(1).max(1)));
@@ -84,6 +86,8 @@ impl Store for Memory {
 /// How often a lost race is run again. Each round one of the racing workers wins, so only a store that fails, or some
 /// fifty workers at once on one name, come to the end of it.
 const ROUNDS: usize = 256;
+/// Versions count up from 1, over all values of a store: none gets here.
+const NO_VERSION: u32 = u32::MAX;
 
 #[cfg(test)]
 mod tests {

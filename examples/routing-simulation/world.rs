@@ -179,7 +179,8 @@ impl World {
         let mut fleet = self.fleet(flow.worker);
         let mut random = |n| self.routing.below(n);
         let check = |_: &Deployment| -> Result<(), Skip> { Ok(()) };
-        let mut chooser = Chooser { now, fleet: &mut *fleet, check: &check, random: &mut random };
+        let mut chooser =
+            Chooser { now, fleet: &mut *fleet, check: &check, cost: &|_| PicoUsd(0), random: &mut random };
         flow.step = choose(&mut flow.plan, &mut chooser);
         match &flow.step {
             // Envoy waits whole seconds.

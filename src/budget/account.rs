@@ -1,4 +1,4 @@
-//! The accounts that a request spends from: its key's, its team's, its user's and that of the whole proxy.
+//! The accounts that a request spends from: its key's, its team's, its user's, its tags' and that of the whole proxy.
 //!
 //! Each account has a [`Ledger`] of its money and a [`Meter`] of its minute, one value in what all workers share. A request
 //! is admitted where all of its accounts have room for it; it then sets its worst cost and its tokens aside in each of them.
@@ -13,76 +13,49 @@
 //!
 //! # Limits
 //!
-//! - An account of a team, a user or a key that the config no longer has remains in the store, some 200 bytes each.
+//! - An account that the config no longer has remains in the store, some 250 bytes each.
 //! - A VM counts as alive by the attempts that it has under way. One whose only requests wait for their next attempt for
 //!   longer than five seconds may lose their places of `max_parallel_requests`.
 
-use std::fmt;
+mod scope;
+
 use std::rc::Rc;
 
-use super::{Ledger, RateLimits, Refusal, Reservation, Window};
+use super::ledger::Alarm;
+use super::{Ledger, RateLimits, Refusal, Reservation};
 use crate::config::{Budget, Limits};
+use crate::routing::meter::Told;
 use crate::routing::{Meter, Place, Skip};
 use crate::store::Store;
 use crate::units::{Millis, PicoUsd};
 
-/// What an account is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
-    /// A virtual key, by its alias.
-    Key,
-    /// A team, by its id.
-    Team,
-    /// A user, by its id.
-    User,
-    /// The whole proxy: `litellm_settings.max_budget`.
-    Proxy,
-}
-
-impl Scope {
-    /// The word for it in messages and in the names of records.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Key => "key",
-            Self::Team => "team",
-            Self::User => "user",
-            Self::Proxy => "proxy",
-        }
-    }
-}
+pub use scope::Scope;
 
 /// Who pays, and how much.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
     /// What it is of.
     pub scope: Scope,
     /// Who that is; empty for the proxy.
     pub name: String,
-    /// `max_budget` and `budget_duration`; `None`: what is spent is counted, and nothing refused.
-    pub budget: Option<Budget>,
-    /// `rpm_limit`, `tpm_limit`, `max_parallel_requests`.
+    /// The one model group that it is for; `None`: all.
+    pub model: Option<String>,
+    /// `max_budget` and `budget_duration`, then `budget_limits`. Without any, what is spent is counted, and nothing refused.
+    pub budgets: Vec<Budget>,
+    /// `rpm_limit`, `tpm_limit`, `rpd_limit`, `tpd_limit`, `max_parallel_requests`.
     pub limits: Limits,
-}
-
-/// `key 'batch'`, `the whole proxy`.
-impl fmt::Display for Account {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.scope {
-            Scope::Proxy => f.write_str("the whole proxy"),
-            scope => write!(f, "{} '{}'", scope.name(), self.name),
-        }
-    }
+    /// Those in shadow mode: what they would refuse is recorded, and served.
+    pub shadow_limits: Limits,
 }
 
 impl Account {
-    /// When its budget starts anew.
-    pub fn window(&self) -> Option<&Window> {
-        self.budget.as_ref()?.window.as_ref()
-    }
-
     /// The name of its books; the version is that of the bytes.
     pub fn record(&self) -> String {
-        format!("tollgate.1.{}.{}", self.scope.name(), self.name)
+        match &self.model {
+            // The length keeps apart what names with dots would mix up.
+            Some(model) => format!("tollgate.1.{}_model.{}.{}.{model}", self.scope.name(), self.name.len(), self.name),
+            None => format!("tollgate.1.{}.{}", self.scope.name(), self.name),
+        }
     }
 
     /// Its ledger; `None` where the store has none.
@@ -90,13 +63,39 @@ impl Account {
         Some(self.books(store)?.ledger)
     }
 
+    /// What is in its books; `None` where the store has none.
+    pub fn standing(&self, store: &impl Store, now: Millis) -> Option<Standing> {
+        let Books { ledger, meter } = self.books(store)?;
+        let (minute, day) = meter.counts(now);
+        let windows = self.budgets.iter().map(|budget| budget.window.as_ref());
+        let windows = windows.chain(self.budgets.is_empty().then_some(None));
+        let spent = windows.map(|window| ledger.spent(now, window)).collect();
+        Some(Standing { spent, minute, day, under_way: meter.in_flight() })
+    }
+
+    /// What is spent of its first budget; `None` where the store does not know.
+    pub fn spent(&self, store: &impl Store, now: Millis) -> Option<PicoUsd> {
+        let window = self.budgets.first().and_then(|budget| budget.window.as_ref());
+        Some(self.ledger(store)?.spent(now, window))
+    }
+
+    /// Whether its budget is spent.
+    pub fn is_spent(&self, store: &impl Store, now: Millis) -> bool {
+        self.ledger(store).is_some_and(|mut ledger| ledger.lack(now, &self.budgets, false).is_some())
+    }
+
     fn books(&self, store: &impl Store) -> Option<Books> {
         store.get(&self.record()).map(|(bytes, _)| Books::decode(&bytes))
     }
 
-    /// Whether it can refuse a request.
+    /// Whether it has anything to say to a request.
     pub fn is_capped(&self) -> bool {
-        self.budget.is_some() || !self.limits.is_none()
+        !self.budgets.is_empty() || self.has_limits()
+    }
+
+    /// Whether requests, tokens or places are counted.
+    pub fn has_limits(&self) -> bool {
+        !self.limits.is_none() || !self.shadow_limits.is_none()
     }
 
     /// Changes the books where `change` succeeds; it may be run more than once, each time on the books as they are then.
@@ -114,15 +113,33 @@ impl Account {
     }
 
     /// Changes the books at the end of a request.
-    fn close(&self, store: &impl Store, mut change: impl FnMut(&mut Books)) {
-        let closed = self.update(store, |books| {
-            change(books);
-            Ok::<_, std::convert::Infallible>(())
-        });
-        if closed.is_none() {
-            log::error!("the end of a request of {self} could not be counted");
+    fn close<T>(&self, store: &impl Store, mut change: impl FnMut(&mut Books) -> T) -> Option<T> {
+        match self.update(store, |books| Ok::<_, std::convert::Infallible>(change(books))) {
+            Some(Ok(closed)) => Some(closed),
+            None => {
+                log::error!("the end of a request of {self} could not be counted");
+                None
+            }
         }
     }
+
+    /// Sets what is spent, in every window. Whether the store knows the account.
+    pub fn reset(&self, store: &impl Store, now: Millis, to: PicoUsd) -> bool {
+        self.close(store, |books| books.ledger.reset(now, &self.budgets, to)).is_some()
+    }
+}
+
+/// What is in the books of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// What is spent of each of its budgets; of one without a budget, what is spent.
+    pub spent: Vec<PicoUsd>,
+    /// What counts in this minute,
+    pub minute: Told,
+    /// and on this day.
+    pub day: Told,
+    /// Requests under way.
+    pub under_way: u64,
 }
 
 /// What is kept of an account.
@@ -136,8 +153,8 @@ struct Books {
 impl Books {
     /// Reads what [`Books::encode`] wrote; anything else is empty books.
     fn decode(bytes: &[u8]) -> Self {
-        let (ledger, meter) = bytes.split_at_checked(Ledger::BYTES).unwrap_or((bytes, &[]));
-        Self { ledger: Ledger::decode(ledger), meter: Meter::decode(meter) }
+        let (ledger, meter) = Ledger::decode(bytes);
+        Self { ledger, meter: Meter::decode(meter) }
     }
 
     /// The ledger, then the meter where it has counted anything.
@@ -149,16 +166,37 @@ impl Books {
         bytes
     }
 
-    /// Takes what a request needs of `account`. Where it fails the ledger may have changed, the meter has not.
-    fn take(&mut self, account: &Account, demand: &Demand<'_>) -> Result<(Reservation, Option<Place>), Lack> {
+    /// What `account` lacks for a request.
+    fn lack(&mut self, account: &Account, demand: &Demand<'_>, is_shadow: bool) -> Option<Lack> {
         let now = demand.now;
-        let reserve = |budget| self.ledger.reserve(now, budget, demand.cost);
-        let reservation = account.budget.as_ref().map(reserve).transpose().map_err(Lack::Budget)?;
-        let limits = Some(&account.limits).filter(|limits| !limits.is_none());
-        let take = |limits| self.meter.take(now, limits, demand.tokens, demand.vm, demand.is_alive);
-        let place = limits.map(take).transpose().map_err(Lack::Limit)?;
-        Ok((reservation.unwrap_or_default(), place))
+        if let Some(refusal) = self.ledger.lack(now, &account.budgets, is_shadow) {
+            return Some(Lack::Budget(refusal));
+        }
+        let limits = Some(if is_shadow { &account.shadow_limits } else { &account.limits });
+        let limits = limits.filter(|limits| !limits.is_none())?;
+        self.meter.lack(now, limits, demand.tokens, demand.vm, demand.is_alive).map(Lack::Limit)
     }
+
+    /// Takes what a request needs of `account`, and tells what budgets and limits in shadow mode would refuse. Where it fails
+    /// nothing is taken.
+    fn take(&mut self, account: &Account, demand: &Demand<'_>) -> Result<Taken, Lack> {
+        if let Some(lack) = self.lack(account, demand, false) {
+            return Err(lack);
+        }
+        let shadow = self.lack(account, demand, true);
+        let now = demand.now;
+        let reservation = (!account.budgets.is_empty()).then(|| self.ledger.hold(now, demand.cost));
+        let place = account.has_limits().then(|| self.meter.hold(now, demand.tokens, demand.vm));
+        Ok(Taken { reservation: reservation.unwrap_or_default(), place, shadow })
+    }
+}
+
+/// What a request has taken of one account.
+#[derive(Clone, Copy, Debug)]
+struct Taken {
+    reservation: Reservation,
+    place: Option<Place>,
+    shadow: Option<Lack>,
 }
 
 /// What a request asks of its accounts.
@@ -182,8 +220,7 @@ pub struct Demand<'a> {
 #[derive(Clone, Debug)]
 struct Hold {
     account: Rc<Account>,
-    reservation: Reservation,
-    place: Option<Place>,
+    taken: Taken,
 }
 
 /// What a request has set aside in all of its accounts.
@@ -207,6 +244,15 @@ pub enum Lack {
 }
 
 impl Lack {
+    /// What it is to a deployment.
+    pub const fn skip(self) -> Skip {
+        match self {
+            Self::Budget(refusal) => Skip::Budget(refusal.resets_at),
+            Self::Limit(skip) => skip,
+            Self::Books => Skip::Budget(None),
+        }
+    }
+
     /// When it is over; `None`: never, or nobody knows.
     fn until(&self) -> Option<Millis> {
         match self {
@@ -259,8 +305,8 @@ pub fn reserve<'a>(
         });
         holds.left = left;
         let lack = match taken {
-            Some(Ok((reservation, place))) => {
-                holds.holds.push(Hold { account: Rc::clone(account), reservation, place });
+            Some(Ok(taken)) => {
+                holds.holds.push(Hold { account: Rc::clone(account), taken });
                 continue;
             }
             Some(Err(lack)) => lack,
@@ -297,17 +343,22 @@ fn look(store: &impl Store, accounts: &[&Rc<Account>], demand: &Demand<'_>) -> R
 
 impl Holds {
     /// Gives everything back, as if it had never been taken.
-    fn cancel(&self, store: &impl Store, now: Millis) {
-        for Hold { account, reservation, place } in &self.holds {
+    pub fn cancel(&self, store: &impl Store, now: Millis) {
+        for Hold { account, taken } in &self.holds {
             account.close(store, |books| {
-                books.ledger.settle(now, account.window(), reservation, PicoUsd::default());
-                place.iter().for_each(|place| books.meter.cancel(self.vm, place));
+                books.ledger.settle(now, &account.budgets, &taken.reservation, PicoUsd::default());
+                taken.place.iter().for_each(|place| books.meter.cancel(self.vm, place));
             });
         }
     }
 
+    /// What budgets and limits in shadow mode would have refused, each with its account.
+    pub fn shadows(&self) -> impl Iterator<Item = (&Account, Lack)> {
+        self.holds.iter().filter_map(|hold| Some((&*hold.account, hold.taken.shadow?)))
+    }
+
     /// Replaces what was set aside by what the request cost and used, in each of its accounts. To be called once for each
-    /// request, with all of its accounts: those without a cap count what is spent.
+    /// request, with all of its accounts: those without a cap count what is spent. Tells which alarms that sets off.
     pub fn settle<'a>(
         &self,
         store: &impl Store,
@@ -315,20 +366,58 @@ impl Holds {
         now: Millis,
         cost: PicoUsd,
         tokens: u64,
-    ) {
+    ) -> Vec<Alert> {
+        let mut alerts = Vec::new();
         for account in accounts {
             let hold = self.holds.iter().find(|hold| Rc::ptr_eq(&hold.account, account));
             if hold.is_none() && cost == PicoUsd::default() {
                 continue;
             }
-            let reservation = hold.map(|hold| hold.reservation).unwrap_or_default();
-            let place = hold.and_then(|hold| hold.place);
-            account.close(store, |books| {
-                books.ledger.settle(now, account.window(), &reservation, cost);
+            let reservation = hold.map(|hold| hold.taken.reservation).unwrap_or_default();
+            let place = hold.and_then(|hold| hold.taken.place);
+            let alarms = account.close(store, |books| {
                 place.iter().for_each(|place| books.meter.leave(self.vm, place, tokens));
+                books.ledger.settle(now, &account.budgets, &reservation, cost)
             });
+            let alarms = alarms.unwrap_or_default().into_iter();
+            alerts.extend(alarms.map(|(budget, alarm)| Alert { account: Rc::clone(account), budget, alarm }));
         }
+        alerts
     }
+}
+
+/// The books of an end user that the config does not list: `account` itself where it has books, or can be given some;
+/// `shared` where too many others have. A client could else fill the store with names.
+pub fn enrolled(store: &impl Store, account: &Rc<Account>, shared: &Rc<Account>) -> Rc<Account> {
+    let record = account.record();
+    let enroll = |bytes: &[u8]| {
+        let count = bytes.first_chunk().copied().map_or(0, u64::from_le_bytes);
+        let has_room = count < MAX_END_USERS;
+        (has_room.then(|| count.saturating_add(1).to_le_bytes().to_vec()), has_room)
+    };
+    if store.get(&record).is_none() {
+        if store.update(END_USERS, enroll) != Some(true) {
+            return Rc::clone(shared);
+        }
+        store.prepare(&record);
+    }
+    Rc::clone(account)
+}
+
+/// How many end users that the config does not list have books of their own: 30 MB of them.
+const MAX_END_USERS: u64 = 100_000;
+/// The record of how many there are.
+pub const END_USERS: &str = "tollgate.1.end_users";
+
+/// A budget's spend has passed a mark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alert {
+    /// Whose.
+    pub account: Rc<Account>,
+    /// Its position in [`Account::budgets`].
+    pub budget: usize,
+    /// Which mark.
+    pub alarm: Alarm,
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@ use std::cell::{Cell, RefCell};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
+use crate::budget::Window;
+use crate::budget::window::Reset;
 use crate::store::{Memory, Swap};
 
 /// A Monday noon in 2026.
@@ -10,14 +12,15 @@ const NOON: Millis = Millis(20_780 * 86_400_000 + 43_200_000);
 const ONE: PicoUsd = PicoUsd(100);
 
 fn account(scope: Scope, name: &str, max: Option<u64>, duration: &str) -> Rc<Account> {
-    let budget = max.map(|max| Budget { max: PicoUsd(max), window: Window::parse(duration) });
-    Rc::new(Account { scope, name: name.to_owned(), budget, limits: Limits::default() })
+    let window = Window::parse(duration, &Reset::default());
+    let budgets = max.map(|max| Budget { max: Some(PicoUsd(max)), window, ..Budget::default() }).into_iter().collect();
+    Rc::new(Account { scope, name: name.to_owned(), budgets, ..Account::default() })
 }
 
 /// Requests a minute, tokens a minute, requests at a time.
 fn limited(scope: Scope, name: &str, [rpm, tpm, parallel]: [u64; 3]) -> Rc<Account> {
-    let limits = Limits { rpm: Some(rpm), tpm: Some(tpm), parallel: Some(parallel) };
-    Rc::new(Account { scope, name: name.to_owned(), budget: None, limits })
+    let limits = Limits { rpm: Some(rpm), tpm: Some(tpm), parallel: Some(parallel), ..Limits::default() };
+    Rc::new(Account { scope, name: name.to_owned(), limits, ..Account::default() })
 }
 
 const DEMAND: Demand<'_> = Demand { now: NOON, cost: ONE, tokens: 10, vm: 1, is_alive: &|_| true, fails_closed: false };
@@ -35,8 +38,7 @@ fn store(accounts: &[Rc<Account>]) -> Memory {
 
 /// What is spent and what is set aside.
 fn books(store: &impl Store, account: &Account) -> (u64, u64) {
-    let ledger = account.ledger(store).unwrap();
-    (ledger.spent(NOON, account.window()).0, ledger.reserved(NOON).0)
+    (account.spent(store, NOON).unwrap().0, account.ledger(store).unwrap().reserved(NOON).0)
 }
 
 fn take(store: &impl Store, accounts: &[Rc<Account>]) -> Result<Holds, Denied> {
@@ -77,7 +79,7 @@ fn all_have_room_or_nothing_is_set_aside() {
         for account in &all {
             let of = |is: bool, amount| if is { amount } else { 0 };
             let is_spent = spent.iter().any(|spent| Rc::ptr_eq(spent, account));
-            let expected = (of(is_spent, 1000), of(account.budget.is_some(), held));
+            let expected = (of(is_spent, 1000), of(!account.budgets.is_empty(), held));
             assert_eq!(books(&store, account), expected, "{account}");
         }
     }
@@ -124,7 +126,7 @@ fn in_every_order_nothing_is_lost_and_no_cap_is_passed() {
                 let before: Vec<_> = all.iter().map(|account| books(&store, account)).collect();
                 let has_room = accounts.iter().all(|account| {
                     let (spent, held) = books(&store, account);
-                    PicoUsd(spent + held) < account.budget.as_ref().unwrap().max
+                    PicoUsd(spent + held) < account.budgets[0].max.unwrap()
                 });
                 running[step] = take(&store, accounts).ok();
                 assert_eq!(running[step].is_some(), has_room, "{order}");
@@ -229,8 +231,8 @@ fn a_limit_of_any_account_refuses_and_takes_nothing_of_the_others() {
     let fourth = ask(NOON);
     assert_eq!(denied(&fourth), "team 't': rpm");
     assert_eq!(fourth.unwrap_err().lack.until(), Some(minute(1)));
-    let (requests, tokens, _) = key.books(&store).unwrap().meter.counts(NOON);
-    assert_eq!((requests, tokens), (3, 24), "who is refused consumes nothing");
+    let told = key.books(&store).unwrap().meter.counts(NOON).0;
+    assert_eq!((told.requests, told.tokens), (3, 24), "who is refused consumes nothing");
     third.settle(&store, all.iter(), NOON, PicoUsd(0), 10);
     assert_eq!(left(&ask(minute(1)).unwrap().left), "2 25");
 }
@@ -263,9 +265,78 @@ fn books_outlast_their_bytes() {
         assert_eq!((&read.ledger, &read.meter), (&books.ledger, &books.meter));
     }
     let bytes = books.encode();
-    // A meter without places has 28 bytes.
-    for cut in 0..Ledger::BYTES + 28 {
+    let ledger = books.ledger.encode().len();
+    // A meter without places has 52 bytes.
+    for cut in 0..ledger + 52 {
         assert_eq!(Books::decode(&bytes[..cut]).meter, Meter::default(), "{cut}");
     }
-    assert_eq!(Books::decode(&bytes[..Ledger::BYTES]).ledger, books.ledger, "those of a version without limits");
+    assert_eq!(Books::decode(&bytes[..ledger]).ledger, books.ledger, "those of a version without limits");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_is_in_shadow_mode_is_told_and_served() {
+    let own = limited(Scope::Key, "k", [1, 1000, 10]);
+    let shadowed = Account {
+        limits: Limits { tpm: Some(1000), ..Limits::default() },
+        shadow_limits: own.limits,
+        ..(*own).clone()
+    };
+    let team = account(Scope::Team, "t", Some(150), "1d");
+    let budgets = team.budgets.iter().map(|budget| Budget { is_shadow: true, ..budget.clone() }).collect();
+    let team = Rc::new(Account { budgets, ..(*team).clone() });
+    let all = [Rc::new(shadowed), team];
+    let store = store(&all);
+    let told = |holds: &Holds| {
+        holds.shadows().map(|(account, lack)| format!("{account} {}", lack.skip().name())).collect::<Vec<_>>()
+    };
+    let (first, second, third) = (take(&store, &all), take(&store, &all), take(&store, &all));
+    assert_eq!(told(&first.unwrap()), Vec::<String>::new());
+    assert_eq!(told(second.as_ref().unwrap()), ["key 'k' rpm"]);
+    assert_eq!(told(&third.unwrap()), ["key 'k' rpm", "team 't' budget"]);
+    // They are counted as if they were enforced.
+    assert_eq!(books(&store, &all[1]), (0, 300));
+    let alerts = second.unwrap().settle(&store, all.iter(), NOON, PicoUsd(120), 10);
+    assert_eq!(alerts, [Alert { account: all[1].clone(), budget: 0, alarm: Alarm::Near }]);
+    assert!(all[0].reset(&store, NOON, PicoUsd(0)) && all[1].reset(&store, NOON, PicoUsd(3)));
+    assert_eq!(books(&store, &all[1]), (3, 200));
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn records_of_different_accounts_have_different_names() {
+    let of = |scope, name: &str, model: Option<&str>| {
+        let model = model.map(str::to_owned);
+        Account { scope, name: name.to_owned(), model, ..Account::default() }.record()
+    };
+    let names = [
+        of(Scope::Key, "a", None),
+        of(Scope::Team, "a", None),
+        of(Scope::Key, "a", Some("b")),
+        of(Scope::Key, "a.b", None),
+        of(Scope::Key, "a", Some("b.c")),
+        of(Scope::Key, "a.b", Some("c")),
+        of(Scope::EndUser, "a", None),
+        of(Scope::OtherEndUser, "a", None),
+        of(Scope::OtherEndUser, "", None),
+        of(Scope::Proxy, "", None),
+    ];
+    let all: std::collections::BTreeSet<&String> = names.iter().collect();
+    assert_eq!(all.len(), names.len(), "{names:?}");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn so_many_end_users_have_books_of_their_own_and_the_others_share_some() {
+    let shared = account(Scope::OtherEndUser, "", Some(100), "1d");
+    let one = |n: u64| account(Scope::OtherEndUser, &format!("{n:x}"), Some(100), "1d");
+    let store = store(std::slice::from_ref(&shared));
+    // Without a record of their number nobody is given books.
+    assert_eq!(enrolled(&store, &one(1), &shared), shared);
+    store.prepare(END_USERS);
+    for _ in 0..2 {
+        assert_eq!(enrolled(&store, &one(1), &shared), one(1));
+    }
+    assert_eq!(store.get(END_USERS).unwrap().0, 1_u64.to_le_bytes());
+    store.set(END_USERS, &(MAX_END_USERS - 1).to_le_bytes(), 0);
+    assert_eq!(enrolled(&store, &one(2), &shared), one(2));
+    assert_eq!(enrolled(&store, &one(3), &shared), shared);
+    assert_eq!(enrolled(&store, &one(2), &shared), one(2), "who has books keeps them");
 }

@@ -25,6 +25,12 @@
 //! request runs. A list of reservations would grow with the traffic; sixteen sums, one for each four minutes, do not,
 //! and dropping the oldest sum is all that expiry takes.
 //!
+//! ## Several windows
+//!
+//! One principal may have budgets by the day and by the month. Each has its own sum of what was spent, all in the one
+//! ledger; what is reserved is the same for all of them. A sum is kept under its window's code: a config that adds a window
+//! begins it with the largest sum there is, so that no change of a config empties a budget before its time.
+//!
 //! # Limits
 //!
 //! While the clock is behind an instant that the ledger has seen, reservations lapse later by as much.
@@ -39,12 +45,22 @@ use crate::units::{Millis, PicoUsd};
 pub struct Ledger {
     /// When this ledger was begun: it knows the reservations that say the same. Zero: it holds none yet.
     born: Millis,
-    spent: PicoUsd,
-    /// The end of the window in which `spent` was spent.
-    window_end: Option<Millis>,
+    /// What was spent in each window; at most [`MAX_WINDOWS`].
+    spent: Vec<Spent>,
     /// The latest bucket's number since the epoch. Bucket `n` lives in `reserved[n % BUCKETS]`.
     newest: u64,
     reserved: [PicoUsd; BUCKETS as usize],
+}
+
+/// What was spent in one window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Spent {
+    /// [`Window::code`]; 0: it never ends.
+    code: u64,
+    end: Option<Millis>,
+    amount: PicoUsd,
+    /// The alarms that were given in this window: [`Alarm::bit`].
+    told: u64,
 }
 
 /// What an admitted request must give back with [`Ledger::settle`].
@@ -73,49 +89,91 @@ pub struct Refusal {
     pub resets_at: Option<Millis>,
 }
 
-impl Ledger {
-    /// How long the bytes of [`Ledger::encode`] are.
-    pub const BYTES: usize = 4 + 8 * (4 + BUCKETS as usize);
+/// What a budget's spend has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alarm {
+    /// `soft_budget`.
+    Soft,
+    /// Four fifths of `max_budget`.
+    Near,
+}
 
-    /// Reads what [`Ledger::encode`] wrote. Bytes of another version or length are an empty ledger: whoever updates
-    /// the module starts its budgets anew, and nothing that is stored can stop a request from being served.
-    pub fn decode(bytes: &[u8]) -> Self {
+impl Alarm {
+    const ALL: [Self; 2] = [Self::Soft, Self::Near];
+
+    /// The word for it in records and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Soft => "soft_budget",
+            Self::Near => "max_budget_80_percent",
+        }
+    }
+
+    /// What says that it was given for the budget at this position.
+    const fn bit(self, budget: usize) -> u64 {
+        1_u64.wrapping_shl((budget as u32).wrapping_mul(2).wrapping_add(self as u32))
+    }
+
+    /// From which spend on.
+    fn threshold(self, budget: &Budget) -> Option<PicoUsd> {
+        match self {
+            Self::Soft => budget.soft,
+            Self::Near => budget.max.map(|max| PicoUsd((max.0 / 5).saturating_mul(4))),
+        }
+    }
+}
+
+impl Ledger {
+    /// Reads what [`Ledger::encode`] wrote; what follows it is left. Bytes of another version, or too few, are an empty
+    /// ledger: whoever updates the module starts its budgets anew, and nothing that is stored can stop a request from
+    /// being served.
+    pub fn decode(bytes: &[u8]) -> (Self, &[u8]) {
         Self::read(bytes).unwrap_or_default()
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
+    fn read(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let mut bytes = Bytes(bytes.strip_prefix(&VERSION)?);
         let mut next = || bytes.number();
-        let mut ledger = Self {
-            born: Millis(next()?),
-            spent: PicoUsd(next()?),
-            window_end: Some(Millis(next()?)).filter(|end| end.0 > 0),
-            newest: next()?,
-            reserved: [PicoUsd(0); BUCKETS as usize],
-        };
+        let (born, newest, windows) = (Millis(next()?), next()?, next()?);
+        let mut ledger = Self { born, newest, ..Self::default() };
         for bucket in &mut ledger.reserved {
             *bucket = PicoUsd(next()?);
         }
-        bytes.is_empty().then_some(ledger)
+        for _ in 0..usize::try_from(windows).ok().filter(|n| *n <= MAX_WINDOWS)? {
+            let (code, end) = (next()?, Some(Millis(next()?)).filter(|end| end.0 > 0));
+            ledger.spent.push(Spent { code, end, amount: PicoUsd(next()?), told: next()? });
+        }
+        Some((ledger, bytes.0))
     }
 
-    /// The ledger in 164 bytes: version, then little-endian `u64`s: born, spent, the window's end (0: none), the newest
-    /// bucket's number, the buckets.
+    /// The ledger in 156 bytes: version, then little-endian `u64`s: born, the newest bucket's number, how many windows
+    /// follow, the buckets. For each window 32 more: code, end (0: none), spent, alarms told.
     pub fn encode(&self) -> Vec<u8> {
-        let head = [self.born.0, self.spent.0, self.window_end.unwrap_or_default().0, self.newest];
-        let numbers = head.into_iter().chain(self.reserved.iter().map(|amount| amount.0));
+        let head = [self.born.0, self.newest, self.spent.len() as u64];
+        let windows = self
+            .spent
+            .iter()
+            .flat_map(|spent| [spent.code, spent.end.unwrap_or_default().0, spent.amount.0, spent.told]);
+        let numbers = head.into_iter().chain(self.reserved.iter().map(|amount| amount.0)).chain(windows);
         VERSION.into_iter().chain(numbers.flat_map(u64::to_le_bytes)).collect()
     }
 
-    /// Admits a request that may cost `amount`, and holds that amount until it is settled or lapses.
-    ///
-    /// # Errors
-    ///
-    /// The budget is spent, or what is left of it is held by running requests. The ledger then holds nothing more than
-    /// before; it need not be stored.
-    pub fn reserve(&mut self, now: Millis, budget: &Budget, amount: PicoUsd) -> Result<Reservation, Refusal> {
-        self.advance(now, budget.window.as_ref());
-        self.check(now, budget)?;
+    /// Why `budgets` have no room; the one that has none for longest. `None`: all have. Only those that are in shadow mode
+    /// are asked where `is_shadow`, else only the others.
+    pub fn lack(&mut self, now: Millis, budgets: &[Budget], is_shadow: bool) -> Option<Refusal> {
+        self.advance(now, budgets);
+        let reserved = self.held();
+        let asked = budgets.iter().filter(|budget| budget.is_shadow == is_shadow);
+        let refusals = asked.filter_map(|budget| {
+            let (max, spent) = (budget.max?, self.spent(now, budget.window.as_ref()));
+            let resets_at = budget.window.as_ref().map(|window| window.end_after(now));
+            (spent.plus(reserved) >= max).then_some(Refusal { spent, reserved, max, resets_at })
+        });
+        refusals.max_by_key(|refusal| refusal.resets_at.map_or(u64::MAX, |at| at.0))
+    }
+
+    /// Holds `amount` for a request until it is settled or lapses; to be called after [`Ledger::lack`].
+    pub fn hold(&mut self, now: Millis, amount: PicoUsd) -> Reservation {
         if self.born == Millis(0) {
             self.born = now.max(Millis(1));
         }
@@ -123,36 +181,57 @@ impl Ledger {
         let bucket = self.bucket(newest);
         *bucket = bucket.plus(amount);
         let expires = Millis(newest.saturating_add(BUCKETS).saturating_mul(BUCKET.0));
-        Ok(Reservation { amount, expires, ledger: self.born })
-    }
-
-    fn check(&self, now: Millis, budget: &Budget) -> Result<(), Refusal> {
-        let (spent, reserved, max) = (self.spent, self.held(), budget.max);
-        if spent.plus(reserved) < max {
-            return Ok(());
-        }
-        let resets_at = budget.window.as_ref().map(|window| window.end_after(now));
-        Err(Refusal { spent, reserved, max, resets_at })
+        Reservation { amount, expires, ledger: self.born }
     }
 
     /// Gives `reservation` back and charges what the request cost: nothing, if it never ran. To be called once for each
-    /// reservation.
+    /// reservation. Tells which alarms that sets off, each once in a window, with the budget's position.
     ///
     /// The charge goes to the window of `now`, in which the money is spent, even if the request began in an earlier one.
     /// A reservation that has lapsed, or that another ledger gave, takes nothing from what others hold in this one.
-    pub fn settle(&mut self, now: Millis, window: Option<&Window>, reservation: &Reservation, cost: PicoUsd) {
-        self.advance(now, window);
-        self.spent = self.spent.plus(cost);
+    pub fn settle(
+        &mut self,
+        now: Millis,
+        budgets: &[Budget],
+        reservation: &Reservation,
+        cost: PicoUsd,
+    ) -> Vec<(usize, Alarm)> {
+        self.advance(now, budgets);
+        self.spent.iter_mut().for_each(|spent| spent.amount = spent.amount.plus(cost));
         let bucket = (reservation.expires.0 / BUCKET.0).saturating_sub(BUCKETS);
         if reservation.ledger == self.born && self.lives(bucket) {
             let bucket = self.bucket(bucket);
             *bucket = bucket.minus(reservation.amount);
         }
+        self.alarms(budgets)
+    }
+
+    fn alarms(&mut self, budgets: &[Budget]) -> Vec<(usize, Alarm)> {
+        let mut alarms = Vec::new();
+        for (at, budget) in budgets.iter().enumerate().take(MAX_WINDOWS) {
+            let Some(spent) = self.spent.iter_mut().find(|spent| spent.code == code(budget.window.as_ref())) else {
+                continue;
+            };
+            for alarm in Alarm::ALL {
+                let is_passed = alarm.threshold(budget).is_some_and(|mark| mark.0 > 0 && spent.amount >= mark);
+                if is_passed && spent.told & alarm.bit(at) == 0 {
+                    spent.told |= alarm.bit(at);
+                    alarms.push((at, alarm));
+                }
+            }
+        }
+        alarms
+    }
+
+    /// Sets what is spent, in every window, and starts the alarms anew. What running requests hold stays held.
+    pub fn reset(&mut self, now: Millis, budgets: &[Budget], to: PicoUsd) {
+        self.advance(now, budgets);
+        self.spent.iter_mut().for_each(|spent| (spent.amount, spent.told) = (to, 0));
     }
 
     /// What is spent in the window of `now`.
     pub fn spent(&self, now: Millis, window: Option<&Window>) -> PicoUsd {
-        if self.is_over(now, window) { PicoUsd(0) } else { self.spent }
+        self.in_window(now, window).amount
     }
 
     /// What running requests hold.
@@ -166,9 +245,55 @@ impl Ledger {
         self.reserved.iter().fold(PicoUsd(0), |sum, amount| sum.plus(*amount))
     }
 
-    fn advance(&mut self, now: Millis, window: Option<&Window>) {
+    /// Drops what is over. One who has no budget has one sum, which never ends.
+    fn advance(&mut self, now: Millis, budgets: &[Budget]) {
         self.expire(now);
-        self.roll(now, window);
+        let mut all: Vec<Spent> = Vec::with_capacity(budgets.len().max(1));
+        for budget in budgets.iter().take(MAX_WINDOWS) {
+            let window = budget.window.as_ref();
+            if all.iter().all(|spent| spent.code != code(window)) {
+                all.push(self.in_window(now, window));
+            }
+        }
+        if all.is_empty() {
+            all.push(self.in_window(now, None));
+        }
+        self.spent = all;
+    }
+
+    /// What is spent in the window that holds `now`.
+    fn in_window(&self, now: Millis, window: Option<&Window>) -> Spent {
+        let Some(window) = window else {
+            let (amount, told) = self.own(0).map_or((self.largest(|_| true), 0), |spent| (spent.amount, spent.told));
+            return Spent { amount, told, ..Spent::default() };
+        };
+        let is_under_way = |spent: &Spent| spent.end.is_none_or(|end| end > now);
+        match self.own(window.code()) {
+            // A worker that read its clock just before the end, and comes late, must not lead the ledger back. A clock
+            // that was far ahead must not hold it for good.
+            Some(own)
+                if own
+                    .end
+                    .is_some_and(|end| end > now && end.since(now) <= window.longest().plus(window.longest())) =>
+            {
+                *own
+            }
+            Some(own) if !is_under_way(own) => {
+                Spent { code: window.code(), end: Some(window.end_after(now)), ..Spent::default() }
+            }
+            own => {
+                let (amount, told) = own.map_or((self.largest(is_under_way), 0), |spent| (spent.amount, spent.told));
+                Spent { code: window.code(), end: Some(window.end_after(now)), amount, told }
+            }
+        }
+    }
+
+    fn own(&self, code: u64) -> Option<&Spent> {
+        self.spent.iter().find(|spent| spent.code == code)
+    }
+
+    fn largest(&self, counts: impl Fn(&Spent) -> bool) -> PicoUsd {
+        self.spent.iter().filter(|spent| counts(spent)).map(|spent| spent.amount).max().unwrap_or_default()
     }
 
     /// Drops the buckets that `now` has left behind.
@@ -179,26 +304,6 @@ impl Ledger {
             *self.bucket(newest.saturating_sub(back)) = PicoUsd(0);
         }
         self.newest = newest;
-    }
-
-    /// Begins the window of `now`.
-    ///
-    /// A config may change the window under a running ledger. Then its spend counts in the window that is in force, so
-    /// that no change of the config empties a budget before its time.
-    fn roll(&mut self, now: Millis, window: Option<&Window>) {
-        if self.is_over(now, window) {
-            self.spent = PicoUsd(0);
-        }
-        let end = window.map(|window| window.end_after(now));
-        // A worker that read its clock just before the end, and comes late, must not lead the ledger back.
-        let following = window.zip(end).map(|(window, end)| window.end_after(end));
-        if self.window_end.is_none() || self.window_end != following {
-            self.window_end = end;
-        }
-    }
-
-    fn is_over(&self, now: Millis, window: Option<&Window>) -> bool {
-        window.is_some() && self.window_end.is_some_and(|end| end <= now)
     }
 
     /// Whether bucket `number` is one of those that are kept.
@@ -212,8 +317,15 @@ impl Ledger {
     }
 }
 
+/// [`Window::code`]; 0: no window.
+fn code(window: Option<&Window>) -> u64 {
+    window.map_or(0, Window::code)
+}
+
 /// Changes with the layout.
-const VERSION: [u8; 4] = *b"TGL1";
+const VERSION: [u8; 4] = *b"TGL2";
+/// The most windows of one principal.
+pub const MAX_WINDOWS: usize = 8;
 const BUCKETS: u64 = 16;
 /// How long reservations go into one bucket: 15 whole ones are the hour that a lease lasts at least.
 const BUCKET: Millis = Millis::from_secs(4 * 60);

@@ -1,4 +1,4 @@
-//! What is left of a minute's requests and tokens, as clients are told.
+//! What is left of a minute's or a day's requests and tokens, as clients are told.
 
 use crate::config::Limits;
 use crate::routing::Meter;
@@ -21,17 +21,13 @@ struct Left {
 impl RateLimits {
     /// Takes up what `meter` says at `now` of an account with `limits`, where that is less.
     pub fn tighten(&mut self, limits: &Limits, meter: &Meter, now: Millis) {
-        let (requests, tokens, end) = meter.counts(now);
-        let left = |limit: Option<u64>, used: u64| {
+        let (minute, day) = meter.counts(now);
+        let left = |limit: Option<u64>, used: u64, end: Millis| {
             limit.map(|limit| Left { limit, remaining: limit.saturating_sub(used), reset: end.since(now) })
         };
-        for (own, found) in
-            [(&mut self.requests, left(limits.rpm, requests)), (&mut self.tokens, left(limits.tpm, tokens))]
-        {
-            let is_less = |found: &Left| own.is_none_or(|own| found.remaining < own.remaining);
-            if let Some(found) = found.filter(is_less) {
-                *own = Some(found);
-            }
+        for (told, [requests, tokens]) in [(minute, [limits.rpm, limits.tpm]), (day, [limits.rpd, limits.tpd])] {
+            tighter(&mut self.requests, left(requests, told.requests, told.end));
+            tighter(&mut self.tokens, left(tokens, told.tokens, told.end));
         }
     }
 
@@ -49,5 +45,13 @@ impl RateLimits {
             ("x-ratelimit-remaining-tokens", number(self.tokens, |left| left.remaining)),
             ("x-ratelimit-reset-tokens", reset(self.tokens)),
         ]
+    }
+}
+
+/// Takes up what is found, where less remains of it.
+fn tighter(own: &mut Option<Left>, found: Option<Left>) {
+    let is_less = |found: &Left| own.is_none_or(|own| found.remaining < own.remaining);
+    if let Some(found) = found.filter(is_less) {
+        *own = Some(found);
     }
 }

@@ -4,66 +4,153 @@
 //!
 //! A window's end depends on the clock alone, never on the first request: whoever asks, after whatever restart, gets
 //! the same end, so nothing has to be remembered to agree on it. Ends lie where people expect them, on the hour, at
-//! midnight, on Monday, on the first of the month, all in UTC.
+//! midnight, on Monday, on the first of the month.
 //!
 //! The price is that a window can be used up twice around its end: a cap of 10 USD a day allows 20 USD within two
 //! minutes around midnight.
+//!
+//! # Limits
+//!
+//! `timezone` and `budget_reset_time` move the ends of days, weeks and months. Seconds, minutes and hours are aligned in
+//! UTC: where a zone is half an hour off, `1h` ends at half past.
+
+use sha2::{Digest as _, Sha256};
 
 use crate::units::Millis;
+use crate::zone::Zone;
 
 /// How long a budget lasts, and on which ends it is aligned: `1d`, `30m`, `1mo`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Window(Kind);
+pub struct Window {
+    kind: Kind,
+    code: u64,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
-    /// Ends at every multiple of `period`, counted from `origin`. `period > 0`, `origin < period`.
-    Every { period: u64, origin: u64 },
+    /// Ends at every multiple of `period` in UTC. `period > 0`.
+    Every { period: u64 },
+    /// Ends on every `count`th day, counted from `origin`. `count > 0`.
+    Days { count: u64, origin: u64, reset: Reset },
     /// Ends on the first day of each month whose number since January 1970 is a multiple of `count`. `count > 0`.
-    Months { count: u64 },
+    Months { count: u64, reset: Reset },
+}
+
+/// Where and when days end, for budgets: `timezone` and `budget_reset_time`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reset {
+    /// `None`: UTC.
+    pub zone: Option<Zone>,
+    /// The time of day, since midnight.
+    pub at: Millis,
+}
+
+impl Reset {
+    /// The day that `now` belongs to.
+    fn day(&self, now: Millis) -> u64 {
+        let (day, time) = match &self.zone {
+            Some(zone) => zone.shown(now),
+            None => (now.0 / DAY, Millis(now.0 % DAY)),
+        };
+        if time < self.at { day.saturating_sub(1) } else { day }
+    }
+
+    /// When a day begins.
+    fn instant(&self, day: u64) -> Millis {
+        let in_zone = self.zone.as_ref().and_then(|zone| zone.instant(day, self.at));
+        in_zone.unwrap_or_else(|| Millis(day.saturating_mul(DAY)).plus(self.at))
+    }
+
+    /// The first beginning of one of the days that `next` steps to that is later than `now`.
+    ///
+    /// The search begins a day early: where clocks are put forward, a clock may show that a day has begun before it has.
+    /// Where they are put back, a day may seem to begin twice: the first time counts.
+    fn first_after(&self, now: Millis, next: impl Fn(u64) -> u64) -> Millis {
+        let mut day = next(self.day(now).saturating_sub(1));
+        for _ in 0..2 {
+            let begin = self.instant(day);
+            if begin > now {
+                return begin;
+            }
+            day = next(day);
+        }
+        self.instant(day)
+    }
+
+    fn code(&self) -> String {
+        format!("{}+{}", self.zone.as_ref().map_or("", Zone::name), self.at.0)
+    }
 }
 
 impl Window {
     /// Reads LiteLLM's duration: a whole number and one of `s m h d w mo`.
     ///
-    /// Seconds, minutes, hours and days are aligned to multiples since the epoch, so that `1h` ends on the hour and
-    /// `1d` at midnight; weeks and `7d` to Mondays; months to January 1970, so that `3mo` is a calendar quarter.
-    /// `None` for zero, for anything else and for more than a thousand years.
-    pub fn parse(text: &str) -> Option<Self> {
+    /// Seconds, minutes and hours are aligned to multiples since the epoch, so that `1h` ends on the hour; days end at
+    /// `reset`, weeks and `7d` on Mondays, other numbers of days where their multiples since the epoch do; months are
+    /// counted from January 1970, so that `3mo` is a calendar quarter. `None` for zero, for anything else and for more than
+    /// a thousand years.
+    pub fn parse(text: &str, reset: &Reset) -> Option<Self> {
         let (digits, unit) = text.split_at_checked(text.find(|c: char| !c.is_ascii_digit())?)?;
         let count: u64 = digits.parse().ok()?;
         let kind = match unit {
-            "s" => every(count, SECOND, 0)?,
-            "m" => every(count, MINUTE, 0)?,
-            "h" => every(count, HOUR, 0)?,
-            "d" if count == 7 => every(count, DAY, MONDAY)?,
-            "d" => every(count, DAY, 0)?,
-            "w" => every(count, WEEK, MONDAY)?,
-            "mo" => months(count)?,
+            "s" => every(count, SECOND)?,
+            "m" => every(count, MINUTE)?,
+            "h" => every(count, HOUR)?,
+            "d" if count == 7 => days(count, MONDAY, reset)?,
+            "d" => days(count, 0, reset)?,
+            "w" => days(count.checked_mul(7)?, MONDAY, reset)?,
+            "mo" => months(count, reset)?,
             _ => return None,
         };
-        Some(Self(kind))
+        let name = match &kind {
+            Kind::Every { period } => format!("ms {period}"),
+            Kind::Days { count, origin, reset } => format!("d {count} {origin} {}", reset.code()),
+            Kind::Months { count, reset } => format!("mo {count} {}", reset.code()),
+        };
+        let digest = Sha256::digest(name);
+        let code = digest.first_chunk().copied().map_or(1, u64::from_le_bytes).max(1);
+        Some(Self { kind, code })
     }
 
     /// The end of the window that holds `now`: the first end that is later than `now`.
     pub fn end_after(&self, now: Millis) -> Millis {
-        match self.0 {
-            Kind::Every { period, origin } => Millis(next_multiple(now.0, period, origin)),
-            Kind::Months { count } => {
-                let month = next_multiple(month_of(now.0 / DAY), count, 0);
-                Millis(first_day(month).saturating_mul(DAY))
+        match &self.kind {
+            Kind::Every { period } => Millis(next_multiple(now.0, *period, 0)),
+            Kind::Days { count, origin, reset } => reset.first_after(now, |day| next_multiple(day, *count, *origin)),
+            Kind::Months { count, reset } => {
+                reset.first_after(now, |day| first_day(next_multiple(month_of(day), *count, 0)))
             }
         }
     }
+
+    /// A number that windows with the same ends share, never 0: the same in every worker and after an update.
+    pub const fn code(&self) -> u64 {
+        self.code
+    }
+
+    /// The longest that it lasts.
+    pub fn longest(&self) -> Millis {
+        let days = match &self.kind {
+            Kind::Every { period } => return Millis(*period),
+            Kind::Days { count, .. } => *count,
+            Kind::Months { count, .. } => count.saturating_mul(31),
+        };
+        // A day more, for clocks that are put back.
+        Millis(days.saturating_add(1).saturating_mul(DAY))
+    }
 }
 
-fn every(count: u64, unit: u64, origin: u64) -> Option<Kind> {
+fn every(count: u64, unit: u64) -> Option<Kind> {
     let period = count.checked_mul(unit)?;
-    (1..=LONGEST).contains(&period).then_some(Kind::Every { period, origin })
+    (1..=LONGEST_DAYS.saturating_mul(DAY)).contains(&period).then_some(Kind::Every { period })
 }
 
-fn months(count: u64) -> Option<Kind> {
-    (1..=LONGEST_MONTHS).contains(&count).then_some(Kind::Months { count })
+fn days(count: u64, origin: u64, reset: &Reset) -> Option<Kind> {
+    (1..=LONGEST_DAYS).contains(&count).then(|| Kind::Days { count, origin, reset: reset.clone() })
+}
+
+fn months(count: u64, reset: &Reset) -> Option<Kind> {
+    (1..=LONGEST_MONTHS).contains(&count).then(|| Kind::Months { count, reset: reset.clone() })
 }
 
 /// The first `origin + k * period` after `at`.
@@ -109,11 +196,10 @@ const SECOND: u64 = 1000;
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 3_600_000;
 const DAY: u64 = 86_400_000;
-const WEEK: u64 = 604_800_000;
-/// The first Monday since the epoch, 1970-01-05.
-const MONDAY: u64 = 345_600_000;
+/// The first Monday since the epoch, 1970-01-05, in days.
+const MONDAY: u64 = 4;
 /// A thousand years: what is longer is a slip of the pen.
-const LONGEST: u64 = 31_557_600_000_000;
+const LONGEST_DAYS: u64 = 365_250;
 const LONGEST_MONTHS: u64 = 12_000;
 const DAYS_PER_ERA: u64 = 146_097;
 /// Days from 0000-03-01 to 1970-01-01.
@@ -123,94 +209,5 @@ const EPOCH_MONTHS_SINCE_MARCH_0: u64 = 23_638;
 
 #[cfg(test)]
 #[expect(clippy::arithmetic_side_effects, reason = "an overflow fails the test")]
-mod tests {
-    use super::{DAY, HOUR, Kind, MONDAY, WEEK, Window, first_day, month_of};
-    use crate::units::Millis;
-    use wasm_bindgen_test::wasm_bindgen_test;
-
-    /// Milliseconds of a UTC time since 1970, counted day by day.
-    fn utc(year: u64, month: u64, day: u64, hour: u64, millis: u64) -> u64 {
-        let leap = |y: u64| y.is_multiple_of(4) && (!y.is_multiple_of(100) || y.is_multiple_of(400));
-        let years: u64 = (1970..year).map(|y| if leap(y) { 366 } else { 365 }).sum();
-        let lengths = [31, if leap(year) { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-        let months: u64 = lengths.iter().take(month as usize - 1).sum();
-        (years + months + day - 1) * DAY + hour * HOUR + millis
-    }
-
-    #[wasm_bindgen_test(unsupported = test)]
-    fn windows_end_where_the_calendar_says() {
-        let rows = [
-            ("30s", utc(2026, 11, 23, 4, 29_999), utc(2026, 11, 23, 4, 30_000)),
-            ("30s", utc(2026, 11, 23, 4, 30_000), utc(2026, 11, 23, 4, 60_000)),
-            ("5m", utc(2026, 11, 23, 4, 1), utc(2026, 11, 23, 4, 300_000)),
-            ("1h", utc(2026, 12, 31, 23, 1), utc(2027, 1, 1, 0, 0)),
-            ("1d", utc(2026, 11, 23, 0, 0), utc(2026, 11, 24, 0, 0)),
-            ("1d", utc(2026, 11, 23, 23, 3_599_999), utc(2026, 11, 24, 0, 0)),
-            ("7d", utc(2026, 11, 22, 23, 0), utc(2026, 11, 23, 0, 0)),
-            ("1w", utc(2026, 11, 23, 0, 0), utc(2026, 11, 30, 0, 0)),
-            ("2d", 0, 2 * DAY),
-            ("30d", 29 * DAY, 30 * DAY),
-            ("30d", 30 * DAY, 60 * DAY),
-            ("1w", 0, MONDAY),
-            ("1mo", 0, utc(1970, 2, 1, 0, 0)),
-            ("1mo", utc(2026, 1, 31, 23, 3_599_999), utc(2026, 2, 1, 0, 0)),
-            ("1mo", utc(2026, 2, 28, 12, 0), utc(2026, 3, 1, 0, 0)),
-            ("1mo", utc(2028, 2, 28, 23, 0), utc(2028, 3, 1, 0, 0)),
-            ("1mo", utc(2028, 2, 29, 23, 0), utc(2028, 3, 1, 0, 0)),
-            ("1mo", utc(2026, 12, 1, 0, 0), utc(2027, 1, 1, 0, 0)),
-            ("1mo", utc(2100, 2, 28, 23, 0), utc(2100, 3, 1, 0, 0)),
-            ("3mo", utc(2026, 11, 23, 4, 0), utc(2027, 1, 1, 0, 0)),
-            ("12mo", utc(2026, 1, 1, 0, 0), utc(2027, 1, 1, 0, 0)),
-        ];
-        for (window, now, end) in rows {
-            assert_eq!(Window::parse(window).unwrap().end_after(Millis(now)), Millis(end), "{window} at {now}");
-        }
-    }
-
-    #[wasm_bindgen_test(unsupported = test)]
-    fn every_month_of_four_centuries_begins_where_the_days_say() {
-        for (month, year) in (1970..2370).flat_map(|year| (1..=12).map(move |month| (month, year))) {
-            let (first, number) = (utc(year, month, 1, 0, 0) / DAY, (year - 1970) * 12 + month - 1);
-            assert_eq!((first_day(number), month_of(first)), (first, number));
-            assert!(first == 0 || month_of(first - 1) == number - 1);
-        }
-    }
-
-    #[wasm_bindgen_test(unsupported = test)]
-    fn a_week_is_seven_days_from_monday() {
-        assert_eq!(Window::parse("7d"), Window::parse("1w"));
-        assert_eq!(Window::parse("2w"), Some(Window(Kind::Every { period: 2 * WEEK, origin: MONDAY })));
-    }
-
-    #[wasm_bindgen_test(unsupported = test)]
-    fn what_is_no_duration_is_none() {
-        let rows = [
-            "",
-            "d",
-            "1",
-            "0s",
-            "0mo",
-            "-1d",
-            "+1d",
-            "1.5h",
-            "1 d",
-            "1y",
-            "1D",
-            "1dd",
-            "1d ",
-            "d1",
-            "99999999999999999999d",
-        ];
-        for text in rows.into_iter().chain(["18446744073709551615s", "1001w1", "12001mo", "400000d"]) {
-            assert_eq!(Window::parse(text), None, "{text}");
-        }
-    }
-
-    #[wasm_bindgen_test(unsupported = test)]
-    fn the_end_of_time_does_not_wrap() {
-        for text in ["1s", "1w", "1mo", "7mo", "12000mo"] {
-            let end = Window::parse(text).unwrap().end_after(Millis(u64::MAX));
-            assert!(end.0 > u64::MAX / 2, "{text}: {end:?}");
-        }
-    }
-}
+#[path = "window_tests.rs"]
+mod tests;

@@ -11,7 +11,8 @@ use super::model::{self, Defaults, MAX_RETRIES};
 use super::names::Known;
 use super::read::{MAX_INTEGER, Node, Reader};
 use super::settings::Settings;
-use super::{Config, Digest, Key, Limits, Routing, group, keys, shadow};
+use super::{Config, CountedTokens, Digest, Key, Routing, account, group, keys, shadow};
+use crate::budget::window::Reset;
 use crate::budget::{Account, Scope};
 use crate::secret::Secret;
 use crate::telemetry::RecordFields;
@@ -65,14 +66,22 @@ fn config(root: &Node<'_>) -> Config {
     root.section("environment_variables");
     let model_list = root.at("model_list");
     let known = Known::read(&model_list, &router);
-    let settings = Settings::new(router, litellm.clone());
-    let entries = model::entries(&model_list, &defaults(&settings, &litellm));
+    let settings = Settings::new(router.clone(), litellm.clone());
+    let reset = account::reset(&litellm);
+    let mut entries = model::entries(&model_list, &defaults(&settings, &litellm, &reset));
+    let deployments = entries.iter_mut().map(|entry| &mut entry.deployment);
+    let providers = account::providers(&router, &reset, deployments);
     let num_retries = settings.read("num_retries", |node| node.count(MAX_RETRIES)).unwrap_or(NUM_RETRIES);
     let (deployments, mut groups) = group::groups(entries, num_retries);
     group::fall_back(&mut groups, &known, &settings);
     group::retry(&mut groups, &known, &settings);
     let master_key = master_key(&general);
-    let (keys, accounts) = keys::keys(&tollgate, &known);
+    let (keys, mut accounts) = keys::keys(&tollgate, &keys::Names { known: &known, reset: &reset });
+    let tag_accounts = account::tags(&litellm, &reset);
+    let end_users = keys::end_users(&tollgate, &litellm, &reset);
+    accounts.extend(providers);
+    accounts.extend(deployments.iter().flat_map(|deployment| &deployment.accounts).filter(is_own).cloned());
+    accounts.extend(tag_accounts.values().chain(end_users.listed.values()).chain(&end_users.others).cloned());
     let shadows = shadow::shadows(&tollgate.at("shadow"), &known);
     let allow_anonymous = tollgate.at("allow_anonymous").flag().unwrap_or(false);
     let has_keys = master_key.is_some() || !tollgate.at("keys").is_empty();
@@ -88,7 +97,10 @@ fn config(root: &Node<'_>) -> Config {
         keys_by_digest: by_digest(&keys),
         keys,
         accounts,
-        proxy: proxy(&litellm),
+        tag_accounts,
+        end_users,
+        counted_tokens: counted_tokens(&general),
+        proxy: account::proxy(&litellm, &reset),
         allow_anonymous,
         record_fields: record_fields(&tollgate),
         budget_exceeded_status: budget_exceeded_status(&litellm),
@@ -97,7 +109,7 @@ fn config(root: &Node<'_>) -> Config {
     }
 }
 
-fn defaults(settings: &Settings<'_>, litellm: &Node<'_>) -> Defaults {
+fn defaults(settings: &Settings<'_>, litellm: &Node<'_>, reset: &Reset) -> Defaults {
     let seconds = |key: &str| settings.router.at(key).seconds();
     let timeouts = [seconds("timeout"), litellm.at("request_timeout").seconds()];
     Defaults {
@@ -107,6 +119,7 @@ fn defaults(settings: &Settings<'_>, litellm: &Node<'_>) -> Defaults {
         idle: seconds("stream_idle_timeout"),
         parallel: settings.router.at("default_max_parallel_requests").integer(0, MAX_INTEGER),
         breaker: settings.breaker(),
+        reset: reset.clone(),
         cools_down: !settings.router.at("disable_cooldowns").flag().unwrap_or(false),
     }
 }
@@ -118,10 +131,22 @@ fn by_digest(keys: &[Key]) -> Vec<usize> {
     positions.into_iter().map(|(_, i)| i).collect()
 }
 
-/// The account of the whole proxy, where it has a budget.
-fn proxy(litellm: &Node<'_>) -> Option<Rc<Account>> {
-    let budget = keys::budget(litellm)?;
-    Some(Rc::new(Account { scope: Scope::Proxy, name: String::new(), budget: Some(budget), limits: Limits::default() }))
+/// Whether this is a deployment's own account; its provider's is shared.
+fn is_own(account: &&Rc<Account>) -> bool {
+    account.scope == Scope::Deployment
+}
+
+/// `general_settings.token_rate_limit_type`.
+fn counted_tokens(general: &Node<'_>) -> CountedTokens {
+    let node = general.at("token_rate_limit_type");
+    let counted = match node.text().as_deref() {
+        None => None,
+        Some("total") => Some(CountedTokens::Total),
+        Some("input") => Some(CountedTokens::Input),
+        Some("output") => Some(CountedTokens::Output),
+        Some(_) => node.fault("expected total, input or output, found another string"),
+    };
+    counted.unwrap_or_default()
 }
 
 /// `general_settings.master_key`, else the variable that LiteLLM reads.

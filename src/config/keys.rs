@@ -1,9 +1,8 @@
-//! `tollgate.keys`, `teams` and `users`: who may use what.
+//! `tollgate.keys`, `teams`, `users` and `end_users`: who may use what.
 //!
 //! # Limits
 //!
-//! Soft budgets and budgets per model are read and checked but not enforced; `check` says so for each that occurs. A
-//! `user_id` that is not listed has no account, nor has a `team_id` where no team is listed.
+//! A `user_id` that is not listed has no account, nor has a `team_id` where no team is listed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -12,12 +11,14 @@ use serde_json::Map;
 use sha2::{Digest as _, Sha256};
 
 use super::access::Access;
+use super::account::{self, Terms};
 use super::fault::hint;
 use super::names::Known;
-use super::read::{MAX_INTEGER, Node};
+use super::read::Node;
 use super::support::Section;
-use super::{Budget, Digest, Key, Limits};
-use crate::budget::{Account, Scope, Window};
+use super::{Budget, Digest, EndUsers, Key};
+use crate::budget::window::Reset;
+use crate::budget::{Account, Scope};
 use crate::bytes::hex;
 use crate::secret::Secret;
 use crate::time;
@@ -28,6 +29,13 @@ struct Team {
     models: Rc<Access>,
     tags: Vec<String>,
     account: Rc<Account>,
+    models_accounts: Vec<Rc<Account>>,
+}
+
+/// What entries may name, and where their days end.
+pub(super) struct Names<'k> {
+    pub(super) known: &'k Known,
+    pub(super) reset: &'k Reset,
 }
 
 type Teams = BTreeMap<String, Team>;
@@ -39,14 +47,14 @@ pub(super) fn digest(key: &Secret) -> Digest {
 }
 
 /// The virtual keys without those that have faults, and the accounts of teams and users.
-pub(super) fn keys(tollgate: &Node<'_>, known: &Known) -> (Vec<Key>, Vec<Rc<Account>>) {
+pub(super) fn keys(tollgate: &Node<'_>, names: &Names<'_>) -> (Vec<Key>, Vec<Rc<Account>>) {
     known_members(tollgate, Section::Tollgate);
-    let teams = teams(&tollgate.at("teams"), known);
-    let users = users(&tollgate.at("users"), known);
+    let teams = teams(&tollgate.at("teams"), names);
+    let users = users(&tollgate.at("users"), names.reset);
     let (mut digests, mut aliases) = (BTreeSet::new(), BTreeSet::new());
     let mut keys = Vec::new();
     for node in tollgate.at("keys").sections() {
-        let Some(key) = key(&node, known, &teams, &users) else { continue };
+        let Some(key) = key(&node, names, &teams, &users) else { continue };
         if digests.contains(&key.digest) {
             node.fault::<()>("expected a key of its own, found one that is listed above");
         } else if !aliases.insert(key.alias.clone()) {
@@ -56,10 +64,12 @@ pub(super) fn keys(tollgate: &Node<'_>, known: &Known) -> (Vec<Key>, Vec<Rc<Acco
             keys.push(key);
         }
     }
-    (keys, teams.into_values().map(|team| team.account).chain(users.into_values()).collect())
+    let teams = teams.into_values().flat_map(|team| team.models_accounts.into_iter().chain([team.account]));
+    (keys, teams.chain(users.into_values()).collect())
 }
 
-fn key(node: &Node<'_>, known: &Known, teams: &Teams, users: &Users) -> Option<Key> {
+fn key(node: &Node<'_>, names: &Names<'_>, teams: &Teams, users: &Users) -> Option<Key> {
+    let Names { known, reset } = names;
     known_members(node, Section::TollgateKey);
     let digest = key_digest(node);
     let alias = node.at("key_alias").name();
@@ -69,22 +79,50 @@ fn key(node: &Node<'_>, known: &Known, teams: &Teams, users: &Users) -> Option<K
     let team = team_id.as_ref().and_then(|id| team(&node.at("team_id"), id, teams));
     let expires = expires(&node.at("expires"));
     let blocked = node.at("blocked").flag().unwrap_or(false);
-    let budget = budget(node);
-    let limits = limits(node, known);
+    let terms = Terms::read(node, reset);
+    let budget_fallbacks = budget_fallbacks(node, known);
     let mut tags = node.at("tags").names().unwrap_or_default();
     for tag in team.iter().flat_map(|team| &team.tags) {
         if !tags.contains(tag) {
             tags.push(tag.clone());
         }
     }
-    let digest = digest?;
-    let alias = alias.unwrap_or_else(|| format!("key-{}", hex(&digest).chars().take(8).collect::<String>()));
+    let alias = alias.or_else(|| Some(format!("key-{}", hex(&digest?).chars().take(8).collect::<String>())));
+    let mut models_accounts = account::models(node, known, reset, (Scope::Key, alias.as_deref().unwrap_or_default()));
+    models_accounts.extend(team.iter().flat_map(|team| &team.models_accounts).cloned());
+    let (digest, alias) = (digest?, alias?);
     let user_id = node.at("user_id").name();
     let team_models = team.map(|team| team.models.clone());
-    let account = Rc::new(Account { scope: Scope::Key, name: alias.clone(), budget, limits });
+    let account = Rc::new(terms.account(Scope::Key, &alias));
     let user = user_id.as_ref().and_then(|id| users.get(id));
     let others = team.map(|team| &team.account).into_iter().chain(user).cloned().collect();
-    Some(Key { alias, digest, team_id, user_id, models, team_models, aliases, tags, account, others, expires, blocked })
+    Some(Key {
+        alias,
+        digest,
+        team_id,
+        user_id,
+        models,
+        team_models,
+        aliases,
+        tags,
+        account,
+        others,
+        models_accounts,
+        budget_fallbacks,
+        expires,
+        blocked,
+    })
+}
+
+/// `budget_fallbacks`: for a model of `model_max_budget` those that take its place, in order.
+fn budget_fallbacks(node: &Node<'_>, known: &Known) -> BTreeMap<String, Vec<String>> {
+    let list = |(model, list): (&str, Node<'_>)| {
+        if !known.has(known.names.meant(model)) {
+            list.fault::<()>(known.unknown(&list, model));
+        }
+        (model.to_owned(), list.items().iter().filter_map(|item| known.name(item)).collect())
+    };
+    node.section("budget_fallbacks").members().into_iter().map(list).collect()
 }
 
 /// `aliases`: names that only this key has, each with the name that it stands for.
@@ -134,62 +172,74 @@ fn expires(node: &Node<'_>) -> Option<Millis> {
         .or_else(|| node.fault("expected a timestamp such as `2027-01-31T00:00:00Z`, found another string"))
 }
 
-/// `max_budget` and `budget_duration`.
-pub(super) fn budget(node: &Node<'_>) -> Option<Budget> {
-    let max = node.at("max_budget").usd();
-    let duration = node.at("budget_duration");
-    let window = duration.text().and_then(|text| {
-        let expected = "expected a duration such as `30s`, `5m`, `1h`, `1d`, `1w` or `1mo`, found another string";
-        Window::parse(&text).or_else(|| duration.fault(expected))
-    });
-    Some(Budget { max: max?, window })
-}
-
-/// `rpm_limit`, `tpm_limit` and `max_parallel_requests`. The other fields are checked only.
-fn limits(node: &Node<'_>, known: &Known) -> Limits {
-    node.at("soft_budget").usd();
-    for (name, model) in node.section("model_max_budget").members() {
-        if !known.groups.contains(name) {
-            model.fault::<()>(known.unknown(&model, name));
-        }
-        known_members(&model, Section::TollgateModelBudget);
-        budget(&model);
-    }
-    let limit = |key: &str| node.at(key).integer(0, MAX_INTEGER);
-    Limits { rpm: limit("rpm_limit"), tpm: limit("tpm_limit"), parallel: limit("max_parallel_requests") }
-}
-
-fn teams(list: &Node<'_>, known: &Known) -> Teams {
+fn teams(list: &Node<'_>, names: &Names<'_>) -> Teams {
+    let Names { known, reset } = names;
     let mut teams = Teams::new();
     for node in list.sections() {
         known_members(&node, Section::TollgateTeam);
         let id = node.at("team_id").required_name();
         let models = Rc::new(Access::read(&node.at("models"), known, |_| false));
-        let budget = budget(&node);
-        let limits = limits(&node, known);
+        let terms = Terms::read(&node, reset);
+        let models_accounts = account::models(&node, known, reset, (Scope::Team, id.as_deref().unwrap_or_default()));
         let tags = node.at("tags").names().unwrap_or_default();
         let Some(id) = id else { continue };
-        let account = Rc::new(Account { scope: Scope::Team, name: id.clone(), budget, limits });
-        if teams.insert(id, Team { models, tags, account }).is_some() {
+        let account = Rc::new(terms.account(Scope::Team, &id));
+        if teams.insert(id, Team { models, tags, account, models_accounts }).is_some() {
             node.at("team_id").fault::<()>("expected an id of its own, found one that is listed above");
         }
     }
     teams
 }
 
-fn users(list: &Node<'_>, known: &Known) -> Users {
+fn users(list: &Node<'_>, reset: &Reset) -> Users {
     let mut users = Users::new();
     for node in list.sections() {
         known_members(&node, Section::TollgateUser);
-        let budget = budget(&node);
-        let limits = limits(&node, known);
+        let terms = Terms::read(&node, reset);
         let Some(id) = node.at("user_id").required_name() else { continue };
-        let account = Rc::new(Account { scope: Scope::User, name: id.clone(), budget, limits });
+        let account = Rc::new(terms.account(Scope::User, &id));
         if users.insert(id, account).is_some() {
             node.at("user_id").fault::<()>("expected an id of its own, found one that is listed above");
         }
     }
     users
+}
+
+/// `tollgate.end_users`, whose terms may be those of a `budget_id`, and what all others have.
+pub(super) fn end_users(tollgate: &Node<'_>, litellm: &Node<'_>, reset: &Reset) -> EndUsers {
+    let mut budgets = BTreeMap::new();
+    for node in tollgate.at("budgets").sections() {
+        known_members(&node, Section::TollgateBudget);
+        let terms = Terms::read(&node, reset).account(Scope::OtherEndUser, "");
+        let Some(id) = node.at("budget_id").required_name() else { continue };
+        if budgets.insert(id, terms).is_some() {
+            node.at("budget_id").fault::<()>("expected an id of its own, found one that is listed above");
+        }
+    }
+    let named = |node: &Node<'_>| -> Option<Account> {
+        let id = node.name()?;
+        budgets.get(&id).cloned().or_else(|| node.fault("expected a budget_id of tollgate.budgets, found another"))
+    };
+    let mut listed = BTreeMap::new();
+    for node in tollgate.at("end_users").sections() {
+        known_members(&node, Section::TollgateEndUser);
+        let (own, shared) = (Terms::read(&node, reset), named(&node.at("budget_id")));
+        let Some(id) = node.at("user_id").required_name() else { continue };
+        let account = match shared {
+            Some(shared) => Account { scope: Scope::EndUser, name: id.clone(), ..shared },
+            None => own.account(Scope::EndUser, &id),
+        };
+        if listed.insert(id, Rc::new(account)).is_some() {
+            node.at("user_id").fault::<()>("expected an id of its own, found one that is listed above");
+        }
+    }
+    let plain = litellm.at("max_end_user_budget").usd().map(|max| Account {
+        scope: Scope::OtherEndUser,
+        budgets: vec![Budget { max: Some(max), ..Budget::default() }],
+        ..Account::default()
+    });
+    let others = named(&litellm.at("max_end_user_budget_id")).or(plain).map(Rc::new);
+    EndUsers { listed, others }
 }
 
 /// Faults every member of `node` that is not in `section`'s table.

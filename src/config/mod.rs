@@ -24,6 +24,7 @@
 //! | `support` | every LiteLLM key, and how far it is supported |
 
 mod access;
+mod account;
 mod aws;
 mod compile;
 pub mod document;
@@ -55,7 +56,6 @@ mod vendor;
 mod vertex;
 mod wildcard;
 mod window;
-mod zone;
 
 pub use access::Access;
 pub use compile::environment;
@@ -64,12 +64,14 @@ pub use fault::Fault;
 pub use names::{Alias, Names, Resolved};
 pub use routing::{AccessWindow, Affinity, Breaker, Limits, Routing, Shadow, Timeouts};
 pub use wildcard::Wildcard;
-pub use zone::Zone;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::budget::{Account, Price, Window};
+use crate::bytes::hex;
 use crate::provider::Target;
 use crate::routing::{PerClass, Pool};
 use crate::telemetry::RecordFields;
@@ -91,8 +93,14 @@ pub struct Config {
     pub master_key: Option<Digest>,
     /// `tollgate.keys`, in the config's order.
     pub keys: Vec<Key>,
-    /// The accounts of teams and users.
+    /// The accounts of teams and users, of tags, end users, providers and deployments.
     pub accounts: Vec<Rc<Account>>,
+    /// `litellm_settings.tag_budget_config`.
+    pub tag_accounts: BTreeMap<String, Rc<Account>>,
+    /// Who asks the client, where that has a budget.
+    pub end_users: EndUsers,
+    /// `general_settings.token_rate_limit_type`.
+    pub counted_tokens: CountedTokens,
     /// `litellm_settings.max_budget`: the account of all requests.
     pub proxy: Option<Rc<Account>>,
     /// Positions in `keys`, in the order of the digests.
@@ -113,7 +121,8 @@ pub struct Config {
 impl Config {
     /// Every account, each once.
     pub fn accounts(&self) -> impl Iterator<Item = &Rc<Account>> {
-        self.keys.iter().map(|key| &key.account).chain(&self.accounts).chain(&self.proxy)
+        let keys = self.keys.iter().flat_map(|key| std::iter::once(&key.account).chain(&key.models_accounts));
+        keys.chain(&self.accounts).chain(&self.proxy)
     }
 
     /// Where tokens are fetched, each place once.
@@ -178,8 +187,10 @@ pub struct Deployment {
     pub mode: String,
     /// `order`: those with the lowest are asked first, those without one last.
     pub order: u32,
-    /// `rpm`, `tpm`, `max_parallel_requests`.
+    /// `rpm`, `tpm`, `rpd`, `tpd`, `max_parallel_requests`.
     pub limits: Limits,
+    /// Its own account and its provider's, where they have budgets or limits.
+    pub accounts: Vec<Rc<Account>>,
     /// When it is left alone.
     pub breaker: Breaker,
     /// `tags`.
@@ -245,6 +256,10 @@ pub struct Key {
     pub account: Rc<Account>,
     /// Its team's account and its user's, where `tollgate.teams` and `tollgate.users` have them.
     pub others: Vec<Rc<Account>>,
+    /// `model_max_budget`, its own and its team's: accounts for one model group each.
+    pub models_accounts: Vec<Rc<Account>>,
+    /// `budget_fallbacks`: the models to take where a model's own budget is spent, in order.
+    pub budget_fallbacks: BTreeMap<String, Vec<String>>,
     /// When it stops working.
     pub expires: Option<Millis>,
     /// Whether it is locked.
@@ -258,11 +273,52 @@ impl Key {
     }
 }
 
+/// Which tokens `tpm_limit` and `tpd_limit` count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CountedTokens {
+    /// All.
+    #[default]
+    Total,
+    /// Those of prompts.
+    Input,
+    /// Those of answers.
+    Output,
+}
+
+/// Those who ask the client that asks us.
+#[derive(Debug, Default)]
+pub struct EndUsers {
+    /// `tollgate.end_users`, by their ids.
+    pub listed: BTreeMap<String, Rc<Account>>,
+    /// What each of the others has: `max_end_user_budget_id`, `max_end_user_budget`.
+    pub others: Option<Rc<Account>>,
+}
+
+impl EndUsers {
+    /// Whether nobody has a budget.
+    pub fn is_empty(&self) -> bool {
+        self.listed.is_empty() && self.others.is_none()
+    }
+
+    /// The account of the end user `id`.
+    pub fn account(&self, id: &str) -> Option<Rc<Account>> {
+        let other = |template: &Rc<Account>| {
+            let name = hex(Sha256::digest(id).first_chunk::<16>().map_or(&[][..], |digest| digest));
+            Rc::new(Account { name, ..(**template).clone() })
+        };
+        self.listed.get(id).cloned().or_else(|| self.others.as_ref().map(other))
+    }
+}
+
 /// How much may be spent until a window ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Budget {
-    /// `max_budget`.
-    pub max: PicoUsd,
+    /// `max_budget`; `None`: nothing is refused.
+    pub max: Option<PicoUsd>,
+    /// `soft_budget`: an alert is given once it is spent.
+    pub soft: Option<PicoUsd>,
     /// `budget_duration`; `None`: the budget never starts anew.
     pub window: Option<Window>,
+    /// `mode: shadow`: what it would refuse is recorded, and served.
+    pub is_shadow: bool,
 }

@@ -10,8 +10,10 @@ use super::facts::Said;
 use super::read::{MAX_INTEGER, Node};
 use super::wildcard::{Pattern, Wildcard};
 use super::{
-    Address, Breaker, Deployment, Digest, Limits, Timeouts, aws, header, params, policy, vendor, vertex, window,
+    Address, Breaker, Deployment, Digest, Limits, Timeouts, account, aws, header, params, policy, vendor, vertex,
+    window,
 };
+use crate::budget::window::Reset;
 use crate::bytes::hex;
 use crate::provider::params::Params;
 use crate::provider::{Credential, Target, Vendor};
@@ -28,6 +30,7 @@ pub(super) struct Defaults {
     pub(super) parallel: Option<u64>,
     pub(super) breaker: Breaker,
     pub(super) cools_down: bool,
+    pub(super) reset: Reset,
 }
 
 /// A deployment, and what its group makes of it.
@@ -73,6 +76,7 @@ fn entry(node: &Node<'_>, defaults: &Defaults, ids: &mut Ids) -> Option<Entry> {
     let model_group = model_group?;
     check_wildcard(&params, &model_group)?;
     let id = ids.assign(&info, given_id, &identity(&params, &model_group, &target, &address))?;
+    let accounts = account::deployment(&params, &defaults.reset, &id).into_iter().collect();
     let cluster = cluster.unwrap_or_else(|| own_cluster(&address, &target.credential));
     let credential_number = credential_number(&target);
     let wildcard = Wildcard::new(&model_group, &target.model, said).map(Rc::new);
@@ -91,6 +95,7 @@ fn entry(node: &Node<'_>, defaults: &Defaults, ids: &mut Ids) -> Option<Entry> {
         mode: String::new(),
         order: order.unwrap_or(u32::MAX),
         limits,
+        accounts,
         breaker,
         tags,
         access_windows,
@@ -113,7 +118,8 @@ fn timeouts(params: &Node<'_>, defaults: &Defaults) -> Timeouts {
 
 fn limits(params: &Node<'_>, defaults: &Defaults) -> Limits {
     let limit = |key: &str| params.at(key).integer(0, MAX_INTEGER);
-    Limits { rpm: limit("rpm"), tpm: limit("tpm"), parallel: limit("max_parallel_requests").or(defaults.parallel) }
+    let parallel = limit("max_parallel_requests").or(defaults.parallel);
+    Limits { rpm: limit("rpm"), tpm: limit("tpm"), parallel, rpd: limit("rpd"), tpd: limit("tpd") }
 }
 
 /// What the entry says of failures, class by class, and the router where it says nothing.

@@ -1,8 +1,8 @@
 //! `router_settings`: how deployments are chosen, left alone and followed by others.
 
-use super::zone::Zone;
 use crate::routing::{PerClass, Strategy};
 use crate::units::Millis;
+use crate::zone::Zone;
 
 /// What holds for every group.
 #[derive(Clone, Debug)]
@@ -71,6 +71,10 @@ pub struct Limits {
     pub tpm: Option<u64>,
     /// `max_parallel_requests`: attempts under way.
     pub parallel: Option<u64>,
+    /// `rpd`: requests a day.
+    pub rpd: Option<u64>,
+    /// `tpd`: tokens a day.
+    pub tpd: Option<u64>,
 }
 
 impl Limits {

@@ -129,7 +129,10 @@ fn limits_orders_and_tags_are_the_deployments_own() {
     let router = json!({"default_max_parallel_requests": 8});
     let params = json!({"rpm": 60, "tpm": "1000", "order": 1, "tags": ["eu", "default"]});
     let deployments = compile(&router, &params, &json!({"order": 3})).deployments;
-    assert_eq!(deployments[0].limits, Limits { rpm: Some(60), tpm: Some(1000), parallel: Some(8) });
+    assert_eq!(
+        deployments[0].limits,
+        Limits { rpm: Some(60), tpm: Some(1000), parallel: Some(8), ..Limits::default() }
+    );
     assert_eq!((deployments[0].order, deployments[1].order), (1, u32::MAX));
     assert_eq!(deployments[0].tags, ["eu", "default"]);
     let own = compile(&router, &json!({"max_parallel_requests": 2}), &json!({"order": 3}));

@@ -68,6 +68,9 @@ pub(super) enum Section {
     TollgateTeam,
     TollgateUser,
     TollgateModelBudget,
+    TollgateBudgetLimit,
+    TollgateEndUser,
+    TollgateBudget,
     TollgateShadow,
     StrategyArgs,
 }
@@ -156,7 +159,7 @@ mod tests {
         for (section, key, _) in table::VALUES {
             assert!(section.row(key).is_some(), "{section:?}: {key}");
         }
-        for section in inner.chain([Section::Document, Section::TollgateModelBudget]) {
+        for section in inner.chain([Section::Document, Section::TollgateModelBudget, Section::TollgateBudgetLimit]) {
             let mut seen = BTreeSet::new();
             for key in section.keys() {
                 assert!(seen.insert(key), "{section:?}: {key}");
@@ -173,7 +176,7 @@ mod tests {
             (json!({"router_settings": {"routing_strategy_args": {"ttl": 1}}}), Grade::Exact),
             (json!({"router_settings": {"routing_strategy_args": {"ttft_percentile": 1}}}), Grade::Unsupported),
             (json!({"router_settings": {"optional_pre_call_checks": ["enforce_model_rate_limits"]}}), Grade::Exact),
-            (json!({"router_settings": {"optional_pre_call_checks": ["router_budget_limiting"]}}), Grade::Unsupported),
+            (json!({"router_settings": {"optional_pre_call_checks": ["router_budget_limiting"]}}), Grade::Exact),
             (json!({"router_settings": {"routing_groups": []}}), Grade::Unsupported),
             (json!({"tollgate": {"shadow": [{"percent": 1}]}}), Grade::Exact),
             (json!({"model_list": [{"litellm_params": {"input_cost_per_token": 1}}]}), Grade::Exact),

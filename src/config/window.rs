@@ -4,10 +4,10 @@
 //! 2026-11-23.
 
 use super::read::Node;
-use super::zone::Zone;
 use super::{AccessWindow, Deployment};
 use crate::time;
 use crate::units::Millis;
+use crate::zone::Zone;
 
 impl AccessWindow {
     /// Whether the deployment is not for `team` at `now`, as far as this window goes.

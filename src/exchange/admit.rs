@@ -1,16 +1,17 @@
 //! From a body to an exchange: the model, the plan, and what the budget must set aside.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::front::too_large;
 use super::knobs::Knobs;
 use super::reply::model_not_found;
 use super::way::{Terms, affinity, way};
-use super::{Answer, Caller, Exchange, Front, Quota, Reply, World};
+use super::{Answer, Burned, Caller, Exchange, Front, Quota, Reply, World};
 use crate::bridge::Asked;
-use crate::budget::account::{Demand, Denied, Holds, Lack, reserve};
-use crate::budget::{Account, Price, RateLimits, Refusal, estimate};
-use crate::config::Config;
+use crate::budget::account::{Demand, Denied, Holds, Lack, enrolled, reserve};
+use crate::budget::{Account, Price, RateLimits, Refusal, Scope, estimate};
+use crate::config::{Config, CountedTokens};
 use crate::error::{Error, Kind};
 use crate::openai::{Endpoint, Request};
 use crate::routing::{Needs, Plan, Pool, Skip, Usage};
@@ -34,6 +35,25 @@ impl Front {
         };
         let request = Request { headers: std::mem::take(&mut self.language_headers), ..request };
         if self.caller.resolve(config, &request.model).is_some() { Ok(request) } else { Err(model_not_found()) }
+    }
+
+    /// The model that takes the place of the one asked for, where that one's own budget is spent: the first of the key's
+    /// `budget_fallbacks` that has money left. `None` where the one asked for stays.
+    ///
+    /// Somebody may take the last of it between this look and the reservation: that request is refused.
+    pub fn stand_in(&self, config: &Config, request: &Request, store: &impl Store) -> Option<String> {
+        let key = self.caller.key(config).filter(|key| !key.budget_fallbacks.is_empty())?;
+        let group = |name: &str| Some(self.caller.resolve(config, name)?.name);
+        let is_spent = |name: &str| {
+            let mut accounts = key.models_accounts.iter().filter(|account| account.model.as_deref() == group(name));
+            accounts.any(|account| account.is_spent(store, self.started))
+        };
+        let asked = request.model.as_str();
+        let names = key.budget_fallbacks.get(asked).or_else(|| key.budget_fallbacks.get(group(asked)?))?;
+        if !is_spent(asked) {
+            return None;
+        }
+        names.iter().find(|name| self.caller.may_use(config, name) && !is_spent(name)).cloned()
     }
 
     /// The answer to a count of tokens that no deployment of the model's group can give: our own estimate, which costs
@@ -70,6 +90,22 @@ impl From<Error> for Refused {
     }
 }
 
+/// The accounts that a request for `group` spends from.
+fn accounts(config: &Config, caller: Caller, group: &str, knobs: &Knobs) -> Vec<Rc<Account>> {
+    let key = caller.key(config);
+    let models = key.into_iter().flat_map(|key| &key.models_accounts);
+    let models = models.filter(|account| account.model.as_deref() == Some(group));
+    let mut accounts: Vec<Rc<Account>> = caller.accounts(config).chain(models).cloned().collect();
+    if !config.tag_accounts.is_empty() {
+        let tags: BTreeSet<&String> = key.into_iter().flat_map(|key| &key.tags).chain(&knobs.tags).collect();
+        accounts.extend(tags.into_iter().filter_map(|tag| config.tag_accounts.get(tag)).cloned());
+    }
+    if !config.end_users.is_empty() {
+        accounts.extend(knobs.end_user.as_deref().and_then(|id| config.end_users.account(id)));
+    }
+    accounts
+}
+
 impl Exchange {
     /// Admits the request that came with `front`, and takes its first step: see [`crate::routing`].
     ///
@@ -90,8 +126,9 @@ impl Exchange {
         };
         let group = way.levels.first().map(|level| level.group.clone()).unwrap_or_default();
         let plan = Plan::new(way, needs);
+        let accounts = accounts(&config, front.caller, &group, &knobs);
         let exchange = Self::new(config, front.caller, front.started, group, asked, plan);
-        let mut exchange = Self { originals: front.originals, ..exchange };
+        let mut exchange = Self { originals: front.originals, accounts, ..exchange };
         exchange.advance(world, Plan::first);
         let Some(own) = exchange.own_timeout() else {
             let routing = exchange.explain();
@@ -130,7 +167,10 @@ impl Exchange {
             is_reported: false,
             is_answered: false,
             is_settled: false,
+            accounts: Vec::new(),
             holds: Holds::default(),
+            burned: Burned::default(),
+            alerts: Vec::new(),
             first_byte: None,
             heard: None,
             cut: None,
@@ -145,7 +185,7 @@ impl Exchange {
 
     /// Gives everything back, where the request is refused after all.
     pub fn withdraw(&mut self, world: &mut World<'_>) {
-        self.leave(&Usage::default(), world);
+        self.leave(&Usage::default(), PicoUsd::default(), world);
     }
 
     /// Whether the request becomes a WebSocket, of which no byte is read or written.
@@ -177,12 +217,16 @@ impl Exchange {
     /// `BudgetExceeded`, `RateLimitExceeded`; `Internal` where the books cannot be read and the config says to refuse then.
     pub fn reserve(&mut self, store: &impl Store, vm: u64, is_alive: &dyn Fn(u64) -> bool) -> Result<(), Refused> {
         let (config, now) = (&self.config, self.started);
-        if !self.caller.accounts(config).any(|account| account.is_capped()) {
+        if let Some(shared) = &config.end_users.others {
+            let others = self.accounts.iter_mut().filter(|account| account.scope == Scope::OtherEndUser);
+            others.for_each(|account| *account = enrolled(store, account, shared));
+        }
+        if !self.accounts.iter().any(|account| account.is_capped()) {
             return Ok(());
         }
         let (cost, fails_closed) = (self.worst_cost(), config.fail_closed);
         let demand = Demand { now, cost, tokens: self.worst_tokens(), vm, is_alive, fails_closed };
-        match reserve(store, self.caller.accounts(config), &demand) {
+        match reserve(store, self.accounts.iter(), &demand) {
             Ok(holds) => {
                 self.holds = holds;
                 Ok(())
@@ -194,7 +238,7 @@ impl Exchange {
         }
     }
 
-    fn refuse(&self, denied: &Denied) -> Error {
+    pub(super) fn refuse(&self, denied: &Denied) -> Error {
         let account = &denied.account;
         match denied.lack {
             Lack::Budget(refusal) => self.over_budget(account, &refusal),
@@ -203,6 +247,8 @@ impl Exchange {
                 let (what, limit) = match skip {
                     Skip::Rpm(_) => ("requests a minute", limits.rpm),
                     Skip::Tpm(_) => ("tokens a minute", limits.tpm),
+                    Skip::Rpd(_) => ("requests a day", limits.rpd),
+                    Skip::Tpd(_) => ("tokens a day", limits.tpd),
                     _ => ("requests at a time", limits.parallel),
                 };
                 let message = format!("{account} has reached its limit of {} {what}", limit.unwrap_or_default());
@@ -229,11 +275,16 @@ impl Exchange {
         }
     }
 
-    /// The tokens of the prompt, and those of the answer that the client allows, where it says how many.
+    /// The tokens of the prompt, and those of the answer that the client allows, where it says how many; of the two those
+    /// that limits count.
     fn worst_tokens(&self) -> u64 {
         let client = self.asked.client();
         let output = client.max_output_tokens.map_or(0, |_| estimate::output_tokens(client, None));
-        self.prompt_tokens().saturating_add(output)
+        match self.config.counted_tokens {
+            CountedTokens::Total => self.prompt_tokens().saturating_add(output),
+            CountedTokens::Input => self.prompt_tokens(),
+            CountedTokens::Output => output,
+        }
     }
 
     /// The most that any deployment that the request may come to could charge.

@@ -6,11 +6,12 @@
 
 use std::cell::RefCell;
 
-use super::{Attempt, Exchange, Headers, Prepared, World};
+use super::settle::cost_at_most;
+use super::{Burned, Exchange, Headers, Prepared, World};
 use crate::config::Deployment;
 use crate::error::{Error, Kind};
 use crate::routing::{Chooser, Class, Outcome, Plan, Step, Usage, quota};
-use crate::units::Millis;
+use crate::units::{Millis, PicoUsd};
 
 /// What an answer's headers say about the provider's limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,8 +63,14 @@ impl Exchange {
                         skip
                     })
                 };
-                let mut chooser =
-                    Chooser { now: world.now, fleet: &mut *world.fleet, check: &check, random: &mut *world.random };
+                let cost = |deployment: &Deployment| cost_at_most(asked.client(), needs.tokens, deployment);
+                let mut chooser = Chooser {
+                    now: world.now,
+                    fleet: &mut *world.fleet,
+                    check: &check,
+                    cost: &cost,
+                    random: &mut *world.random,
+                };
                 match choose.take() {
                     Some(choose) => choose(&mut self.plan, &mut chooser),
                     None => self.plan.instead(&mut chooser),
@@ -79,7 +86,7 @@ impl Exchange {
                     return;
                 }
                 Err(error) => {
-                    world.fleet.leave(&step.deployment, world.now, &step.place, &Usage::default());
+                    self.give_back(&step, world);
                     self.refusal.get_or_insert(error);
                 }
             }
@@ -88,6 +95,9 @@ impl Exchange {
 
     /// Why nobody can be asked.
     pub(super) fn nobody(&mut self, now: Millis) -> Error {
+        if let Some(denied) = self.plan.denied() {
+            return self.refuse(denied);
+        }
         match (self.plan.opens_at(now), self.refusal.take()) {
             (Some(at), _) => {
                 let message = "every deployment of this model is resting or at its limit: try again later";
@@ -180,28 +190,40 @@ impl Exchange {
         attempt.failure = failure;
         let deployment = attempt.step.deployment.clone();
         if failure.is_some() {
-            attempt.has_left = true;
-            let usage = Usage {
-                duration: world.now.since(attempt.started),
-                is_timeout: failure == Some(Class::Timeout),
-                ..Usage::default()
-            };
-            world.fleet.leave(&deployment, world.now, &attempt.step.place, &usage);
+            let usage = Usage { is_timeout: failure == Some(Class::Timeout), ..Usage::default() };
+            let Burned { tokens, cost } = self.burned_now();
+            self.burned =
+                Burned { tokens: self.burned.tokens.saturating_add(tokens), cost: self.burned.cost.plus(cost) };
+            self.end_attempt(&Usage { tokens, ..usage }, cost, world);
         }
         world.fleet.tell(&deployment, world.now, &outcome);
     }
 
-    /// Gives back what the request still holds: the place of its last attempt, which used `usage`, and that of a step
-    /// which never began.
-    pub(super) fn leave(&mut self, usage: &Usage, world: &mut World<'_>) {
+    /// The attempt under way is over: gives its place back, and charges its deployment's accounts. Once.
+    fn end_attempt(&mut self, usage: &Usage, cost: PicoUsd, world: &mut World<'_>) {
+        let Some(attempt) = self.attempts.last_mut().filter(|attempt| !attempt.has_left) else { return };
+        attempt.has_left = true;
+        let Step { deployment, place, funds, .. } = &attempt.step;
+        let usage = Usage { duration: world.now.since(attempt.started), ..*usage };
+        world.fleet.leave(deployment, world.now, place, &usage);
+        if !deployment.accounts.is_empty() {
+            self.alerts.extend(world.fleet.pay(deployment, world.now, funds, cost, usage.tokens));
+        }
+    }
+
+    /// Gives back what a step holds that was never begun.
+    fn give_back(&self, step: &Step, world: &mut World<'_>) {
+        world.fleet.leave(&step.deployment, world.now, &step.place, &Usage::default());
+        world.fleet.refund(world.now, &step.funds);
+    }
+
+    /// Gives back what the request still holds: the place of its last attempt, which used `usage` and cost `cost`, and that
+    /// of a step which never began.
+    pub(super) fn leave(&mut self, usage: &Usage, cost: PicoUsd, world: &mut World<'_>) {
         self.is_settled = true;
         if let Some(Prepared { step, .. }) = self.next.take() {
-            world.fleet.leave(&step.deployment, world.now, &step.place, &Usage::default());
+            self.give_back(&step, world);
         }
-        if let Some(Attempt { step, has_left: has_left @ false, started, .. }) = self.attempts.last_mut() {
-            *has_left = true;
-            let usage = Usage { duration: world.now.since(*started), ..*usage };
-            world.fleet.leave(&step.deployment, world.now, &step.place, &usage);
-        }
+        self.end_attempt(usage, cost, world);
     }
 }

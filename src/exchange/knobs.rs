@@ -22,6 +22,7 @@ pub(super) struct KnobHeaders {
     timeout: Option<String>,
     pub(super) tags: Option<String>,
     pub(super) session: Option<String>,
+    end_user: Option<String>,
 }
 
 /// What a client said.
@@ -33,6 +34,8 @@ pub(super) struct Knobs {
     pub(super) disable_fallbacks: bool,
     pub(super) tags: Vec<String>,
     pub(super) session: Option<String>,
+    /// Who asks the client.
+    pub(super) end_user: Option<String>,
 }
 
 /// The most retries that a client may ask for; a plan has a bound of its own.
@@ -49,6 +52,7 @@ impl KnobHeaders {
             timeout: text("x-litellm-timeout"),
             tags: text("x-litellm-tags"),
             session: text("x-litellm-session-id"),
+            end_user: text("x-litellm-end-user-id"),
         }
     }
 }
@@ -66,6 +70,8 @@ struct Metadata {
     tags: Option<Vec<String>>,
     #[serde(default)]
     session_id: Option<String>,
+    #[serde(default)]
+    user_id: Option<String>,
 }
 
 impl Knobs {
@@ -84,6 +90,7 @@ impl Knobs {
         };
         knobs.tags = list(headers.tags.as_deref().unwrap_or_default());
         knobs.session.clone_from(&headers.session);
+        knobs.end_user = headers.end_user.clone().filter(|id| !id.is_empty());
         if STEERING.iter().all(|name| is_foreign(name)) {
             return Ok(knobs);
         }
@@ -102,6 +109,10 @@ impl Knobs {
         let session: Option<String> = index.read(body, "litellm_session_id")?;
         let mut sessions = metadata.iter().filter_map(|metadata| metadata.session_id.clone());
         knobs.session = knobs.session.or(session).or_else(|| sessions.next());
+        let user = index.get("user").and_then(|member| body.get(member.value.clone()));
+        let user = user.and_then(|text| serde_json::from_slice(text).ok());
+        let mut users = user.into_iter().chain(metadata.iter().filter_map(|metadata| metadata.user_id.clone()));
+        knobs.end_user = knobs.end_user.or_else(|| users.find(|id| !id.is_empty()));
         let more = metadata.into_iter().filter_map(|metadata| metadata.tags).flatten();
         knobs.tags.extend(tags.into_iter().flatten().chain(more));
         knobs.tags.retain(|tag| tag.len() <= MAX_NAME_BYTES);
@@ -111,7 +122,7 @@ impl Knobs {
 }
 
 /// The members of a body that are read here.
-const STEERING: [&str; 8] = [
+const STEERING: [&str; 9] = [
     "num_retries",
     "timeout",
     "fallbacks",
@@ -120,6 +131,7 @@ const STEERING: [&str; 8] = [
     "metadata",
     "litellm_metadata",
     "litellm_session_id",
+    "user",
 ];
 
 fn names(fallbacks: Vec<Fallback>) -> Vec<String> {

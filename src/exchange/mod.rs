@@ -57,13 +57,13 @@ use self::way::Terms;
 
 use crate::bridge::{Ask, Asked};
 use crate::budget::Account;
-use crate::budget::account::Holds;
+use crate::budget::account::{Alert, Holds};
 use crate::config::{Config, Deployment, Key, Resolved};
 use crate::error::{Error, Shape};
 use crate::provider::Upstream;
 use crate::routing::{Class, Fleet, Plan, Step};
 use crate::token::Tokens;
-use crate::units::Millis;
+use crate::units::{Millis, PicoUsd};
 
 pub use admit::Refused;
 pub use answer::{Answer, AnswerHead, Rewrite, is_private, local_error};
@@ -170,6 +170,14 @@ struct Prepared {
     upstream: Upstream,
 }
 
+/// What failed attempts used, as far as their providers said.
+#[derive(Clone, Copy, Debug, Default)]
+struct Burned {
+    /// Tokens, as far as limits count them.
+    tokens: u64,
+    cost: PicoUsd,
+}
+
 /// A request that was admitted.
 #[derive(Debug)]
 pub struct Exchange {
@@ -200,7 +208,13 @@ pub struct Exchange {
     /// Whether the client's answer is on its way: no attempt follows.
     is_answered: bool,
     is_settled: bool,
+    /// Whom the request spends from.
+    accounts: Vec<Rc<Account>>,
     holds: Holds,
+    /// What failed attempts used.
+    burned: Burned,
+    /// Which alarms went off in the accounts of deployments.
+    alerts: Vec<Alert>,
     started: Millis,
     first_byte: Option<Millis>,
     /// When the stream was heard of last, where its silence has a bound.

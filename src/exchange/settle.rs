@@ -1,9 +1,10 @@
 //! The end of a request, whatever it was: complete, failed, cut by the client, reset by the provider, timed out.
 
-use super::{Answer, Caller, Exchange, World};
+use super::{Answer, Burned, Caller, Exchange, World};
+use crate::budget::account::Holds;
 use crate::budget::estimate;
-use crate::config::Config;
-use crate::openai::Usage;
+use crate::config::{Config, CountedTokens, Deployment};
+use crate::openai::{Request, Usage};
 use crate::provider::Tally;
 use crate::routing;
 use crate::store::Store;
@@ -16,13 +17,16 @@ impl Exchange {
     pub fn settle(&mut self, status: u16, world: &mut World<'_>) -> Record {
         let now = world.now;
         let (usage, usage_source) = self.usage(status);
-        self.leave(&self.used(&usage, status), world);
+        let cost = self.deployment().and_then(|deployment| deployment.price.as_ref()).map(|price| price.cost(&usage));
+        self.leave(&self.used(&usage, status), cost.unwrap_or_default(), world);
         let mut record = Record {
             model_group: self.model_group().to_owned(),
             attempts: self.attempts.len() as u64,
             fallbacks: u64::from(self.fallbacks()),
             usage,
             usage_source,
+            cost: cost.unwrap_or_default().plus(self.burned.cost),
+            would_refuse: self.would_refuse(),
             ttft: self.first_byte.map(|first| first.since(self.started)),
             routing: if self.config.record_fields.contains("routing") { self.explain() } else { String::new() },
             duration: now.since(self.started),
@@ -35,7 +39,6 @@ impl Exchange {
             record.provider = deployment.target.vendor.prefix.to_owned();
             record.deployment.clone_from(&deployment.id);
             record.cluster.clone_from(&deployment.cluster);
-            record.cost = deployment.price.as_ref().map(|price| price.cost(&record.usage)).unwrap_or_default();
         }
         record
     }
@@ -54,19 +57,47 @@ impl Exchange {
         }
     }
 
-    /// Replaces what was set aside by what the request cost and used, in each of its accounts. To be called once.
-    pub fn charge(&self, store: &impl Store, now: Millis, record: &Record) {
-        let tokens = record.usage.total_tokens();
-        self.holds.settle(store, self.caller.accounts(&self.config), now, record.cost, tokens);
+    /// Replaces what was set aside by what the request cost and used, in each of its accounts, and notes in `record` which
+    /// alarms that sets off. To be called once.
+    pub fn charge(&mut self, store: &impl Store, now: Millis, record: &mut Record) {
+        let tokens = self.counted(&record.usage).saturating_add(self.burned.tokens);
+        let alerts = self.holds.settle(store, self.accounts.iter(), now, record.cost, tokens);
+        self.alerts.extend(alerts);
+        record.budget_alerts =
+            joined(self.alerts.iter().map(|alert| format!("{}: {}", alert.account, alert.alarm.name())));
+    }
+
+    /// Which of an answer's tokens count in the limits of keys, teams and users.
+    fn counted(&self, usage: &Usage) -> u64 {
+        match self.config.counted_tokens {
+            CountedTokens::Total => usage.total_tokens(),
+            CountedTokens::Input => usage.input_tokens,
+            CountedTokens::Output => usage.output_tokens,
+        }
+    }
+
+    /// What limits and budgets in shadow mode would have refused.
+    fn would_refuse(&self) -> String {
+        let funds = self.attempts.iter().map(|attempt| &attempt.step.funds);
+        let shadows = std::iter::once(&self.holds).chain(funds).flat_map(Holds::shadows);
+        joined(shadows.map(|(account, lack)| format!("{account}: {}", lack.skip().name())))
     }
 
     /// What the answer cost so far, once the provider has said its usage.
     pub fn known_cost(&self) -> Option<PicoUsd> {
-        let usage = match &self.answer {
-            Answer::Whole(answer) => answer.usage?,
-            _ => return None,
-        };
-        Some(self.deployment()?.price.as_ref()?.cost(&usage))
+        let Answer::Whole(answer) = &self.answer else { return None };
+        let cost = self.deployment()?.price.as_ref()?.cost(&answer.usage?);
+        Some(cost.plus(self.burned.cost))
+    }
+
+    /// What the answer that is there cost, where its provider said what it used, and how many tokens those are.
+    pub(super) fn burned_now(&self) -> Burned {
+        let usage = if let Answer::Whole(answer) = &self.answer { answer.usage } else { None };
+        let price = || self.deployment()?.price.as_ref();
+        usage.map_or_else(Burned::default, |usage| Burned {
+            tokens: self.counted(&usage),
+            cost: price().map(|price| price.cost(&usage)).unwrap_or_default(),
+        })
     }
 
     fn usage(&self, status: u16) -> (Usage, Option<UsageSource>) {
@@ -114,6 +145,17 @@ impl Exchange {
             count(Metric::Attempts, labels, 1);
         }
     }
+}
+
+/// The most that one answer of `deployment` to `client` can cost, for a prompt of so many tokens.
+pub(super) fn cost_at_most(client: &Request, prompt_tokens: u64, deployment: &Deployment) -> PicoUsd {
+    let Some(price) = &deployment.price else { return PicoUsd::default() };
+    let output = estimate::output_tokens(client, deployment.target.max_output_tokens);
+    estimate::worst_cost(price, prompt_tokens, output)
+}
+
+fn joined(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join("; ")
 }
 
 impl Record {

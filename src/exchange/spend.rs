@@ -1,4 +1,5 @@
-//! What was spent, and what may be: `/key/info`, `/team/info`, `/user/info`, `/spend` and its lists, `/global/spend`.
+//! What was spent, and what may be: `/key/info`, `/team/info`, `/user/info`, `/customer/info`, `/spend` and its lists,
+//! `/global/spend`.
 //!
 //! The numbers are those of this Envoy, live, from the ledgers that admission is decided by. The master key sees every
 //! account; a key sees itself, its team and its user.
@@ -11,12 +12,14 @@
 //!
 //! A list reads the ledger of each account, a few microseconds each, while its worker serves nobody else.
 
+mod row;
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
+use self::row::Row;
 use super::reply::number;
 use super::{Caller, Reply};
 use crate::budget::{Account, Scope};
@@ -30,31 +33,14 @@ use crate::units::{Millis, PicoUsd};
 pub enum Spend {
     /// `GET /key/info`: the caller's own key.
     Key,
-    /// `GET /team/info`, `GET /user/info`: this one, the caller's own where it is not named.
+    /// `GET /team/info`, `/user/info`, `/customer/info`: this one, the caller's own where it is not named.
     One(Scope, Option<String>),
-    /// `GET /spend/keys`, `/spend/teams`, `/spend/users`.
+    /// `GET /spend/keys`, `/spend/teams`, `/spend/users`, ...
     List(Scope),
     /// `GET /spend`: all of them.
     All,
     /// `GET /global/spend`: the sum of all keys, and the budget of the proxy.
     Global,
-}
-
-/// An account and what is in it; the name has the name of its scope.
-#[derive(Serialize)]
-struct Row<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key_alias: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    team_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_id: Option<&'a str>,
-    /// USD in the current window; `null` where it cannot be read, and for the master key, which has no account.
-    spend: Option<Box<RawValue>>,
-    /// USD; `null`: no cap.
-    max_budget: Option<Box<RawValue>>,
-    /// `null`: never.
-    budget_reset_at: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -116,16 +102,16 @@ struct Books<'a, S> {
 
 impl<'a, S: Store> Books<'a, S> {
     fn row(&self, account: &'a Account) -> Row<'a> {
-        let of = |scope| (account.scope == scope).then_some(account.name.as_str());
-        let spent = account.ledger(self.store).map(|ledger| ledger.spent(self.now, account.window()));
-        Row {
-            key_alias: of(Scope::Key),
-            team_id: of(Scope::Team),
-            user_id: of(Scope::User),
-            spend: spent.and_then(number),
-            max_budget: account.budget.as_ref().and_then(|budget| number(budget.max)),
-            budget_reset_at: account.window().map(|window| window.end_after(self.now).rfc3339()),
-        }
+        Row::of(account, self.store, self.now)
+    }
+
+    /// The row of a key or a team, with its accounts for single models.
+    fn row_with_models(&self, account: &'a Account, models: impl Iterator<Item = &'a Rc<Account>>) -> Row<'a> {
+        let own = models.filter(|model| model.scope == account.scope && model.name == account.name);
+        let rows = own.filter_map(|model| Some((model.model.as_deref()?, self.row(model))));
+        let mut row = self.row(account);
+        row.model_max_budget = rows.collect();
+        row
     }
 
     /// The accounts of `scope` that the caller may see.
@@ -134,7 +120,7 @@ impl<'a, S: Store> Books<'a, S> {
             Caller::Master => Box::new(self.config.accounts()),
             caller => Box::new(caller.accounts(self.config)),
         };
-        seen.filter(move |account| account.scope == scope)
+        seen.filter(move |account| account.scope == scope && account.model.is_none())
     }
 
     fn sees(&self, account: &Rc<Account>) -> bool {
@@ -158,19 +144,15 @@ impl<'a, S: Store> Books<'a, S> {
 
     fn key_info(&self) -> Reply {
         let key = self.caller.key(self.config);
-        let nobody = || Row {
-            key_alias: Some(self.caller.alias(self.config)),
-            team_id: None,
-            user_id: None,
-            spend: None,
-            max_budget: None,
-            budget_reset_at: None,
+        let mut row = match key {
+            Some(key) => self.row_with_models(&key.account, key.models_accounts.iter()),
+            None => Row::of_nobody(self.caller.alias(self.config)),
         };
-        let row = key.map_or_else(nobody, |key| Row {
-            team_id: key.team_id.as_deref(),
-            user_id: key.user_id.as_deref(),
-            ..self.row(&key.account)
-        });
+        let ids = [
+            ("team_id", key.and_then(|key| key.team_id.as_deref())),
+            ("user_id", key.and_then(|key| key.user_id.as_deref())),
+        ];
+        row.names.extend(ids.into_iter().filter_map(|(name, id)| Some((name, id?))));
         let info = KeyInfo {
             row,
             models: key.and_then(|key| key.listed_models()),
@@ -181,6 +163,9 @@ impl<'a, S: Store> Books<'a, S> {
 
     fn one(&self, scope: Scope, id: Option<&str>) -> Result<Reply, Error> {
         let parameter = format!("{}_id", scope.name());
+        if scope == Scope::EndUser {
+            return self.end_user(id, parameter);
+        }
         let mut visible = self.visible(scope);
         let account = match id {
             Some(id) => visible.find(|account| account.name == id),
@@ -199,11 +184,32 @@ impl<'a, S: Store> Books<'a, S> {
                 _ => not_permitted(),
             });
         };
-        let (row, keys) = (self.row(account), self.keys_of(account));
+        let (row, keys) = (self.row_with_models(account, self.config.accounts.iter()), self.keys_of(account));
         Ok(match scope {
             Scope::Team => Reply::of(&TeamInfo { team_id: &account.name, team_info: row, keys, team_memberships: [] }),
             _ => Reply::of(&UserInfo { user_id: &account.name, user_info: row, keys, teams: self.teams_of(account) }),
         })
+    }
+
+    /// `/customer/info`: whoever it is, if it is one that has books.
+    fn end_user(&self, id: Option<&str>, parameter: String) -> Result<Reply, Error> {
+        if self.caller != Caller::Master {
+            return Err(not_permitted());
+        }
+        let Some(id) = id else {
+            let message = format!("missing required parameter: '{parameter}', in the query of the path");
+            return Err(Error::new(Kind::MissingRequiredParameter, message).with_param(parameter));
+        };
+        let account =
+            self.config.end_users.account(id).filter(|account| account.standing(self.store, self.now).is_some());
+        let Some(account) = account else {
+            return Err(
+                Error::new(Kind::InvalidValue, "no end user with this id has spent anything").with_param(parameter)
+            );
+        };
+        let mut row = Row::of(&account, self.store, self.now);
+        row.names = BTreeMap::from([("user_id", id)]);
+        Ok(Reply::of(&row))
     }
 
     /// The rows of the teams that the keys of a user belong to.
@@ -223,15 +229,15 @@ impl<'a, S: Store> Books<'a, S> {
         if self.caller != Caller::Master {
             return Err(not_permitted());
         }
-        let spent = |account: &Rc<Account>| Some(account.ledger(self.store)?.spent(self.now, account.window()));
+        let spent = |account: &Rc<Account>| account.spent(self.store, self.now);
         let (spend, budget) = match &self.config.proxy {
-            Some(proxy) => (spent(proxy).unwrap_or_default(), proxy.budget.as_ref()),
+            Some(proxy) => (spent(proxy).unwrap_or_default(), proxy.budgets.first()),
             None => {
                 let sum = self.visible(Scope::Key).filter_map(spent).fold(PicoUsd::default(), PicoUsd::plus);
                 (sum, None)
             }
         };
-        let max = budget.and_then(|budget| number(budget.max));
+        let max = budget.and_then(|budget| budget.max).and_then(number);
         Ok(Reply::of(&BTreeMap::from([("spend", number(spend)), ("max_budget", max)])))
     }
 }

@@ -183,8 +183,8 @@ fn what_was_set_aside_becomes_what_it_cost() {
     exchange.begin(b"cluster-first", NOW).unwrap();
     assert_eq!(answered(&mut exchange, 200), Heading::Hold);
     assert_eq!(with(|world| exchange.held(ANSWER, world)), Held::Release);
-    let record = with(|world| exchange.settle(200, world));
-    exchange.charge(&store, NOW, &record);
+    let mut record = with(|world| exchange.settle(200, world));
+    exchange.charge(&store, NOW, &mut record);
     assert_eq!((record.cost.to_string().as_str(), record.usage_source), ("0.03", Some(UsageSource::Provider)));
     assert_eq!((ledger().spent(NOW, None), ledger().reserved(NOW)), (record.cost, PicoUsd::default()));
 }

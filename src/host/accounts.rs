@@ -3,16 +3,14 @@
 use sha2::{Digest as _, Sha256};
 
 use super::fleet::{self, SharedData};
+use crate::budget::account::END_USERS;
 use crate::bytes::hex;
 use crate::config::Config;
 use crate::exchange::{Exchange, Refused};
 use crate::store::Store as _;
 use crate::units::Millis;
 
-/// Makes an empty ledger for every account that has none.
-///
-/// Shared data has no "set if absent". Envoy configures a plugin on its main thread before any worker serves with it,
-/// so what is made here is there before anyone competes for it.
+/// Makes empty books for every account that has none.
 ///
 /// Every VM comes here with all keys of the config; those after the first find a mark that all of them have theirs.
 pub(super) fn prepare(config: &Config) {
@@ -21,6 +19,7 @@ pub(super) fn prepare(config: &Config) {
         return;
     }
     config.accounts().for_each(|account| SharedData.prepare(&account.record()));
+    SharedData.prepare(END_USERS);
     SharedData.prepare(&mark);
 }
 
@@ -31,14 +30,12 @@ pub(super) fn reserve(exchange: &mut Exchange, now: Millis) -> Result<(), Refuse
     exchange.reserve(&SharedData, fleet.vm(), &is_alive)
 }
 
-/// The name of the mark that each of these accounts has its ledger: one for every list of them.
+/// The name of the mark that each of these accounts has its books: one for every list of them.
 fn mark(config: &Config) -> String {
     let mut hash = Sha256::new();
     for account in config.accounts() {
-        hash.update(account.scope.name().as_bytes());
+        hash.update(account.record().as_bytes());
         // No name has a control character.
-        hash.update(b"\n");
-        hash.update(account.name.as_bytes());
         hash.update(b"\n");
     }
     format!("tollgate.1.accounts.{}", hex(&hash.finalize()))

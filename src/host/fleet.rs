@@ -27,7 +27,7 @@ pub(super) fn open(config: &Config) -> SharedFleet<SharedData> {
     SharedFleet::new(SharedData, worker, config.routing.strategy)
 }
 
-/// Makes the records of a config: see [`super::accounts::prepare`] for why at its configuration.
+/// Makes the records of a config.
 pub(super) fn prepare(config: &Config) {
     open(config).prepare(config);
 }

@@ -76,7 +76,10 @@ impl Gateway {
         }
     }
 
-    fn admit_request(&mut self, front: Front, request: Request) -> Action {
+    fn admit_request(&mut self, front: Front, mut request: Request) -> Action {
+        if let Some(model) = front.stand_in(&self.config, &request, &SharedData) {
+            request.model = model;
+        }
         let mut record = self.record_of(Some(front.caller));
         let errors = front.endpoint.errors();
         let resolved = front.caller.resolve(&self.config, &request.model);
@@ -246,10 +249,13 @@ impl HttpContext for Gateway {
 
     fn on_log(&mut self) {
         let now = call::now();
-        let record = self.record(now);
+        let mut record = self.record(now);
         if let Phase::Running(number, exchange) = &self.phase {
             close(*number);
-            exchange.borrow().charge(&SharedData, now, &record);
+            exchange.borrow_mut().charge(&SharedData, now, &mut record);
+            if !record.budget_alerts.is_empty() {
+                log::warn!("budget: {}", record.budget_alerts);
+            }
             exchange.borrow().count_attempts(count);
         }
         record.count(count);

@@ -4,8 +4,9 @@
 //! or a simulation's own.
 
 use super::Class;
+use crate::budget::account::{Alert, Denied, Holds};
 use crate::config::Deployment;
-use crate::units::Millis;
+use crate::units::{Millis, PicoUsd};
 
 /// What is known of one deployment.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -49,8 +50,14 @@ pub enum Skip {
     Rpm(Millis),
     /// Its `tpm` is used up until then.
     Tpm(Millis),
+    /// Its `rpd` is used up until then.
+    Rpd(Millis),
+    /// Its `tpd` is used up until then.
+    Tpd(Millis),
     /// `max_parallel_requests` are under way.
     Parallel,
+    /// Its budget, or its provider's, is spent until then; `None`: for good.
+    Budget(Option<Millis>),
     /// The prompt does not fit.
     Context,
     /// The provider lacks a parameter.
@@ -76,7 +83,10 @@ impl Skip {
             Self::Exhausted(_) => "exhausted",
             Self::Rpm(_) => "rpm",
             Self::Tpm(_) => "tpm",
+            Self::Rpd(_) => "rpd",
+            Self::Tpd(_) => "tpd",
             Self::Parallel => "parallel",
+            Self::Budget(_) => "budget",
             Self::Context => "context",
             Self::Parameters => "parameters",
             Self::Vision => "vision",
@@ -90,7 +100,9 @@ impl Skip {
     /// When it is worth asking again; `None` where time does not help.
     pub const fn until(self) -> Option<Millis> {
         match self {
-            Self::Cooldown(at) | Self::Probing(at) | Self::Exhausted(at) | Self::Rpm(at) | Self::Tpm(at) => Some(at),
+            Self::Cooldown(at) | Self::Probing(at) | Self::Exhausted(at) => Some(at),
+            Self::Rpm(at) | Self::Tpm(at) | Self::Rpd(at) | Self::Tpd(at) => Some(at),
+            Self::Budget(at) => at,
             _ => None,
         }
     }
@@ -177,6 +189,23 @@ pub trait Fleet {
     ///
     /// It has none.
     fn take(&mut self, deployment: &Deployment, now: Millis, tokens: u64) -> Result<Place, Skip>;
+
+    /// Sets what one attempt may cost and use aside in the accounts of `deployment`. A fleet that keeps no accounts has room.
+    ///
+    /// # Errors
+    ///
+    /// One of them has no room.
+    fn fund(&mut self, _: &Deployment, _now: Millis, _cost: PicoUsd, _tokens: u64) -> Result<Holds, Denied> {
+        Ok(Holds::default())
+    }
+
+    /// Gives back what was set aside for an attempt that was not made.
+    fn refund(&mut self, _now: Millis, _funds: &Holds) {}
+
+    /// Charges the accounts of `deployment` with what an attempt cost and used. Which alarms that sets off.
+    fn pay(&mut self, _: &Deployment, _now: Millis, _funds: &Holds, _cost: PicoUsd, _tokens: u64) -> Vec<Alert> {
+        Vec::new()
+    }
 
     /// Tells how an attempt turned out.
     fn tell(&mut self, deployment: &Deployment, now: Millis, outcome: &Outcome);

@@ -1,4 +1,5 @@
-//! How much of its `rpm`, `tpm` and `max_parallel_requests` a deployment has left, exact across all workers.
+//! How much of its `rpm`, `tpm`, `rpd`, `tpd` and `max_parallel_requests` a deployment or an account has left, exact across
+//! all workers.
 //!
 //! A meter is a few bytes in what all workers share: decode, act, encode, compare-and-swap, again if another worker was
 //! faster. Acting on a fresh copy is all that a retry takes. An attempt takes a place before it begins and leaves it at
@@ -11,10 +12,11 @@
 //!   estimate's place. LiteLLM's `usage-based-routing-v2` refuses by the same sum but sets nothing aside, so that
 //!   requests that begin together pass the limit together.
 //! - An estimate that is larger than `tpm` fits while nothing else counts in this minute: else it never could.
+//! - `rpd` and `tpd`: the same for a day.
 //! - A limit of zero admits nothing, and a refused attempt consumes nothing.
 //!
-//! The minutes are those of the clock in UTC, as with `usage-based-routing-v2`: every worker knows their ends. The price
-//! is that twice a limit may pass around the end of a minute.
+//! The minutes and days are those of the clock in UTC, as with `usage-based-routing-v2`: every worker knows their ends. The
+//! price is that twice a limit may pass around the end of a minute.
 //!
 //! Tokens count in the minute in which their attempt began. An attempt that ends in a later one changes nothing: its
 //! estimate went with its own minute, and what it used is not held against those that come after it.
@@ -37,16 +39,74 @@ use crate::bytes::Bytes;
 use crate::config::Limits;
 use crate::units::Millis;
 
-/// What one deployment was asked in this minute, and who is asking it.
+/// What was asked in this minute and on this day, and who is asking.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meter {
-    /// The minute, counted since the epoch.
-    minute: u64,
+    minute: Count<MINUTE>,
+    day: Count<DAY>,
+    /// The VMs with attempts under way; none with zero, at most [`MAX_VMS`].
+    holders: Vec<Holder>,
+}
+
+/// What was asked in a span of time of so many milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count<const SPAN: u64> {
+    /// Which one, counted since the epoch.
+    number: u64,
     requests: u64,
     /// Estimates of attempts under way and truths of those that ended.
     tokens: u64,
-    /// The VMs with attempts under way; none with zero, at most [`MAX_VMS`].
-    holders: Vec<Holder>,
+}
+
+impl<const SPAN: u64> Count<SPAN> {
+    /// Begins the span of `now`, unless a worker that is late asks for the one before.
+    fn advance(&mut self, now: Millis) {
+        let number = now.0 / SPAN;
+        if number != self.number && number.saturating_add(1) != self.number {
+            *self = Self { number, ..Self::default() };
+        }
+    }
+
+    const fn end(&self) -> Millis {
+        Millis(self.number.saturating_add(1).saturating_mul(SPAN))
+    }
+
+    fn is_full(&self, limit: Option<u64>) -> bool {
+        limit.is_some_and(|limit| self.requests >= limit)
+    }
+
+    fn lacks(&self, tokens: u64, limit: Option<u64>) -> bool {
+        let fits = |limit| limit > 0 && (self.tokens == 0 || self.tokens.saturating_add(tokens) <= limit);
+        limit.is_some_and(|limit| !fits(limit))
+    }
+
+    fn add(&mut self, tokens: u64) {
+        self.requests = self.requests.saturating_add(1);
+        self.tokens = self.tokens.saturating_add(tokens);
+    }
+
+    /// Replaces an estimate by the truth, where it was counted here, and takes so many requests back.
+    fn settle(&mut self, place: &Place, tokens: u64, requests: u64) {
+        if place.at.0 / SPAN == self.number {
+            self.requests = self.requests.saturating_sub(requests);
+            self.tokens = self.tokens.saturating_sub(place.tokens).saturating_add(tokens);
+        }
+    }
+
+    const fn told(&self) -> Told {
+        Told { requests: self.requests, tokens: self.tokens, end: self.end() }
+    }
+}
+
+/// What was asked in a minute or on a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Attempts.
+    pub requests: u64,
+    /// Their tokens.
+    pub tokens: u64,
+    /// When it ends.
+    pub end: Millis,
 }
 
 /// The attempts of one VM.
@@ -66,21 +126,26 @@ impl Meter {
 
     fn read(bytes: &[u8]) -> Option<Self> {
         let mut bytes = Bytes(bytes.strip_prefix(&VERSION)?);
-        let (minute, requests, tokens) = (bytes.number()?, bytes.number()?, bytes.number()?);
+        let mut next = || bytes.number();
+        let minute = Count { number: next()?, requests: next()?, tokens: next()? };
+        let day = Count { number: next()?, requests: next()?, tokens: next()? };
         let mut holders = Vec::with_capacity(bytes.0.len() / HOLDER_BYTES);
         while !bytes.is_empty() && holders.len() < MAX_VMS {
             let (vm, since) = (bytes.number()?, Millis(bytes.number()?));
             holders.push(Holder { vm, since, count: u32::from_le_bytes(bytes.take()?) });
         }
-        bytes.is_empty().then_some(Self { minute, requests, tokens, holders })
+        bytes.is_empty().then_some(Self { minute, day, holders })
     }
 
-    /// The meter in 28 bytes: version, then the minute, its requests and its tokens as little-endian `u64`s. For each
-    /// VM with attempts under way 20 more: its number and the instant since which it counts as `u64`s, and a `u32`.
+    /// The meter in 52 bytes: version, then the minute, its requests and its tokens, and the same of the day, as
+    /// little-endian `u64`s. For each VM with attempts under way 20 more: its number and the instant since which it counts
+    /// as `u64`s, and a `u32`.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(28 + HOLDER_BYTES * self.holders.len());
+        let mut bytes = Vec::with_capacity(52 + HOLDER_BYTES * self.holders.len());
         bytes.extend(VERSION);
-        bytes.extend([self.minute, self.requests, self.tokens].into_iter().flat_map(u64::to_le_bytes));
+        let Self { minute, day, .. } = self;
+        let counts = [minute.number, minute.requests, minute.tokens, day.number, day.requests, day.tokens];
+        bytes.extend(counts.into_iter().flat_map(u64::to_le_bytes));
         for holder in &self.holders {
             bytes.extend([holder.vm, holder.since.0].into_iter().flat_map(u64::to_le_bytes));
             bytes.extend(holder.count.to_le_bytes());
@@ -93,8 +158,7 @@ impl Meter {
     ///
     /// # Errors
     ///
-    /// A limit is reached; [`Skip::Rpm`] and [`Skip::Tpm`] until the minute ends. Nothing is then taken; the meter need
-    /// not be stored.
+    /// A limit is reached: see [`Meter::lack`]. Nothing is then taken; the meter need not be stored.
     pub fn take(
         &mut self,
         now: Millis,
@@ -103,91 +167,109 @@ impl Meter {
         vm: u64,
         is_alive: &dyn Fn(u64) -> bool,
     ) -> Result<Place, Skip> {
-        self.advance(now);
-        let ends = Millis(self.minute.saturating_add(1).saturating_mul(MINUTE));
-        if limits.rpm.is_some_and(|rpm| self.requests >= rpm) {
-            return Err(Skip::Rpm(ends));
+        match self.lack(now, limits, tokens, vm, is_alive) {
+            Some(skip) => Err(skip),
+            None => Ok(self.hold(now, tokens, vm)),
         }
-        if limits.tpm.is_some_and(|tpm| !self.fits(tokens, tpm)) {
-            return Err(Skip::Tpm(ends));
+    }
+
+    /// Which of `limits` is reached; those of the day and the minute until it ends.
+    pub fn lack(
+        &mut self,
+        now: Millis,
+        limits: &Limits,
+        tokens: u64,
+        vm: u64,
+        is_alive: &dyn Fn(u64) -> bool,
+    ) -> Option<Skip> {
+        self.minute.advance(now);
+        self.day.advance(now);
+        let (minute, day) = (&self.minute, &self.day);
+        if day.is_full(limits.rpd) {
+            return Some(Skip::Rpd(day.end()));
         }
-        // A worker that read its clock just before the minute began counts in this minute all the same.
-        let at = now.max(Millis(self.minute.saturating_mul(MINUTE)));
-        self.hold(at, limits.parallel, vm, is_alive)?;
-        self.requests = self.requests.saturating_add(1);
-        self.tokens = self.tokens.saturating_add(tokens);
-        Ok(Place { is_probe: false, tokens, at })
+        if day.lacks(tokens, limits.tpd) {
+            return Some(Skip::Tpd(day.end()));
+        }
+        if minute.is_full(limits.rpm) {
+            return Some(Skip::Rpm(minute.end()));
+        }
+        if minute.lacks(tokens, limits.tpm) {
+            return Some(Skip::Tpm(minute.end()));
+        }
+        let parallel = limits.parallel?;
+        let is_listed = self.holders.iter().any(|holder| holder.vm == vm);
+        let is_full = |meter: &Self| meter.in_flight() >= parallel || (!is_listed && meter.holders.len() >= MAX_VMS);
+        if is_full(self) {
+            self.free(self.at(now), vm, is_alive);
+        }
+        is_full(self).then_some(Skip::Parallel)
+    }
+
+    /// Counts an attempt of `vm` that may use `tokens`, whether there is room or not.
+    pub fn hold(&mut self, now: Millis, tokens: u64, vm: u64) -> Place {
+        self.minute.advance(now);
+        self.day.advance(now);
+        let at = self.at(now);
+        if let Some(holder) = self.holders.iter_mut().find(|holder| holder.vm == vm) {
+            holder.count = holder.count.saturating_add(1);
+            holder.since = holder.since.min(at);
+        } else if self.holders.len() < MAX_VMS {
+            self.holders.push(Holder { vm, since: at, count: 1 });
+        }
+        self.minute.add(tokens);
+        self.day.add(tokens);
+        Place { is_probe: false, tokens, at }
+    }
+
+    /// Frees the places of other VMs that no longer beat.
+    fn free(&mut self, at: Millis, vm: u64, is_alive: &dyn Fn(u64) -> bool) {
+        let is_new = |holder: &Holder| at.0.abs_diff(holder.since.0) <= GRACE.0;
+        self.holders.retain(|holder| holder.vm == vm || is_new(holder) || is_alive(holder.vm));
+    }
+
+    /// A worker that read its clock just before the minute began counts in this minute all the same.
+    fn at(&self, now: Millis) -> Millis {
+        now.max(Millis(self.minute.number.saturating_mul(MINUTE)))
     }
 
     /// Gives a place of `vm` back, whose attempt used `tokens`. To be called once for each place.
     pub fn leave(&mut self, vm: u64, place: &Place, tokens: u64) {
-        if place.at.0 / MINUTE == self.minute {
-            self.tokens = self.tokens.saturating_sub(place.tokens).saturating_add(tokens);
-        }
+        self.give_back(vm, place, tokens, 0);
+    }
+
+    /// Gives a place of `vm` back that led to nothing: it is as if it had never been taken.
+    pub fn cancel(&mut self, vm: u64, place: &Place) {
+        self.give_back(vm, place, 0, 1);
+    }
+
+    fn give_back(&mut self, vm: u64, place: &Place, tokens: u64, requests: u64) {
+        self.minute.settle(place, tokens, requests);
+        self.day.settle(place, tokens, requests);
         if let Some(holder) = self.holders.iter_mut().find(|holder| holder.vm == vm && holder.since <= place.at) {
             holder.count = holder.count.saturating_sub(1);
         }
         self.holders.retain(|holder| holder.count > 0);
     }
 
-    /// Gives a place of `vm` back that led to nothing: it is as if it had never been taken.
-    pub fn cancel(&mut self, vm: u64, place: &Place) {
-        if place.at.0 / MINUTE == self.minute {
-            self.requests = self.requests.saturating_sub(1);
-        }
-        self.leave(vm, place, 0);
-    }
-
-    /// Requests and tokens of the minute of `now`, and when it ends.
-    pub fn counts(&self, now: Millis) -> (u64, u64, Millis) {
-        let mut at_now = self.clone();
-        at_now.advance(now);
-        (at_now.requests, at_now.tokens, Millis(at_now.minute.saturating_add(1).saturating_mul(MINUTE)))
+    /// What counts in the minute and on the day of `now`.
+    pub fn counts(&self, now: Millis) -> (Told, Told) {
+        let (mut minute, mut day) = (self.minute, self.day);
+        minute.advance(now);
+        day.advance(now);
+        (minute.told(), day.told())
     }
 
     /// Attempts under way.
     pub fn in_flight(&self) -> u64 {
         self.holders.iter().map(|holder| u64::from(holder.count)).sum()
     }
-
-    /// Begins the minute of `now`, unless a worker that is late asks for the one before.
-    fn advance(&mut self, now: Millis) {
-        let minute = now.0 / MINUTE;
-        if minute != self.minute && minute.saturating_add(1) != self.minute {
-            (self.minute, self.requests, self.tokens) = (minute, 0, 0);
-        }
-    }
-
-    const fn fits(&self, tokens: u64, tpm: u64) -> bool {
-        tpm > 0 && (self.tokens == 0 || self.tokens.saturating_add(tokens) <= tpm)
-    }
-
-    /// Counts an attempt of `vm`, after others' lost places were freed where none is free.
-    fn hold(&mut self, at: Millis, parallel: Option<u64>, vm: u64, is_alive: &dyn Fn(u64) -> bool) -> Result<(), Skip> {
-        let is_full = |meter: &Self| parallel.is_some_and(|parallel| meter.in_flight() >= parallel);
-        let is_listed = self.holders.iter().any(|holder| holder.vm == vm);
-        if is_full(self) || (!is_listed && self.holders.len() >= MAX_VMS) {
-            let is_new = |holder: &Holder| at.0.abs_diff(holder.since.0) <= GRACE.0;
-            self.holders.retain(|holder| holder.vm == vm || is_new(holder) || is_alive(holder.vm));
-        }
-        if is_full(self) {
-            return Err(Skip::Parallel);
-        }
-        if let Some(holder) = self.holders.iter_mut().find(|holder| holder.vm == vm) {
-            holder.count = holder.count.saturating_add(1);
-            holder.since = holder.since.min(at);
-        } else if self.holders.len() < MAX_VMS {
-            self.holders.push(Holder { vm, since: at, count: 1 });
-        } else if parallel.is_some() {
-            return Err(Skip::Parallel);
-        }
-        Ok(())
-    }
 }
 
 /// Changes with the layout.
-const VERSION: [u8; 4] = *b"TGM1";
+const VERSION: [u8; 4] = *b"TGM2";
 const MINUTE: u64 = 60_000;
+const DAY: u64 = 86_400_000;
 /// How long after its first place a VM is taken to be alive.
 const GRACE: Millis = Millis::from_secs(5);
 /// More than any machine has workers; 5 kB.

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use super::{MAX_VMS, Meter};
+use super::{MAX_VMS, Meter, Told};
 use crate::config::Limits;
 use crate::routing::{Place, Skip};
 use crate::units::Millis;
@@ -13,7 +13,7 @@ const END: Millis = Millis(START + 60_000);
 const VM: u64 = 0xfeed;
 
 fn limits(rpm: Option<u64>, tpm: Option<u64>, parallel: Option<u64>) -> Limits {
-    Limits { rpm, tpm, parallel }
+    Limits { rpm, tpm, parallel, ..Limits::default() }
 }
 
 fn at(ms: u64) -> Millis {
@@ -27,7 +27,7 @@ fn all_live(_: u64) -> bool {
 /// What the host does between two steps.
 fn stored(meter: &Meter) -> Meter {
     let bytes = meter.encode();
-    assert_eq!(bytes.len(), 28 + 20 * meter.holders.len());
+    assert_eq!(bytes.len(), 52 + 20 * meter.holders.len());
     let read = Meter::decode(&bytes);
     assert_eq!(&read, meter);
     read
@@ -53,8 +53,8 @@ fn check(limits: &Limits, rows: &[(u64, Event)]) {
                 assert_eq!(taken.map(|_| ()), expected, "row {i}");
                 match taken {
                     Ok(place) => places.push(place),
-                    Err(_) if before.minute == meter.minute => assert_eq!(meter, before, "row {i}"),
-                    Err(_) => assert_eq!((meter.requests, meter.tokens), (0, 0), "row {i}"),
+                    Err(_) if before.minute.number == meter.minute.number => assert_eq!(meter, before, "row {i}"),
+                    Err(_) => assert_eq!((meter.minute.requests, meter.minute.tokens), (0, 0), "row {i}"),
                 }
             }
             Leave(n, tokens) => meter.leave(VM, &places[n], tokens),
@@ -83,6 +83,29 @@ fn requests_a_minute_are_counted_by_the_clock() {
         ],
     );
     check(&limits(Some(0), None, None), &[(0, Take(0, Err(Skip::Rpm(END))))]);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn requests_and_tokens_of_a_day_are_counted_by_the_clock() {
+    const DAY: u64 = 86_400_000;
+    let night = Millis((START / DAY + 1) * DAY);
+    // Minutes from ten before midnight on, as milliseconds after the start.
+    let at_minute = |n: u64| night.0 - 600_000 + n * 60_000 - START;
+    let limits = Limits { rpd: Some(3), tpd: Some(100), rpm: Some(2), ..Limits::default() };
+    let full = at(at_minute(1));
+    check(
+        &limits,
+        &[
+            (at_minute(0), Take(10, Ok(()))),
+            (at_minute(0), Take(80, Ok(()))),
+            (at_minute(0), Take(1, Err(Skip::Rpm(full)))),
+            (at_minute(1), Take(11, Err(Skip::Tpd(night)))),
+            (at_minute(1), Leave(1, 60)),
+            (at_minute(1), Take(30, Ok(()))),
+            (at_minute(2), Take(0, Err(Skip::Rpd(night)))),
+            (at_minute(10), Take(100, Ok(()))),
+        ],
+    );
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -211,7 +234,7 @@ fn a_clock_that_goes_back_blocks_nobody_and_leaks_nothing() {
         };
         meter.leave(VM, &second, 4);
         meter.leave(VM, &first, 4);
-        assert_eq!((meter.in_flight(), meter.tokens), (0, 4), "{back}");
+        assert_eq!((meter.in_flight(), meter.minute.tokens), (0, 4), "{back}");
     }
     let mut meter = Meter::default();
     for now in [u64::MAX, 0, u64::MAX - 1] {
@@ -227,18 +250,18 @@ fn hostile_bytes_are_an_empty_meter_or_do_no_harm() {
     let good = meter.encode();
     for len in 0..good.len() {
         let kept = Meter::decode(&good[..len]);
-        assert_eq!(kept == Meter::default(), len != 28, "{len}");
+        assert_eq!(kept == Meter::default(), len != 52, "{len}");
     }
     let mut other = good.clone();
     other[3] = b'0';
-    let long = [&good[..28], &[1; 20 * (MAX_VMS + 1)]].concat();
-    for bytes in [&other[..], &long, &[0xff; 48]] {
+    let long = [&good[..52], &[1; 20 * (MAX_VMS + 1)]].concat();
+    for bytes in [&other[..], &long, &[0xff; 72]] {
         assert_eq!(Meter::decode(bytes), Meter::default());
     }
     let mut x = 0x2545_f491_4f6c_dd1d_u64;
     for round in 0..2000 {
-        let mut bytes = b"TGM1".to_vec();
-        for _ in 0..3 + 20 * (round % 3) {
+        let mut bytes = b"TGM2".to_vec();
+        for _ in 0..6 + 20 * (round % 3) {
             x ^= x << 13;
             x ^= x >> 7;
             x ^= x << 17;
@@ -345,7 +368,8 @@ impl World {
         let passed = parallel + self.requests.iter().filter(gone).count() as u64;
         let held: u64 = self.requests.iter().filter(inside).map(|request| request.estimate).sum();
         let used: u64 = self.requests.iter().filter(gone).map(|request| request.used).sum();
-        assert_eq!((meter.in_flight(), meter.requests, meter.tokens), (parallel, passed, held + used));
+        let Told { requests, tokens, .. } = meter.counts(at(0)).0;
+        assert_eq!((meter.in_flight(), requests, tokens), (parallel, passed, held + used));
         assert!(self.limits.parallel.is_none_or(|most| parallel <= most));
         assert!(self.limits.rpm.is_none_or(|most| passed <= most));
         assert!(self.limits.tpm.is_none_or(|most| held + used <= most));
@@ -382,14 +406,15 @@ fn a_place_that_led_to_nothing_was_never_taken() {
     let mut meter = Meter::default();
     take(&mut meter, 0).unwrap();
     let before = stored(&meter);
-    assert_eq!(meter.counts(at(0)), (1, 40, END));
+    assert_eq!(meter.counts(at(0)).0, Told { requests: 1, tokens: 40, end: END });
     let place = take(&mut meter, 5).unwrap();
     meter.cancel(VM, &place);
     assert_eq!(stored(&meter), before);
-    assert_eq!(meter.counts(END), (0, 0, Millis(END.0 + 60_000)), "a minute is over without a request");
+    let empty = Told { requests: 0, tokens: 0, end: Millis(END.0 + 60_000) };
+    assert_eq!(meter.counts(END).0, empty, "a minute is over without a request");
     // The next minute owes nothing to what was taken in the one before.
     let place = take(&mut meter, 10).unwrap();
     take(&mut meter, 60_000).unwrap();
     meter.cancel(VM, &place);
-    assert_eq!(meter.counts(END).0, 1);
+    assert_eq!(meter.counts(END).0.requests, 1);
 }

@@ -29,8 +29,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::{Class, Fleet, Health, PerClass, Place, Pool, Question, Skip, Strategy};
+use crate::budget::account::{Denied, Holds};
 use crate::config::Deployment;
-use crate::units::Millis;
+use crate::units::{Millis, PicoUsd};
 
 /// The longest way. LiteLLM's defaults (3 attempts, 5 fallbacks) need 18.
 pub const MAX_ATTEMPTS: usize = 20;
@@ -95,6 +96,8 @@ pub struct Step {
     pub fallbacks: u32,
     /// Its place there.
     pub place: Place,
+    /// What it has set aside in the deployment's accounts.
+    pub funds: Holds,
     /// How long to wait before.
     pub wait: Millis,
 }
@@ -107,6 +110,8 @@ pub struct Chooser<'a> {
     pub fleet: &'a mut dyn Fleet,
     /// Whether a deployment can be asked this at all.
     pub check: &'a dyn Fn(&Deployment) -> Result<(), Skip>,
+    /// The most that one attempt at a deployment can cost.
+    pub cost: &'a dyn Fn(&Deployment) -> PicoUsd,
     /// `random(n)` draws from `0..n`.
     pub random: &'a mut dyn FnMut(u64) -> u64,
 }
@@ -143,6 +148,8 @@ pub struct Plan {
     /// Whether a deployment of this level was passed over because the prompt is too long for it.
     is_too_long: bool,
     skipped: Vec<Skipped>,
+    /// Whose budget or limit was the first to stand in the way.
+    denied: Option<Denied>,
     /// When the first of those that are busy or resting can be asked again.
     opens_at: Option<Millis>,
     is_busy: bool,
@@ -170,6 +177,7 @@ impl Plan {
             failed_as: None,
             is_too_long: false,
             skipped: Vec::new(),
+            denied: None,
             opens_at: None,
             is_busy: false,
         }
@@ -183,6 +191,12 @@ impl Plan {
     /// Those that were passed over, at most 16.
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
+    }
+
+    /// Why nobody can be asked, where that is for want of money alone: the first account of a deployment that has none.
+    pub fn denied(&self) -> Option<&Denied> {
+        let is_spent = |skipped: &Skipped| matches!(skipped.why, Skip::Budget(_));
+        self.denied.as_ref().filter(|_| self.skipped.iter().all(is_spent))
     }
 
     /// Every deployment that the request may come to.
@@ -345,12 +359,8 @@ impl Plan {
         loop {
             let i = self.choose(&pool, chooser, among)?;
             let deployment = pool.get(i)?;
-            let taken = match (chooser.check)(deployment) {
-                Ok(()) => chooser.fleet.take(deployment, chooser.now, self.needs.tokens),
-                Err(skip) => Err(skip),
-            };
-            match taken {
-                Ok(place) => {
+            match self.take(chooser, deployment) {
+                Ok((place, funds)) => {
                     if among == Among::Higher {
                         (self.attempts_here, self.lowest) = (0, deployment.order);
                     }
@@ -359,9 +369,30 @@ impl Plan {
                     self.order = Some(deployment.order);
                     self.last = Some(i);
                     let fallbacks = u32::try_from(self.level).unwrap_or(u32::MAX);
-                    return Some(Step { deployment: deployment.clone(), fallbacks, place, wait });
+                    return Some(Step { deployment: deployment.clone(), fallbacks, place, funds, wait });
                 }
                 Err(skip) => self.skip(i, deployment, skip),
+            }
+        }
+    }
+
+    /// Takes a place at `deployment`, and the money for one attempt.
+    fn take(&mut self, chooser: &mut Chooser<'_>, deployment: &Deployment) -> Result<(Place, Holds), Skip> {
+        (chooser.check)(deployment)?;
+        let (now, tokens) = (chooser.now, self.needs.tokens);
+        if deployment.accounts.is_empty() {
+            return Ok((chooser.fleet.take(deployment, now, tokens)?, Holds::default()));
+        }
+        let funds = chooser.fleet.fund(deployment, now, (chooser.cost)(deployment), tokens).map_err(|denied| {
+            let skip = denied.lack.skip();
+            self.denied.get_or_insert(denied);
+            skip
+        })?;
+        match chooser.fleet.take(deployment, now, tokens) {
+            Ok(place) => Ok((place, funds)),
+            Err(skip) => {
+                chooser.fleet.refund(now, &funds);
+                Err(skip)
             }
         }
     }

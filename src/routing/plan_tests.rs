@@ -78,7 +78,13 @@ impl<'a> Walk<'a> {
     fn step(&mut self, choose: impl FnOnce(&mut Plan, &mut Chooser<'_>) -> Option<Step>) -> bool {
         let mut random = |n: u64| n.saturating_sub(1);
         let mut fleet = (self.fleet)();
-        let mut chooser = Chooser { now: self.now, fleet: &mut *fleet, check: self.check, random: &mut random };
+        let mut chooser = Chooser {
+            now: self.now,
+            fleet: &mut *fleet,
+            check: self.check,
+            cost: &|_| PicoUsd(0),
+            random: &mut random,
+        };
         let step = choose(&mut self.plan, &mut chooser);
         let is_some = step.is_some();
         self.steps.extend(step);

@@ -29,9 +29,10 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use super::{Alerts, Board, Fleet, Health, Local, Meter, Outcome, Place, Skip, State, Strategy, Traffic, Usage, View};
+use crate::budget::account::{Alert, Demand, Denied, Holds, reserve};
 use crate::config::{Config, Deployment};
 use crate::store::Store;
-use crate::units::Millis;
+use crate::units::{Millis, PicoUsd};
 
 /// What one worker keeps of the shared facts, from tick to tick.
 #[derive(Debug)]
@@ -67,8 +68,6 @@ impl<S: Store> SharedFleet<S> {
     }
 
     /// Makes the records of a config, empty where there are none: what is known of a deployment outlasts the config.
-    ///
-    /// To be called while nobody competes for them: see [`Store::prepare`].
     pub fn prepare(&self, config: &Config) {
         self.store.prepare(ALERTS);
         self.store.prepare(BOARD);
@@ -203,6 +202,20 @@ impl<S: Store> Fleet for SharedFleet<S> {
                 Err(skip)
             }
         }
+    }
+
+    fn fund(&mut self, deployment: &Deployment, now: Millis, cost: PicoUsd, tokens: u64) -> Result<Holds, Denied> {
+        let (vm, is_alive) = (self.vm(), self.witness(now));
+        let demand = Demand { now, cost, tokens, vm, is_alive: &is_alive, fails_closed: false };
+        reserve(&self.store, deployment.accounts.iter(), &demand)
+    }
+
+    fn refund(&mut self, now: Millis, funds: &Holds) {
+        funds.cancel(&self.store, now);
+    }
+
+    fn pay(&mut self, deployment: &Deployment, now: Millis, funds: &Holds, cost: PicoUsd, tokens: u64) -> Vec<Alert> {
+        funds.settle(&self.store, deployment.accounts.iter(), now, cost, tokens)
     }
 
     fn tell(&mut self, deployment: &Deployment, now: Millis, outcome: &Outcome) {

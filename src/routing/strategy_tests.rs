@@ -201,7 +201,7 @@ fn the_cheapest_is_asked() {
 #[wasm_bindgen_test(unsupported = test)]
 fn the_least_used_in_this_minute_is_asked_within_its_limits() {
     let limits = [(None, None), (Some(1000), None), (None, Some(10))];
-    let pool = pool(3, |i, d| d.limits = Limits { tpm: limits[i].0, rpm: limits[i].1, parallel: None });
+    let pool = pool(3, |i, d| d.limits = Limits { tpm: limits[i].0, rpm: limits[i].1, ..Limits::default() });
     let question = Question { tokens: 100, ..Question::default() };
     for (used, closed, expected) in [
         ([(0, 0), (0, 0), (0, 0)], &[][..], &[0, 1, 2][..]),

@@ -66,6 +66,10 @@ pub struct Record {
     pub duration: Millis,
     /// Why it went where it went.
     pub routing: String,
+    /// What limits and budgets in shadow mode would have refused: `team 'a': rpm`.
+    pub would_refuse: String,
+    /// Which marks its cost made budgets pass: `key 'b': soft_budget`.
+    pub budget_alerts: String,
     /// What went wrong.
     pub error: Option<ErrorCode>,
     /// The client's status; 0 where it got none.
@@ -73,7 +77,7 @@ pub struct Record {
 }
 
 /// Every field, in the contract's order; `log` is all of them together.
-pub const FIELDS: [&str; 22] = [
+pub const FIELDS: [&str; 24] = [
     "key_alias",
     "team",
     "user",
@@ -94,6 +98,8 @@ pub const FIELDS: [&str; 22] = [
     "ttft_ms",
     "duration_ms",
     "routing",
+    "would_refuse",
+    "budget_alerts",
     "error",
     "log",
 ];
@@ -171,6 +177,8 @@ impl Record {
             ("ttft_ms", self.ttft.map(|ttft| Value::Number(ttft.0))),
             ("duration_ms", number(self.duration.0)),
             ("routing", text(&self.routing)),
+            ("would_refuse", text(&self.would_refuse)),
+            ("budget_alerts", text(&self.budget_alerts)),
             ("error", self.error.as_ref().map(|error| Value::Text(&error.0))),
         ]
         .into_iter()

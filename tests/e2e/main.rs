@@ -39,6 +39,7 @@ mod no_dead_worker;
 mod ollama;
 mod passthrough;
 mod paths;
+mod principals;
 mod raw;
 mod realtime;
 mod records;

@@ -19,6 +19,8 @@ pub(super) const NESTED: &[(Section, &str, Section)] = &[
     (Section::Tollgate, "keys", Section::TollgateKey),
     (Section::Tollgate, "teams", Section::TollgateTeam),
     (Section::Tollgate, "users", Section::TollgateUser),
+    (Section::Tollgate, "end_users", Section::TollgateEndUser),
+    (Section::Tollgate, "budgets", Section::TollgateBudget),
     (Section::Tollgate, "shadow", Section::TollgateShadow),
     (Section::RouterSettings, "routing_strategy_args", Section::StrategyArgs),
 ];
@@ -43,7 +45,7 @@ const OPTIONAL_CHECKS: &[Row] = &[
          are healthy",
         &["prompt_caching", "session_affinity", "deployment_affinity"],
     ),
-    unsupported("a deployment has no budget yet", &["router_budget_limiting"]),
+    exact("budgets of deployments and providers are enforced in any case", &["router_budget_limiting"]),
     unsupported("use session_affinity: where an earlier response was made is not kept", &["responses_api_deployment_check"]),
     unsupported("the client's headers do not go upstream", &["forward_client_headers_by_model_group"]),
     unsupported(LATER, &["encrypted_content_affinity"]),
@@ -63,6 +65,9 @@ pub(super) const fn rows(section: Section) -> &'static [Row] {
         Section::TollgateTeam => TOLLGATE_TEAM,
         Section::TollgateUser => TOLLGATE_USER,
         Section::TollgateModelBudget => TOLLGATE_MODEL_BUDGET,
+        Section::TollgateBudgetLimit => TOLLGATE_BUDGET_LIMIT,
+        Section::TollgateEndUser => TOLLGATE_END_USER,
+        Section::TollgateBudget => TOLLGATE_BUDGET,
         Section::TollgateShadow => TOLLGATE_SHADOW,
         Section::StrategyArgs => STRATEGY_ARGS,
     }
@@ -81,7 +86,6 @@ const fn unsupported(reason: &'static str, keys: &'static [&'static str]) -> Row
 }
 
 const LATER: &str = "not supported yet";
-const NOT_ENFORCED: &str = "not enforced yet";
 const NO_PROVIDER: &str = "for a provider that is not supported yet";
 const NO_DATABASE: &str = "there is no database: keys, teams and users are in `tollgate:`";
 const NO_UI: &str = "there is no user interface";
@@ -93,7 +97,7 @@ const ALERTS: &str = "alert on Envoy's metrics instead";
 const PER_ENVOY_FACTS: &str = "what the workers of one Envoy have seen; Envoys do not share it";
 const LIMITED: &str = "a share of the group's requests, as in LiteLLM's simple-shuffle, and a limit under every strategy; counted per \
                        Envoy";
-const NO_TIER: &str = "rpm, tpm and max_parallel_requests are the limits of a deployment";
+const NO_TIER: &str = "rpm, tpm, rpd, tpd and max_parallel_requests are the limits of a deployment; days end at midnight in UTC";
 const COOLDOWN: &str = "what the workers of one Envoy have seen; afterwards one request probes; the percentage rule for a lone deployment \
                         is not LiteLLM's";
 const BY_CLASS: &str = "a 502 counts as an InternalServerError, and a connection that fails too";
@@ -177,7 +181,9 @@ const LITELLM_PARAMS: &[Row] = &[
     exact("Azure's, a token that does not change; before api_key", &["azure_ad_token"]),
     exact("watsonx's", &["project_id", "token"]),
     unsupported("the client says whether it wants a stream", &["stream", "stream_options"]),
-    unsupported(NO_TIER, &["itpm", "otpm", "rpd", "tpd"]),
+    approximate("counted per Envoy, by days of the clock in UTC", &["rpd", "tpd"]),
+    approximate(PER_ENVOY, &["max_budget", "budget_duration", "soft_budget", "budget_limits"]),
+    unsupported(NO_TIER, &["itpm", "otpm", "daily_reset_time"]),
     unsupported("list the tags", &["tag_regex"]),
     unsupported("use stream_timeout", &["ttft_timeout"]),
     unsupported("give the deployment its own api_key", &["litellm_credential_name"]),
@@ -185,10 +191,10 @@ const LITELLM_PARAMS: &[Row] = &[
     unsupported(
         LATER,
         &[
-            "keepalive_seconds", "modify_params", "max_budget", "budget_duration", "configurable_clientside_auth_params",
+            "keepalive_seconds", "modify_params", "configurable_clientside_auth_params",
             "mock_response", "mock_timeout", "merge_reasoning_content_in_choices", "cache_control_injection_points",
             "use_in_pass_through", "use_litellm_proxy", "auto_router_*", "litellm_system_prompt", "prompt_id",
-            "prompt_variables", "guardrails", "model_info", "use_chat_completions_api", "budget_limits",
+            "prompt_variables", "guardrails", "model_info", "use_chat_completions_api",
         ],
     ),
     approximate(GOOGLE_CREDENTIALS, &["vertex_credentials", "vertex_ai_credentials"]),
@@ -248,7 +254,7 @@ const ROUTER_SETTINGS: &[Row] = &[
     unsupported("use order", &["enable_weighted_failover"]),
     unsupported("list the tags", &["tag_routing_prefix"]),
     unsupported("use stream_timeout", &["ttft_timeout"]),
-    unsupported("use max_budget of `tollgate.keys`", &["provider_budget_config"]),
+    approximate(PER_ENVOY, &["provider_budget_config"]),
     unsupported(
         PER_ENVOY_STATE,
         &["redis_host", "redis_port", "redis_password", "redis_url", "redis_db", "redis_*", "cache_kwargs"],
@@ -273,7 +279,9 @@ const LITELLM_SETTINGS: &[Row] = &[
     exact("429 unless set; LiteLLM's default is 422", &["budget_exceeded_status_code"]),
     approximate(RETRIES, &["num_retries"]),
     approximate("600 s unless set, not 6000; bounds one attempt, as `timeout` does", &["request_timeout"]),
-    approximate(PER_ENVOY, &["max_budget", "budget_duration"]),
+    approximate(PER_ENVOY, &["max_budget", "budget_duration", "tag_budget_config"]),
+    approximate(END_USERS, &["max_end_user_budget", "max_end_user_budget_id"]),
+    approximate("days, weeks and months; hours and shorter are aligned in UTC", &["timezone", "budget_reset_time"]),
     unsupported(
         ENVOY_LOG,
         &[
@@ -293,8 +301,7 @@ const LITELLM_SETTINGS: &[Row] = &[
     ),
     unsupported(
         "use max_budget of `tollgate.users`",
-        &["max_internal_user_budget", "internal_user_budget_duration",
-          "max_end_user_budget", "max_end_user_budget_id", "max_ui_session_budget"],
+        &["max_internal_user_budget", "internal_user_budget_duration", "max_ui_session_budget"],
     ),
     unsupported(
         NO_DATABASE,
@@ -309,8 +316,7 @@ const LITELLM_SETTINGS: &[Row] = &[
     unsupported(
         LATER,
         &[
-            "modify_params", "cache", "cache_params", "timezone",
-            "budget_reset_time", "cost_discount_config", "cost_margin_config", "disable_end_user_cost_tracking",
+            "modify_params", "cache", "cache_params", "cost_discount_config", "cost_margin_config", "disable_end_user_cost_tracking",
             "disable_end_user_cost_tracking_prometheus_only", "disable_add_prefix_to_prompt",
             "enable_json_schema_validation", "priority_reservation", "priority_reservation_settings",
             "public_model_groups", "model_alias_map", "model_cost_map", "user_url_validation", "default_redis_ttl",
@@ -380,12 +386,13 @@ const GENERAL_SETTINGS: &[Row] = &[
         "client credentials never go upstream",
         &["allow_client_side_credentials", "forward_llm_provider_auth_headers"],
     ),
+    exact("", &["token_rate_limit_type"]),
     unsupported(
         LATER,
         &[
             "litellm_key_header_name", "enforce_user_param", "enforced_params", "reject_clientside_metadata_tags",
             "user_header_name", "user_header_mappings", "completion_model", "embedding_model",
-            "image_generation_model", "moderation_model", "infer_model_from_keys", "token_rate_limit_type",
+            "image_generation_model", "moderation_model", "infer_model_from_keys",
             "disable_retry_on_max_parallel_request_limit_error", "enforce_fallback_budget", "max_response_size_mb",
             "forward_client_headers_to_llm_api", "forward_openai_org_id", "sse_keepalive_ping_interval_seconds",
             "coordination_redis", "otel", "disable_responses_id_security", "check_file_before_upload",
@@ -395,7 +402,7 @@ const GENERAL_SETTINGS: &[Row] = &[
 ];
 
 const TOLLGATE: &[Row] = &[
-    exact("", &["keys", "teams", "users", "allow_anonymous", "record_fields", "shadow"]),
+    exact("", &["keys", "teams", "users", "end_users", "budgets", "allow_anonymous", "record_fields", "shadow"]),
 ];
 
 const TOLLGATE_SHADOW: &[Row] = &[
@@ -409,32 +416,57 @@ const STRATEGY_ARGS: &[Row] = &[
 ];
 
 const TOLLGATE_LIMITS: Row = approximate(
-    "counted per Envoy, by minutes of the clock in UTC; `tpm_limit` sets the prompt and the client's `max_tokens` aside",
-    &["rpm_limit", "tpm_limit", "max_parallel_requests"],
+    "counted per Envoy, by minutes and days of the clock in UTC; tokens are set aside: the prompt and the client's `max_tokens`",
+    &["rpm_limit", "tpm_limit", "rpd_limit", "tpd_limit", "max_parallel_requests"],
 );
-const TOLLGATE_LATER: Row = unsupported(NOT_ENFORCED, &["soft_budget", "model_max_budget"]);
+const TOLLGATE_BUDGETS: Row =
+    approximate(PER_ENVOY, &["max_budget", "budget_duration", "soft_budget", "budget_limits"]);
+const TOLLGATE_MODE: Row = exact("shadow: what would be refused is recorded, and served", &["mode"]);
+const TOLLGATE_MODELS: Row = approximate(PER_ENVOY, &["model_max_budget"]);
+const END_USERS: &str = "counted per Envoy, in memory; 100,000 end users that are not listed have accounts of their own, all others share one";
 
 const TOLLGATE_KEY: &[Row] = &[
     exact("", &["key", "key_sha256", "key_alias", "team_id", "user_id", "models", "expires", "blocked"]),
-    exact("", &["aliases", "tags"]),
-    approximate(PER_ENVOY, &["max_budget", "budget_duration"]),
+    exact("", &["aliases", "tags", "budget_fallbacks"]),
+    TOLLGATE_BUDGETS,
     TOLLGATE_LIMITS,
-    TOLLGATE_LATER,
+    TOLLGATE_MODE,
+    TOLLGATE_MODELS,
 ];
 
 const TOLLGATE_TEAM: &[Row] = &[
     exact("", &["team_id", "models", "tags"]),
-    approximate(PER_ENVOY, &["max_budget", "budget_duration"]),
+    TOLLGATE_BUDGETS,
     TOLLGATE_LIMITS,
-    TOLLGATE_LATER,
+    TOLLGATE_MODE,
+    TOLLGATE_MODELS,
 ];
 
 const TOLLGATE_USER: &[Row] = &[
     exact("", &["user_id"]),
-    unsupported("use those of a key or a team", &["tags"]),
-    approximate(PER_ENVOY, &["max_budget", "budget_duration"]),
+    unsupported("use those of a key or a team", &["tags", "model_max_budget"]),
+    TOLLGATE_BUDGETS,
     TOLLGATE_LIMITS,
-    TOLLGATE_LATER,
+    TOLLGATE_MODE,
 ];
 
-const TOLLGATE_MODEL_BUDGET: &[Row] = &[unsupported(NOT_ENFORCED, &["max_budget", "budget_duration"])];
+const TOLLGATE_END_USER: &[Row] = &[
+    exact("", &["user_id", "budget_id"]),
+    TOLLGATE_BUDGETS,
+    TOLLGATE_LIMITS,
+    TOLLGATE_MODE,
+];
+
+const TOLLGATE_BUDGET: &[Row] = &[exact("", &["budget_id"]), TOLLGATE_BUDGETS, TOLLGATE_LIMITS, TOLLGATE_MODE];
+
+const TOLLGATE_MODEL_BUDGET: &[Row] = &[
+    TOLLGATE_BUDGETS,
+    approximate(PER_ENVOY, &["budget_limit", "time_period"]),
+    TOLLGATE_LIMITS,
+    TOLLGATE_MODE,
+];
+
+const TOLLGATE_BUDGET_LIMIT: &[Row] = &[
+    approximate(PER_ENVOY, &["max_budget", "budget_duration", "soft_budget", "budget_limit", "time_period"]),
+    TOLLGATE_MODE,
+];
