@@ -5,7 +5,6 @@
 //! Prometheus as `tollgate_requests_total{model_group="g",deployment="d",provider="p",key_alias="k",status="200"}`.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::rc::Rc;
 
 use crate::units::Millis;
 
@@ -98,6 +97,27 @@ impl Labels<'_> {
             out.push_str(if value.is_empty() { "none" } else { value });
         }
     }
+
+    /// A number for the labels: the same for the same ones.
+    ///
+    /// Each step maps the numbers one to one, so labels that differ in one word of eight bytes never share one, and any
+    /// others do by a chance of 2^-64: labels are the config's, nobody chooses them to collide.
+    fn number(&self) -> u64 {
+        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mix = |number: u64, word: u64| {
+            let mixed = (number ^ word).wrapping_mul(ODD);
+            mixed ^ (mixed >> 32)
+        };
+        let text = |number: u64, text: &str| {
+            let (words, rest) = text.as_bytes().as_chunks::<8>();
+            let number = words.iter().fold(number, |number, word| mix(number, u64::from_le_bytes(*word)));
+            // The length ends the text: the last bytes of one never run into the first of the next.
+            let rest = rest.iter().fold(text.len() as u64, |word, byte| word << 8 | u64::from(*byte));
+            mix(number, rest)
+        };
+        let texts = [self.model_group, self.deployment, self.provider, self.key_alias];
+        texts.into_iter().fold(u64::from(self.status), text)
+    }
 }
 
 /// What was counted and not yet told to Envoy, by labels.
@@ -107,24 +127,23 @@ impl Labels<'_> {
 /// traps had not told is lost.
 ///
 /// Labels that were seen stay, with what Envoy calls their counters: names are long, and with many deployments nearly
-/// every request has labels of its own. What grows here is in Envoy's own table of stats, too.
+/// every request has labels of its own. So they are found by a number, and written once. What grows here is in Envoy's
+/// own table of stats, too.
 #[derive(Debug, Default)]
 pub struct Pending {
     rows: Vec<Row>,
-    /// Positions in `rows`.
-    by_labels: BTreeMap<Rc<str>, usize>,
+    /// Positions in `rows`, by the numbers of their labels.
+    by_number: BTreeMap<u64, usize>,
     /// The rows with something to tell, each once.
     counted: VecDeque<usize>,
-    /// The row that was counted last: a request's counters mostly have the same labels.
-    last: usize,
-    /// Reused for every look-up.
-    labels: String,
+    /// The row that was counted last, by its number: a request's counters mostly have the same labels.
+    last: Option<(u64, usize)>,
 }
 
 /// The counters of the same labels, by metric.
 #[derive(Debug)]
 struct Row {
-    labels: Rc<str>,
+    labels: Box<str>,
     counts: [u64; METRICS],
     ids: [Option<u32>; METRICS],
 }
@@ -153,28 +172,29 @@ const TURN_MIN: usize = 32;
 impl Pending {
     /// Adds `by` to a counter.
     pub fn count(&mut self, metric: Metric, labels: Labels<'_>, by: u64) {
-        self.labels.clear();
-        labels.write(&mut self.labels);
-        if self.rows.get(self.last).is_none_or(|row| *row.labels != *self.labels) {
-            self.last = self.position();
-        }
-        let Some(row) = self.rows.get_mut(self.last) else { return };
+        let number = labels.number();
+        let at = match self.last {
+            Some((last, at)) if last == number => at,
+            _ => self.position(number, &labels),
+        };
+        self.last = Some((number, at));
+        let Some(row) = self.rows.get_mut(at) else { return };
         if by > 0 && row.counts == [0; METRICS] {
-            self.counted.push_back(self.last);
+            self.counted.push_back(at);
         }
         let count = row.counts.get_mut(metric as usize);
         count.into_iter().for_each(|count| *count = count.saturating_add(by));
     }
 
-    /// The row of `self.labels`.
-    fn position(&mut self) -> usize {
-        if let Some(&at) = self.by_labels.get(self.labels.as_str()) {
-            return at;
-        }
-        let (at, labels) = (self.rows.len(), Rc::from(self.labels.as_str()));
-        self.by_labels.insert(Rc::clone(&labels), at);
-        self.rows.push(Row { labels, counts: [0; METRICS], ids: [None; METRICS] });
-        at
+    /// The row of these labels.
+    fn position(&mut self, number: u64, labels: &Labels<'_>) -> usize {
+        let rows = &mut self.rows;
+        *self.by_number.entry(number).or_insert_with(|| {
+            let mut written = String::new();
+            labels.write(&mut written);
+            rows.push(Row { labels: written.into(), counts: [0; METRICS], ids: [None; METRICS] });
+            rows.len() - 1
+        })
     }
 
     /// Hands out what is not told, and starts anew. Of very many rows only the first have their turn: what is counted
@@ -241,6 +261,26 @@ mod tests {
         pending.count(Metric::Fallbacks, labels, 0);
         let told: Vec<_> = pending.flush().iter().map(|count| (count.id, count.by)).collect();
         assert_eq!(told, [(Some(5), 3), (Some(6), 1), (None, 2)]);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn each_set_of_labels_has_its_own_number() {
+        let texts = ["", "a", "b", "ab", "abcdefgh", "abcdefghi", "abcdefgi", "\u{1}", "gpt-4o-mini"];
+        let mut numbers = std::collections::BTreeSet::new();
+        let mut sets = 0;
+        for model_group in texts {
+            for deployment in texts {
+                for (provider, key_alias) in texts.into_iter().zip(texts.into_iter().cycle().skip(1)) {
+                    for status in [0, 200, 503] {
+                        let labels = Labels { model_group, deployment, provider, key_alias, status };
+                        assert_eq!(labels.number(), Labels { ..labels }.number());
+                        numbers.insert(labels.number());
+                        sets += 1;
+                    }
+                }
+            }
+        }
+        assert_eq!(numbers.len(), sets);
     }
 
     #[wasm_bindgen_test(unsupported = test)]
