@@ -1,7 +1,5 @@
 //! Where a request may go: the group that it asks for, its fallbacks, and which of their deployments suit it.
 
-use std::rc::Rc;
-
 use super::Caller;
 use super::knobs::Knobs;
 use super::reply::model_not_found;
@@ -41,30 +39,26 @@ pub(super) fn way(config: &Config, caller: Caller, model: &str, knobs: &Knobs) -
     if knobs.disable_fallbacks {
         return Ok(Way { levels: vec![first], ..Way::default() });
     }
-    let levels = |names: &[String], meant: bool| -> Vec<Level> {
-        let allowed = names.iter().filter(|name| name.as_str() != model && caller.may_use(config, name));
-        let known = allowed.filter_map(|name| if meant { caller.resolve(config, name) } else { config.resolve(name) });
+    let may_use = |name: &&String| caller.may_use(config, name);
+    let levels = |allowed: Vec<&String>, meant: bool| -> Vec<Level> {
+        let others = allowed.into_iter().filter(|name| name.as_str() != model);
+        let known = others.filter_map(|name| if meant { caller.resolve(config, name) } else { config.resolve(name) });
         let other = known.filter(|other| other.captured.is_some() || other.name != resolved.name);
         let levels = other.filter_map(|other| level(&other).ok()).filter(|level| !level.pool.deployments().is_empty());
         levels.take(config.routing.max_fallbacks).collect()
     };
     let group = resolved.group;
-    let fallbacks = match &knobs.fallbacks {
-        Some(named) => levels(named, true),
-        None => levels(&group.fallbacks, false),
-    };
+    let names = knobs.fallbacks.as_ref().unwrap_or(&group.fallbacks);
+    let (allowed, forbidden): (Vec<&String>, Vec<&String>) = names.iter().partition(may_use);
+    let fallbacks = levels(allowed, knobs.fallbacks.is_some());
+    let forbidden = forbidden.into_iter().filter_map(|name| config.groups.get(name));
+    let special = |names: &[String]| levels(names.iter().filter(may_use).collect(), false);
     Ok(Way {
         levels: std::iter::once(first).chain(fallbacks).collect(),
-        context_window: levels(&group.context_window_fallbacks, false),
-        content_policy: levels(&group.content_policy_fallbacks, false),
-        forbidden: forbidden(config, caller, knobs.fallbacks.as_ref().unwrap_or(&group.fallbacks)),
+        context_window: special(&group.context_window_fallbacks),
+        content_policy: special(&group.content_policy_fallbacks),
+        forbidden: forbidden.flat_map(|group| group.pool.deployments()).take(MAX_SKIPPED).cloned().collect(),
     })
-}
-
-/// The deployments of the groups among `names` that the caller may not use.
-fn forbidden(config: &Config, caller: Caller, names: &[String]) -> Vec<Rc<Deployment>> {
-    let groups = names.iter().filter_map(|name| config.groups.get(name).filter(|_| !caller.may_use(config, name)));
-    groups.flat_map(|group| group.pool.deployments()).take(MAX_SKIPPED).cloned().collect()
 }
 
 /// The same for requests that belong to one conversation; `None` where the config keeps none together.
