@@ -13,6 +13,8 @@ pub struct Pool {
     deployments: Vec<Rc<Deployment>>,
     /// `shares[i]` is the sum of the weights of deployments `0..=i`.
     shares: Vec<u64>,
+    /// Whether each has the weight 1.
+    weighs_one: bool,
     /// The positions of each `order`, the lowest first.
     levels: Vec<Range<usize>>,
     /// What their tokens cost, and how long their answers may be: each pair once.
@@ -46,7 +48,8 @@ impl Pool {
             let price = deployment.price.clone().map(|price| (price, deployment.target.max_output_tokens));
             prices.extend(price.filter(|price| !prices.contains(price)));
         }
-        Self { deployments, shares, levels, prices }
+        let weighs_one = deployments.iter().all(|deployment| deployment.weight == 1);
+        Self { deployments, shares, weighs_one, levels, prices }
     }
 
     /// Its deployments: the lowest `order` first, then in the config's order.
@@ -77,6 +80,8 @@ impl Pool {
         match up_to(level.end).saturating_sub(before) {
             _ if level.len() < 2 => level.start,
             0 => level.start.saturating_add(random(level.len() as u64) as usize),
+            // All weigh one: no search through shares that lie far apart.
+            total if self.weighs_one => level.start.saturating_add(random(total) as usize),
             total => {
                 let drawn = before.saturating_add(random(total));
                 self.shares.partition_point(|&share| share <= drawn)
