@@ -19,6 +19,7 @@ tollgate:
   - {key_alias: app, key: os.environ/APP_KEY}
   # Two requests of 0.00075 USD each.
   - {key_alias: poor, key: sk-poor, max_budget: 0.001}
+  - {key_alias: counted, key: sk-counted, max_budget: 1000, rpm_limit: 1000000}
 ";
 const SECOND: &str = "- {model_name: second, litellm_params: {model: anthropic/claude-haiku-4-5, api_base: 'http://{second}', api_key: sk-p}}";
 /// Three faults.
@@ -77,6 +78,15 @@ impl Run {
 
     fn chat(&self, key: &str, model: &str) -> Answer {
         Request::post(self.port, "/v1/chat/completions", chat(model, "")).key(key).send()
+    }
+
+    /// That so many answers are charged, to the micro-dollar.
+    fn expect_spent(&self, key: &str, answers: u32) {
+        wait_for("every charge", || {
+            let info = Request::get(self.port, "/key/info").key(key).send().json();
+            let micro = (info["info"]["spend"].as_f64()? * 1e6).round();
+            (micro == (f64::from(answers) * 750.0).round()).then_some(())
+        });
     }
 
     fn has_model(&self, model: &str) -> bool {
@@ -164,7 +174,7 @@ fn a_changed_config_is_taken_up_and_no_request_is_lost() {
                 scope.spawn(|| {
                     let mut count = 0;
                     while !is_over.load(Ordering::Relaxed) {
-                        let answer = run.chat("sk-app", "first");
+                        let answer = run.chat("sk-counted", "first");
                         assert_eq!((answer.status, answer.is_whole), (200, true), "{}", answer.text());
                         count += 1;
                     }
@@ -183,7 +193,9 @@ fn a_changed_config_is_taken_up_and_no_request_is_lost() {
         run.change(&with(&run.mock, &run.second, ""));
         wait_for("the model to go", || (!run.has_model("second")).then_some(()));
         is_over.store(true, Ordering::Relaxed);
-        assert!(clients.into_iter().all(|client| client.join().unwrap() > 10));
+        let counts: Vec<u32> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+        assert!(counts.iter().all(|count| *count > 10));
+        run.expect_spent("sk-counted", counts.iter().sum());
     });
     run.chat("sk-app", "second").expect_error(404, "invalid_request_error", "model_not_found");
     // The old listener and the new one, and every worker, know what was spent before.

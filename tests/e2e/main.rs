@@ -25,6 +25,7 @@ mod config_update;
 mod cooldown;
 mod dialects;
 mod endpoints;
+mod exactness;
 mod explain;
 mod fallback;
 mod forms;

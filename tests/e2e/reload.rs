@@ -6,11 +6,8 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
 
-use crate::harness::{DEADLINE, Gate, Mock, Options, Request, chat, wait_for};
+use crate::harness::{DEADLINE, Gate, Mock, Options, Request, chat, trap_module, wait_for};
 
 const CONFIG: &str = "
 model_list:
@@ -27,21 +24,6 @@ tollgate:
 /// More connections than chance puts on one of two workers.
 const CONNECTIONS: usize = 16;
 
-/// The test build of the module, made by `make e2e`, or here.
-fn module() -> &'static Path {
-    static MODULE: OnceLock<PathBuf> = OnceLock::new();
-    MODULE.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let module = root.join("target/wasm32-unknown-unknown/debug/tollgate.wasm");
-        if !module.exists() {
-            let args = ["build", "--lib", "--target", "wasm32-unknown-unknown", "--features", "trap"];
-            let status = Command::new(env!("CARGO")).current_dir(root).args(args).status().unwrap();
-            assert!(status.success(), "the test build of the module failed");
-        }
-        module
-    })
-}
-
 struct Rig {
     gate: Gate,
     _mock: Mock,
@@ -51,7 +33,7 @@ impl Rig {
     fn start(name: &str) -> Self {
         let mock = Mock::start(&format!("{name}-mock"));
         let config = CONFIG.replace("{own}", &mock.address());
-        let gate = Gate::start_with(name, &config, Options { wasm: Some(module()), ..Options::default() });
+        let gate = Gate::start_with(name, &config, Options { wasm: Some(trap_module()), ..Options::default() });
         Self { gate, _mock: mock }
     }
 

@@ -85,10 +85,13 @@ impl Request {
 
     /// Sends it on a connection that may have served others; `None` where that ends without an answer.
     pub(crate) fn open_on(&self, mut connection: Connection) -> Option<Answer> {
-        let mut bytes = self.head();
-        bytes.extend_from_slice(self.body.as_deref().unwrap_or_default());
-        connection.write(&bytes);
+        connection.write(&self.bytes());
         connection.try_answer()
+    }
+
+    /// All of it, as it is sent.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        [&self.head(), self.body.as_deref().unwrap_or_default()].concat()
     }
 
     /// A connection to where it is sent.

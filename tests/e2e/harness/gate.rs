@@ -1,6 +1,8 @@
 //! Tollgate as it is deployed: a rendered config, a real Envoy.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -160,6 +162,21 @@ fn launch(folder: &Path, yaml: &Path, listener: &str, options: Options<'_>) -> (
         listeners.text().lines().find_map(|line| port(line.strip_prefix(listener)?.strip_prefix("::")?))
     });
     (envoy, admin_port, port)
+}
+
+/// The test build of the module, made by `make e2e`, or here.
+pub(crate) fn trap_module() -> &'static Path {
+    static MODULE: OnceLock<PathBuf> = OnceLock::new();
+    MODULE.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let module = root.join("target/wasm32-unknown-unknown/debug/tollgate.wasm");
+        if !module.exists() {
+            let args = ["build", "--lib", "--target", "wasm32-unknown-unknown", "--features", "trap"];
+            let status = Command::new(env!("CARGO")).current_dir(root).args(args).status().unwrap();
+            assert!(status.success(), "the test build of the module failed");
+        }
+        module
+    })
 }
 
 /// The shared provider behind TLS, with HTTP/2 for those who want it.
