@@ -208,7 +208,8 @@ fn body(case: &Case, model: &str) -> Bytes {
     }
     messages.push(json!({"role": "user", "content": "Well?"}));
     Bytes::from(
-        json!({"model": model, "messages": messages, "max_tokens": 256, "stream": case.stream, "temperature": 0.5})
-            .to_string(),
+        json!({"model": model, "messages": messages, "max_tokens": 256, "stream": case.stream, "temperature": 0.5,
+            "user": "somebody"})
+        .to_string(),
     )
 }

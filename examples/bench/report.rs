@@ -18,6 +18,9 @@ const BASELINE: &str = "envoy";
 const SMALL: &str = "tollgate-openai";
 /// The same request where there are 1,000 deployments and 10,000 keys.
 const LARGE: &str = "tollgate-openai-1k";
+/// A key that nothing limits, and one whose every principal has a budget and limits.
+const FREE: &str = "tollgate-openai-free";
+const ALL: &str = "tollgate-openai-all";
 
 /// One measurement of one case through one target.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +82,9 @@ impl Report {
         for (case, ratio) in self.growth() {
             let _ = writeln!(out, "{case}: {LARGE} takes {ratio:.3} x the CPU time of {SMALL}");
         }
+        for (case, us) in self.principals() {
+            let _ = writeln!(out, "{case}: budgets and limits of every principal take {us:.1} us of CPU");
+        }
         for (target, reason) in &self.skipped {
             let _ = writeln!(out, "skipped {target}: {reason}");
         }
@@ -108,10 +114,12 @@ impl Report {
             self.skipped.iter().map(|(target, reason)| json!({"target": target, "reason": reason})).collect();
         let cpus = std::thread::available_parallelism().map_or(0, usize::from);
         let growth: BTreeMap<&str, f64> = self.growth().collect();
+        let principals: BTreeMap<&str, f64> = self.principals().collect();
         json!({
             "cpus": cpus,
             "rows": rows,
             "large_to_small": growth,
+            "principals_us": principals,
             "skipped": skipped,
             "soak": self.soak,
             "startup": self.startup,
@@ -136,18 +144,29 @@ impl Report {
         cases.filter_map(|(_, case, _)| Some((case.as_str(), self.ratio(case, LARGE, SMALL)?)))
     }
 
-    /// The CPU time of `target` over that of `other`: the median of the rounds' ratios, since what else the machine does
-    /// changes from round to round.
+    /// By case, how many microseconds of CPU time a request takes longer that every principal pays for.
+    fn principals(&self) -> impl Iterator<Item = (&str, f64)> {
+        let cases = self.samples.keys().filter(|(_, _, target)| *target == ALL);
+        cases.filter_map(|(_, case, _)| Some((case.as_str(), self.compare(case, ALL, FREE, |all, free| all - free)?)))
+    }
+
+    /// The CPU time of `target` over that of `other`.
     fn ratio(&self, case: &str, target: &str, other: &str) -> Option<f64> {
+        self.compare(case, target, other, |one, other| one / other)
+    }
+
+    /// How the CPU time of `target` compares with that of `other`: the median over the rounds, since what else the machine
+    /// does changes from round to round.
+    fn compare(&self, case: &str, target: &str, other: &str, by: fn(f64, f64) -> f64) -> Option<f64> {
         let samples = |wanted: &str| {
             let mut found = self.samples.iter().filter(|((_, name, target), _)| name == case && *target == wanted);
             Some(found.next()?.1)
         };
         let pairs = samples(target)?.iter().zip(samples(other)?).filter(|(_, other)| other.cpu_us_per_request > 0.0);
-        let mut ratios: Vec<f64> =
-            pairs.map(|(one, other)| one.cpu_us_per_request / other.cpu_us_per_request).collect();
-        ratios.sort_unstable_by(f64::total_cmp);
-        ratios.get(ratios.len() / 2).copied()
+        let mut found: Vec<f64> =
+            pairs.map(|(one, other)| by(one.cpu_us_per_request, other.cpu_us_per_request)).collect();
+        found.sort_unstable_by(f64::total_cmp);
+        found.get(found.len() / 2).copied()
     }
 
     fn rows(&self) -> Vec<Row<'_>> {

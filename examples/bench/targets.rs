@@ -64,8 +64,11 @@ impl Setup {
         let models = [("tollgate-anthropic", "bench-anthropic"), ("tollgate-openai", "bench-openai")];
         let logged = [("tollgate-openai-log", "bench-openai")];
         let large = [("tollgate-openai-1k", "bench-openai")];
-        let configs: [(String, &[_]); 3] = [
+        let (free, all) = ([("tollgate-openai-free", "bench-openai")], [("tollgate-openai-all", "bench-openai")]);
+        let configs: [(String, &[_]); 5] = [
             (small_yaml(mock), &models),
+            (principals_yaml(mock, false), &free),
+            (principals_yaml(mock, true), &all),
             (large_yaml(mock), &large),
             (format!("{}{}", litellm_yaml(mock, 1), keys_yaml(1)), &logged),
         ];
@@ -266,6 +269,29 @@ pub(crate) fn small_yaml(mock: u16) -> String {
 /// Its large config: 1,000 deployments in the group that is asked for, and 10,000 keys.
 pub(crate) fn large_yaml(mock: u16) -> String {
     format!("{}{}  record_fields: []\n", litellm_yaml(mock, 1_000), keys_yaml(10_000))
+}
+
+/// One key, which nothing limits; or every principal there is, each with a budget and limits that the bench cannot reach.
+fn principals_yaml(mock: u16, all: bool) -> String {
+    let models = litellm_yaml(mock, 1);
+    if !all {
+        return format!("{models}tollgate:\n  record_fields: []\n  keys: [{{key_alias: bench, key: {KEY}}}]\n");
+    }
+    let budget = "max_budget: 1000000, budget_duration: 30d";
+    let limits = format!("{budget}, rpm_limit: 100000000, tpm_limit: 1000000000000");
+    let model = format!("model_max_budget: {{bench-openai: {{{budget}}}}}");
+    format!(
+        "{models}litellm_settings:
+  {{{budget}, tag_budget_config: {{bench: {{{budget}}}}}, max_end_user_budget: 1000000}}
+router_settings:
+  provider_budget_config: {{openai: {{{budget}}}}}
+tollgate:
+  record_fields: []
+  teams: [{{team_id: bench, {limits}, {model}}}]
+  users: [{{user_id: bench, {limits}}}]
+  keys: [{{key_alias: bench, key: {KEY}, team_id: bench, user_id: bench, tags: [bench], {limits}, {model}}}]
+"
+    )
 }
 
 /// What Tollgate and LiteLLM share, with `deployments` of `bench-openai`; with prices, so that the budget has something

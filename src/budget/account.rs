@@ -26,7 +26,7 @@ use super::{Ledger, RateLimits, Refusal, Reservation};
 use crate::config::{Budget, Limits};
 use crate::routing::meter::Told;
 use crate::routing::{Meter, Place, Skip};
-use crate::store::Store;
+use crate::store::{Store, Swap};
 use crate::units::{Millis, PicoUsd};
 
 pub use scope::Scope;
@@ -291,19 +291,18 @@ pub fn reserve<'a>(
     demand: &Demand<'_>,
 ) -> Result<Holds, Denied> {
     let capped: Vec<&Rc<Account>> = accounts.filter(|account| account.is_capped()).collect();
-    if capped.len() > 1 {
-        look(store, &capped, demand)?;
-    }
-    let mut holds = Holds { vm: demand.vm, ..Holds::default() };
-    for account in capped {
-        let mut left = holds.left;
-        let taken = account.update(store, |books| {
-            let taken = books.take(account, demand);
-            left = holds.left;
-            left.tighten(&account.limits, &books.meter, demand.now);
-            taken
-        });
-        holds.left = left;
+    let (looks, left) = look(store, &capped, demand)?;
+    let mut holds = Holds { vm: demand.vm, left, holds: Vec::with_capacity(capped.len()) };
+    for (account, look) in capped.into_iter().zip(looks) {
+        let taken = match look.map(|look| (store.set(&look.record, &look.books, look.version), look.taken)) {
+            Some((Swap::Done, taken)) => Some(Ok(taken)),
+            Some((Swap::Lost, _)) => account.update(store, |books| {
+                let taken = books.take(account, demand);
+                holds.left.tighten(&account.limits, &books.meter, demand.now);
+                taken
+            }),
+            Some((Swap::Failed, _)) | None => None,
+        };
         let lack = match taken {
             Some(Ok(taken)) => {
                 holds.holds.push(Hold { account: Rc::clone(account), taken });
@@ -322,22 +321,47 @@ pub fn reserve<'a>(
     Ok(holds)
 }
 
-/// Refuses where not all of them have room, before anything is written.
-fn look(store: &impl Store, accounts: &[&Rc<Account>], demand: &Demand<'_>) -> Result<(), Denied> {
-    let mut left = RateLimits::default();
+/// The books of an account as they will be.
+struct Look {
+    record: String,
+    /// The version of those that were read.
+    version: u32,
+    books: Vec<u8>,
+    taken: Taken,
+}
+
+/// Reads all books before any is written, and refuses where not all of them have room. Those of each account, `None` where
+/// there are none, and what will be left of the tightest limits.
+fn look(
+    store: &impl Store,
+    accounts: &[&Rc<Account>],
+    demand: &Demand<'_>,
+) -> Result<(Vec<Option<Look>>, RateLimits), Denied> {
+    let (mut before, mut after) = (RateLimits::default(), RateLimits::default());
     let mut longest: Option<(&Rc<Account>, Lack)> = None;
+    let mut looks = Vec::with_capacity(accounts.len());
     for account in accounts {
-        let Some(mut books) = account.books(store) else { continue };
-        left.tighten(&account.limits, &books.meter, demand.now);
-        if let Err(lack) = books.take(account, demand)
-            && longest.as_ref().is_none_or(|(_, other)| lack.length() > other.length())
-        {
-            longest = Some((account, lack));
+        let record = account.record();
+        let Some((bytes, version)) = store.get(&record) else {
+            looks.push(None);
+            continue;
+        };
+        let mut books = Books::decode(&bytes);
+        before.tighten(&account.limits, &books.meter, demand.now);
+        match books.take(account, demand) {
+            Ok(taken) => {
+                after.tighten(&account.limits, &books.meter, demand.now);
+                looks.push(Some(Look { record, version, books: books.encode(), taken }));
+            }
+            Err(lack) if longest.as_ref().is_none_or(|(_, other)| lack.length() > other.length()) => {
+                longest = Some((account, lack));
+            }
+            Err(_) => {}
         }
     }
     match longest {
-        Some((account, lack)) => Err(Denied { account: Rc::clone(account), lack, left }),
-        None => Ok(()),
+        Some((account, lack)) => Err(Denied { account: Rc::clone(account), lack, left: before }),
+        None => Ok((looks, after)),
     }
 }
 

@@ -33,25 +33,10 @@ impl Terms {
     /// Reads them from `node`.
     pub(super) fn read(node: &Node<'_>, reset: &Reset) -> Self {
         let mode = node.at("mode");
-        let is_shadow = |field: &str| is_shadow(&mode, field);
         check_mode(&mode);
-        let own = budget(node, reset, is_shadow("max_budget"));
-        let more = node.at("budget_limits").sections().into_iter().filter_map(|item| {
-            known_members(&item, Section::TollgateBudgetLimit);
-            check_mode(&item.at("mode"));
-            let is_shadow = is_shadow("budget_limits") || self::is_shadow(&item.at("mode"), "max_budget");
-            if amount(&item).is_absent() {
-                return amount(&item).expected("an amount of USD");
-            }
-            budget(&item, reset, is_shadow)
-        });
-        let budgets: Vec<Budget> = own.into_iter().chain(more).collect();
-        if budgets.len() > MAX_WINDOWS {
-            node.at("budget_limits").fault::<()>(format!("expected at most {MAX_WINDOWS} budgets, found more"));
-        }
         let limits = |wants_shadow: bool| {
-            let limit =
-                |field: &str| node.at(field).integer(0, MAX_INTEGER).filter(|_| is_shadow(field) == wants_shadow);
+            let is_wanted = |field: &str| is_shadow(&mode, field) == wants_shadow;
+            let limit = |field: &str| node.at(field).integer(0, MAX_INTEGER).filter(|_| is_wanted(field));
             Limits {
                 rpm: limit("rpm_limit"),
                 tpm: limit("tpm_limit"),
@@ -60,7 +45,8 @@ impl Terms {
                 tpd: limit("tpd_limit"),
             }
         };
-        Self { limits: limits(false), shadow_limits: node.quietly(|_| limits(true)), budgets }
+        let (limits, shadow_limits) = (limits(false), node.quietly(|_| limits(true)));
+        Self { budgets: budgets(node, reset), limits, shadow_limits }
     }
 
     /// The account of `name` with these terms.
@@ -68,6 +54,26 @@ impl Terms {
         let Self { budgets, limits, shadow_limits } = self;
         Account { scope, name: name.to_owned(), model: None, budgets, limits, shadow_limits }
     }
+}
+
+/// `max_budget`, then `budget_limits`.
+fn budgets(node: &Node<'_>, reset: &Reset) -> Vec<Budget> {
+    let mode = node.at("mode");
+    let own = budget(node, reset, is_shadow(&mode, "max_budget"));
+    let more = node.at("budget_limits").sections().into_iter().filter_map(|item| {
+        known_members(&item, Section::TollgateBudgetLimit);
+        check_mode(&item.at("mode"));
+        if amount(&item).is_absent() {
+            return amount(&item).expected("an amount of USD");
+        }
+        let is_shadow = is_shadow(&mode, "budget_limits") || is_shadow(&item.at("mode"), "max_budget");
+        budget(&item, reset, is_shadow)
+    });
+    let budgets: Vec<Budget> = own.into_iter().chain(more).collect();
+    if budgets.len() > MAX_WINDOWS {
+        node.at("budget_limits").fault::<()>(format!("expected at most {MAX_WINDOWS} budgets, found more"));
+    }
+    budgets
 }
 
 /// `max_budget`, or LiteLLM's other name for it.
@@ -172,8 +178,11 @@ pub(super) fn providers<'d>(
 
 /// `litellm_params.max_budget`, `budget_duration`, `budget_limits`: the account of the deployment `id`, where it has a budget.
 pub(super) fn deployment(params: &Node<'_>, reset: &Reset, id: &str) -> Option<Rc<Account>> {
-    let account = Terms::read(params, reset).account(Scope::Deployment, id);
-    (!account.budgets.is_empty()).then(|| Rc::new(account))
+    let budgets = budgets(params, reset);
+    if budgets.is_empty() {
+        return None;
+    }
+    Some(Rc::new(Account { scope: Scope::Deployment, name: id.to_owned(), budgets, ..Account::default() }))
 }
 
 /// The account of the whole proxy, where it has a budget.

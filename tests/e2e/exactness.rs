@@ -39,8 +39,12 @@ impl Team {
     }
 
     fn request(&self, n: usize, model: &str) -> Request {
-        let more = if n % 3 == 0 { r#","max_tokens":10,"stream":true"# } else { r#","max_tokens":10"# };
-        self.0.gate.request("/v1/chat/completions", if n % 2 == 0 { "sk-one" } else { "sk-two" }, chat(model, more))
+        let more = if n.is_multiple_of(3) { r#","max_tokens":10,"stream":true"# } else { r#","max_tokens":10"# };
+        self.0.gate.request(
+            "/v1/chat/completions",
+            if n.is_multiple_of(2) { "sk-one" } else { "sk-two" },
+            chat(model, more),
+        )
     }
 
     /// How many answers the provider has billed.
