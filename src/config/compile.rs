@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::env::Env;
 use super::fault::Fault;
+use super::markup::Markups;
 use super::model::{self, Defaults, MAX_RETRIES};
 use super::names::Known;
 use super::read::{MAX_INTEGER, Node, Reader};
@@ -121,6 +122,7 @@ fn defaults(settings: &Settings<'_>, litellm: &Node<'_>, reset: &Reset) -> Defau
         breaker: settings.breaker(),
         reset: reset.clone(),
         cools_down: !settings.router.at("disable_cooldowns").flag().unwrap_or(false),
+        markups: Rc::new(Markups::read(litellm)),
     }
 }
 

@@ -34,6 +34,7 @@ mod fault;
 mod group;
 mod header;
 mod keys;
+mod markup;
 mod model;
 mod names;
 #[cfg(test)]
@@ -179,7 +180,7 @@ pub struct Deployment {
     pub weight: u64,
     /// How long an attempt may take.
     pub timeouts: Timeouts,
-    /// What its tokens cost; `None` where nobody says.
+    /// What its answers cost; `None` where nobody says.
     pub price: Option<Price>,
     /// The model's bound on a prompt, in tokens.
     pub max_input_tokens: Option<u64>,
