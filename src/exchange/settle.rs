@@ -41,6 +41,7 @@ impl Exchange {
             record.provider = deployment.target.vendor.prefix.to_owned();
             record.deployment.clone_from(&deployment.id);
             record.cluster.clone_from(&deployment.cluster);
+            record.is_unpriced = usage_source.is_some() && deployment.price.is_none();
         }
         record
     }
@@ -195,17 +196,23 @@ impl Record {
     /// The counters of the request as a whole: calls `count` for each that is not zero.
     pub fn count(&self, count: impl FnMut(Metric, Labels<'_>, u64)) {
         let metrics = [Metric::Requests, Metric::InputTokens, Metric::OutputTokens, Metric::Cost];
-        self.count_as(metrics, self.fallbacks, count);
+        let own = [(Metric::Fallbacks, self.fallbacks), (Metric::UnpricedRequests, u64::from(self.is_unpriced))];
+        self.count_as(metrics, own, count);
     }
 
     /// The counters of a copy: calls `count` for each that is not zero.
     pub fn count_shadow(&self, count: impl FnMut(Metric, Labels<'_>, u64)) {
         let metrics =
             [Metric::ShadowRequests, Metric::ShadowInputTokens, Metric::ShadowOutputTokens, Metric::ShadowCost];
-        self.count_as(metrics, 0, count);
+        self.count_as(metrics, [], count);
     }
 
-    fn count_as(&self, metrics: [Metric; 4], fallbacks: u64, mut count: impl FnMut(Metric, Labels<'_>, u64)) {
+    fn count_as<const N: usize>(
+        &self,
+        metrics: [Metric; 4],
+        own: [(Metric, u64); N],
+        mut count: impl FnMut(Metric, Labels<'_>, u64),
+    ) {
         let labels = Labels {
             model_group: &self.model_group,
             deployment: &self.deployment,
@@ -214,7 +221,7 @@ impl Record {
             status: self.status,
         };
         let values = [1, self.usage.input_tokens, self.usage.output_tokens, self.cost.nano_usd()];
-        let counts = metrics.into_iter().zip(values).chain([(Metric::Fallbacks, fallbacks)]);
+        let counts = metrics.into_iter().zip(values).chain(own);
         for (metric, value) in counts.filter(|(_, value)| *value > 0) {
             count(metric, labels, value);
         }

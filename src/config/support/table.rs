@@ -423,6 +423,7 @@ const GENERAL_SETTINGS: &[Row] = &[
 
 const TOLLGATE: &[Row] = &[
     exact("", &["keys", "teams", "users", "end_users", "budgets", "allow_anonymous", "record_fields", "shadow"]),
+    exact("allow unless set: a model without a price costs nothing", &["unpriced"]),
 ];
 
 const TOLLGATE_SHADOW: &[Row] = &[
