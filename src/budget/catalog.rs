@@ -81,7 +81,7 @@ fn find(key: &str) -> Option<Entry> {
         match key.cmp(found) {
             Ordering::Less => rows = before,
             Ordering::Greater => rows = after,
-            Ordering::Equal => return entry(fields),
+            Ordering::Equal => return entry(found, fields),
         }
     }
     None
@@ -105,13 +105,14 @@ fn halve(rows: &str) -> (&str, &str, &str) {
     (part(0, start), part(start, end), part(end.saturating_add(1), rows.len()))
 }
 
-/// Reads the fields behind a row's key.
-fn entry(fields: &str) -> Option<Entry> {
+/// Reads the fields behind a row's key. A chat's mode is empty, and a provider that the key begins with.
+fn entry(key: &str, fields: &str) -> Option<Entry> {
     let mut fields = fields.split('\t');
-    let mode = fields.next()?.to_owned();
-    let provider = fields.next()?.to_owned();
-    let max_input_tokens = number(fields.next()?).ok()?;
-    let max_output_tokens = number(fields.next()?).ok()?;
+    let mode = Some(fields.next()?).filter(|mode| !mode.is_empty()).unwrap_or("chat").to_owned();
+    let provider = Some(fields.next()?).filter(|provider| !provider.is_empty());
+    let provider = provider.or_else(|| Some(key.split_once('/')?.0))?.to_owned();
+    let max_input_tokens = limit(fields.next()?)?;
+    let max_output_tokens = limit(fields.next()?)?;
     let flags = fields.next()?;
     let layers = fields.next()?;
     Some(Entry {
@@ -142,26 +143,34 @@ fn price(layers: &str) -> Option<Price> {
     })
 }
 
-/// Adds rates, each a letter and picodollars, of which `k` means a thousand and `M` a million.
+/// Adds rates, each a letter and picodollars.
 fn read(mut rates: &str, condition: Condition, mut price: Price) -> Option<Price> {
     while let Some(letter) = rates.chars().next() {
-        let rest = rates.get(1..)?;
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let amount: u64 = rest.get(..digits)?.parse().ok()?;
-        rates = rest.get(digits..)?;
-        let factor = [("k", 1000), ("M", 1_000_000)].into_iter().find_map(|(unit, factor)| {
-            rates = rates.strip_prefix(unit)?;
-            Some(factor)
-        });
-        let amount = PicoUsd(amount.saturating_mul(factor.unwrap_or(1)));
-        price = price.with_in(condition, Rate::of_letter(letter)?, amount);
+        let (amount, rest) = number(rates.get(letter.len_utf8()..)?)?;
+        price = price.with_in(condition, Rate::of_letter(letter)?, PicoUsd(amount));
+        rates = rest;
     }
     Some(price)
 }
 
-/// A number, or nothing.
-fn number(field: &str) -> Result<Option<u64>, std::num::ParseIntError> {
-    if field.is_empty() { Ok(None) } else { field.parse().map(Some) }
+/// A number that may be absent; the outer `None` is a fault.
+fn limit(field: &str) -> Option<Option<u64>> {
+    if field.is_empty() {
+        return Some(None);
+    }
+    let (limit, rest) = number(field)?;
+    rest.is_empty().then_some(Some(limit))
+}
+
+/// The number that `text` begins with, of which `k` means a thousand and `M` a million, and what is behind it.
+fn number(text: &str) -> Option<(u64, &str)> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (digits, rest) = text.split_at_checked(digits)?;
+    let number: u64 = digits.parse().ok()?;
+    let units = [("k", 1000), ("M", 1_000_000)];
+    let unit = units.into_iter().find_map(|(unit, factor)| Some((rest.strip_prefix(unit)?, factor)));
+    let (rest, factor) = unit.unwrap_or((rest, 1));
+    Some((number.saturating_mul(factor), rest))
 }
 
 const TABLE: &str = include_str!("prices.tsv");
@@ -180,7 +189,7 @@ mod tests {
             let (key, fields) = row.split_once('\t').unwrap();
             assert!(last < key, "{last} before {key}");
             assert_eq!(row.split('\t').count(), 7, "{key}");
-            let entry: Entry = entry(fields).unwrap_or_else(|| panic!("{row}"));
+            let entry: Entry = entry(key, fields).unwrap_or_else(|| panic!("{row}"));
             assert!(MODES.contains(&entry.mode.as_str()), "{row}");
             assert_eq!(find(key), Some(entry));
             last = key;

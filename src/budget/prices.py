@@ -13,7 +13,8 @@ from decimal import Decimal
 PROVIDERS = re.compile(
     r"openai|text-completion-openai|anthropic|azure|azure_ai|azure_text|gemini|vertex_ai.*|bedrock.*|mistral|groq|deepseek"
     r"|cohere.*|openrouter|together_ai|fireworks_ai.*|xai|perplexity|nvidia_nim|cerebras|sambanova|databricks|ollama"
-    r"|github|watsonx|replicate|huggingface"
+    r"|github|watsonx|replicate|huggingface|baseten|codestral|deepinfra|hyperbolic|inception|lambda_ai|meta_llama|minimax"
+    r"|moonshot|morph|nebius|novita|nscale|v0|wandb|zai"
 )
 MODES = {
     "chat", "completion", "responses", "embedding", "image_generation", "image_edit", "audio_transcription", "audio_speech",
@@ -48,16 +49,21 @@ SIZED = re.compile(r"(^|/)(\d+-x-\d+|max-x-max)/")
 FIREWORKS_CACHED = Decimal("0.5")
 
 
+def short(number):
+    """A whole number, with k for thousands and M for millions."""
+    for unit, factor in (("M", 10**6), ("k", 10**3)):
+        if number and number % factor == 0:
+            return f"{number // factor}{unit}"
+    return str(number)
+
+
 def pico(rate):
-    """A rate in picodollars, with k for thousands and M for millions."""
+    """A rate in picodollars."""
     # float's shortest decimal form is what the source says; half a picodollar is below every real price.
     rate = int((Decimal(repr(rate)) * 10**12).to_integral_value())
     if rate < 0:
         raise ValueError(f"negative: {rate}")
-    for unit, factor in (("M", 10**6), ("k", 10**3)):
-        if rate and rate % factor == 0:
-            return f"{rate // factor}{unit}"
-    return str(rate)
+    return short(rate)
 
 
 def layer(model, suffix):
@@ -92,8 +98,11 @@ def complete(model):
 def row(key, model):
     abilities = {"r": "supports_reasoning", "s": "supports_response_schema", "v": "supports_vision"}
     flags = "".join(flag for flag, field in abilities.items() if model.get(field))
-    limits = [str(int(model.get(field) or 0) or "") for field in ("max_input_tokens", "max_output_tokens")]
-    return "\t".join([key, model["mode"], model["litellm_provider"], *limits, flags, layers(complete(model))])
+    limits = [int(model.get(field) or 0) for field in ("max_input_tokens", "max_output_tokens")]
+    limits = [short(limit) if limit else "" for limit in limits]
+    mode = "" if model["mode"] == "chat" else model["mode"]
+    provider = "" if key.startswith(model["litellm_provider"] + "/") else model["litellm_provider"]
+    return "\t".join([key, mode, provider, *limits, flags, layers(complete(model))])
 
 
 def wanted(key, model):
@@ -109,7 +118,7 @@ def main(path, version, read):
         models = json.load(file)
     print(f"# Source: LiteLLM {version} (PyPI), model_prices_and_context_window_backup.json, MIT licence, read {read}. Made by prices.py; do not edit.")
     print("# Rates: a letter (see rate.rs) and picodollars (10^-12 USD), k thousand, M million; then those of tiers (p, f) and beyond thresholds (>tokens).")
-    print("# key mode provider max_in max_out flags(r: reasoning, s: response schema, v: vision) rates")
+    print("# key mode(empty: chat) provider(empty: the key's) max_in max_out flags(r: reasoning, s: response schema, v: vision) rates")
     models = {key: model for key, model in models.items() if wanted(key, model)}
     for key in sorted(models, key=lambda key: key.encode()):
         print(row(key, models[key]))
