@@ -1,7 +1,10 @@
 //! What the config puts on top of what a provider charges: a discount, then a margin.
 //!
-//! Both are known when the config is read, so they are one factor and one amount: `cost * (1 - discount) * (1 + margin)
-//! + fixed`. The amount is that of a request, so a request that used nothing is not charged it either.
+//! Both are known when the config is read, so they are one factor and one amount:
+//! `cost * (1 - discount) * (1 + margin) + fixed`.
+//!
+//! The amount is that of an answer: a request that used nothing is not charged it, and one whose first answer was paid
+//! for and given up is charged it twice.
 //!
 //! Source: LiteLLM 1.109.1, `cost_calculator.py`, `_apply_cost_discount` and `_apply_cost_margin`, read 2026-11-23.
 

@@ -110,7 +110,8 @@ impl Price {
             let measured = rates.measured(&Usage { output_tokens: 0, ..*most }).unwrap_or_default();
             self.markup.apply(all.max(measured).plus(rates.rate(Rate::Request)))
         };
-        at(ServiceTier::Standard).max(at(most.service_tier.unwrap_or_default()))
+        let asked = most.service_tier.filter(|tier| *tier != ServiceTier::Standard);
+        at(ServiceTier::Standard).max(asked.map(at).unwrap_or_default())
     }
 
     /// Reads LiteLLM's price fields from `params` (`litellm_params` or `model_info`) over `base`, the list price of a
