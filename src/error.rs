@@ -20,6 +20,8 @@ pub enum Kind {
     NotPermitted,
     /// No deployment of the model serves the request's tags.
     TagsNotAllowed,
+    /// Nobody knows what the model costs, and the config says not to serve it then.
+    ModelNotPriced,
     /// No model group has this name.
     ModelNotFound,
     /// No endpoint has this path, or not with this method.
@@ -219,6 +221,7 @@ impl Kind {
             Kind::ModelNotAllowed => (403, "permission_error", Some("model_not_allowed")),
             Kind::NotPermitted => (403, "permission_error", Some("not_permitted")),
             Kind::TagsNotAllowed => (401, "authentication_error", Some("tags_not_allowed")),
+            Kind::ModelNotPriced => (403, "permission_error", Some("model_not_priced")),
             Kind::ModelNotFound => (404, INVALID_REQUEST, Some("model_not_found")),
             Kind::UnknownEndpoint => (404, INVALID_REQUEST, Some("unknown_endpoint")),
             Kind::UnsupportedEndpoint => (400, INVALID_REQUEST, Some("unsupported_endpoint")),

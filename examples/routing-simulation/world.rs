@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use serde_json::Value;
+use tollgate::budget::Rate;
 use tollgate::config::{Config, Deployment, Group};
 use tollgate::routing::fleet::Calm;
 use tollgate::routing::{
@@ -268,9 +269,8 @@ fn usage(flow: &Flow, now: Millis) -> Usage {
 }
 
 fn cost(deployment: &Deployment, ask: &Arrival) -> PicoUsd {
-    let cost = deployment
-        .price
-        .as_ref()
-        .map(|price| price.input.times(ask.prompt_tokens).plus(price.output.times(ask.output_tokens)));
+    let cost = deployment.price.as_ref().map(|price| {
+        price.list(Rate::Input).times(ask.prompt_tokens).plus(price.list(Rate::Output).times(ask.output_tokens))
+    });
     cost.unwrap_or_default()
 }

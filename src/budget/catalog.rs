@@ -1,7 +1,7 @@
 //! The price table that is compiled in: what LiteLLM's price map says about a model.
 //!
-//! `prices.tsv` is made by `prices.py` from a pinned copy of the map (its first lines name it) and keeps the models that
-//! are charged by token, of the providers that Tollgate knows.
+//! `prices.tsv` is made by `prices.py` from a pinned copy of the map (its first lines name it) and keeps the models of the
+//! providers and the endpoints that Tollgate knows, with the rates that [`Rate`] knows.
 //!
 //! ## Why a model is found under its own provider only
 //!
@@ -15,17 +15,18 @@
 //! rows are sorted, so a name is found by halving the text, and only its row is read.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
-use super::price::{Listed, Price};
+use super::price::Price;
+use super::rate::{Condition, Rate};
+use crate::openai::usage::ServiceTier;
 use crate::units::PicoUsd;
 
 /// What the table says about one model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// What its tokens cost; `None` where the table knows the model but no price.
+    /// What its answers cost; `None` where the table knows the model but no price.
     pub price: Option<Price>,
-    /// `chat`, `completion`, `responses` or `embedding`.
+    /// `chat`, `embedding`, `image_generation`, ...
     pub mode: String,
     /// The longest prompt, in tokens.
     pub max_input_tokens: Option<u64>,
@@ -80,7 +81,7 @@ fn find(key: &str) -> Option<Entry> {
         match key.cmp(found) {
             Ordering::Less => rows = before,
             Ordering::Greater => rows = after,
-            Ordering::Equal => return entry(fields),
+            Ordering::Equal => return entry(found, fields),
         }
     }
     None
@@ -104,19 +105,18 @@ fn halve(rows: &str) -> (&str, &str, &str) {
     (part(0, start), part(start, end), part(end.saturating_add(1), rows.len()))
 }
 
-/// Reads the fields behind a row's key.
-fn entry(fields: &str) -> Option<Entry> {
+/// Reads the fields behind a row's key. A chat's mode is empty, and a provider that the key begins with.
+fn entry(key: &str, fields: &str) -> Option<Entry> {
     let mut fields = fields.split('\t');
-    let mode = fields.next()?.to_owned();
-    let provider = fields.next()?.to_owned();
-    let listed = listed(&mut fields)?;
-    let tiers = tiers(fields.next()?)?;
-    let max_input_tokens = number(fields.next()?).ok()?;
-    let max_output_tokens = number(fields.next()?).ok()?;
+    let mode = Some(fields.next()?).filter(|mode| !mode.is_empty()).unwrap_or("chat").to_owned();
+    let provider = Some(fields.next()?).filter(|provider| !provider.is_empty());
+    let provider = provider.or_else(|| Some(key.split_once('/')?.0))?.to_owned();
+    let max_input_tokens = limit(fields.next()?)?;
+    let max_output_tokens = limit(fields.next()?)?;
     let flags = fields.next()?;
-    let priced = listed.input.is_some() || listed.output.is_some();
+    let layers = fields.next()?;
     Some(Entry {
-        price: priced.then(|| Price::flat(PicoUsd(0), PicoUsd(0)).overridden(&listed, &tiers)),
+        price: if layers.is_empty() { None } else { Some(price(layers)?) },
         mode,
         max_input_tokens,
         max_output_tokens,
@@ -127,31 +127,50 @@ fn entry(fields: &str) -> Option<Entry> {
     })
 }
 
-/// `above:input:output:cached:cache_write:cache_write_1h:reasoning;...` by threshold.
-fn tiers(text: &str) -> Option<BTreeMap<u64, Listed>> {
-    let tiers = text.split_terminator(';').map(|tier| {
-        let (above, rates) = tier.split_once(':')?;
-        Some((above.parse().ok()?, listed(&mut rates.split(':'))?))
-    });
-    tiers.collect()
-}
-
-/// Six rates, as both a row and a tier order them.
-fn listed<'a>(fields: &mut impl Iterator<Item = &'a str>) -> Option<Listed> {
-    let mut rate = || Some(number(fields.next()?).ok()?.map(PicoUsd));
-    Some(Listed {
-        input: rate()?,
-        output: rate()?,
-        cached: rate()?,
-        cache_write: rate()?,
-        cache_write_1h: rate()?,
-        reasoning: rate()?,
+/// The rates for all requests, then those beyond thresholds and of tiers: `i300ko2500k;p:i540k;>200000:i600k`.
+fn price(layers: &str) -> Option<Price> {
+    layers.split(';').try_fold(Price::default(), |price, layer| {
+        let (head, rates) = layer.split_once(':').unwrap_or(("", layer));
+        let (tier, above) = head.split_once('>').map_or((head, None), |(tier, above)| (tier, Some(above)));
+        let tier = match tier {
+            "" => ServiceTier::Standard,
+            "f" => ServiceTier::Flex,
+            "p" => ServiceTier::Priority,
+            _ => return None,
+        };
+        let above_input_tokens = above.map(str::parse).transpose().ok()?;
+        read(rates, Condition { above_input_tokens, tier }, price)
     })
 }
 
-/// A number, or nothing.
-fn number(field: &str) -> Result<Option<u64>, std::num::ParseIntError> {
-    if field.is_empty() { Ok(None) } else { field.parse().map(Some) }
+/// Adds rates, each a letter and picodollars.
+fn read(mut rates: &str, condition: Condition, mut price: Price) -> Option<Price> {
+    while let Some(letter) = rates.chars().next() {
+        let (amount, rest) = number(rates.get(letter.len_utf8()..)?)?;
+        price = price.with_in(condition, Rate::of_letter(letter)?, PicoUsd(amount));
+        rates = rest;
+    }
+    Some(price)
+}
+
+/// A number that may be absent; the outer `None` is a fault.
+fn limit(field: &str) -> Option<Option<u64>> {
+    if field.is_empty() {
+        return Some(None);
+    }
+    let (limit, rest) = number(field)?;
+    rest.is_empty().then_some(Some(limit))
+}
+
+/// The number that `text` begins with, of which `k` means a thousand and `M` a million, and what is behind it.
+fn number(text: &str) -> Option<(u64, &str)> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (digits, rest) = text.split_at_checked(digits)?;
+    let number: u64 = digits.parse().ok()?;
+    let units = [("k", 1000), ("M", 1_000_000)];
+    let unit = units.into_iter().find_map(|(unit, factor)| Some((rest.strip_prefix(unit)?, factor)));
+    let (rest, factor) = unit.unwrap_or((rest, 1));
+    Some((number.saturating_mul(factor), rest))
 }
 
 const TABLE: &str = include_str!("prices.tsv");
@@ -159,7 +178,7 @@ const TABLE: &str = include_str!("prices.tsv");
 #[cfg(test)]
 mod tests {
     use super::{Entry, entry, find, lookup, rows};
-    use crate::budget::Price;
+    use crate::budget::{Price, Rate};
     use crate::units::PicoUsd;
     use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -169,41 +188,51 @@ mod tests {
         for row in rows().lines() {
             let (key, fields) = row.split_once('\t').unwrap();
             assert!(last < key, "{last} before {key}");
-            assert_eq!(row.split('\t').count(), 13, "{key}");
-            let entry: Entry = entry(fields).unwrap_or_else(|| panic!("{row}"));
-            assert!(matches!(entry.mode.as_str(), "chat" | "completion" | "responses" | "embedding"), "{row}");
+            assert_eq!(row.split('\t').count(), 7, "{key}");
+            let entry: Entry = entry(key, fields).unwrap_or_else(|| panic!("{row}"));
+            assert!(MODES.contains(&entry.mode.as_str()), "{row}");
             assert_eq!(find(key), Some(entry));
             last = key;
         }
         assert!(rows().lines().count() > 2000);
     }
 
+    const MODES: [&str; 11] = [
+        "audio_speech",
+        "audio_transcription",
+        "chat",
+        "completion",
+        "embedding",
+        "image_edit",
+        "image_generation",
+        "moderation",
+        "realtime",
+        "rerank",
+        "responses",
+    ];
+
     #[wasm_bindgen_test(unsupported = test)]
     fn known_models_cost_what_their_makers_say() {
-        let mini = Price { cached: PicoUsd(75_000), ..Price::flat(PicoUsd(150_000), PicoUsd(600_000)) };
         let entry = lookup("openai", "gpt-4o-mini").unwrap();
-        assert_eq!((entry.price, entry.mode.as_str()), (Some(mini), "chat"));
+        let price = entry.price.unwrap();
+        let list = |price: &Price, rates: &[Rate]| rates.iter().map(|rate| price.list(*rate).0).collect::<Vec<_>>();
+        assert_eq!(list(&price, &[Rate::Input, Rate::Output, Rate::Cached]), [150_000, 600_000, 75_000]);
+        assert_eq!(entry.mode, "chat");
         assert_eq!((entry.max_input_tokens, entry.max_output_tokens), (Some(128_000), Some(16_384)));
         assert!(entry.supports_response_schema && !entry.supports_reasoning);
         assert_eq!(entry.supports_vision, Some(true));
 
-        let haiku = Price {
-            cached: PicoUsd(100_000),
-            cache_write: PicoUsd(1_250_000),
-            cache_write_1h: PicoUsd(2_000_000),
-            ..Price::flat(PicoUsd(1_000_000), PicoUsd(5_000_000))
-        };
         let entry = lookup("anthropic", "claude-haiku-4-5").unwrap();
+        let haiku = Price::flat(PicoUsd(1_000_000), PicoUsd(5_000_000))
+            .with(Rate::Cached, PicoUsd(100_000))
+            .with(Rate::CacheWrite, PicoUsd(1_250_000))
+            .with(Rate::CacheWrite1h, PicoUsd(2_000_000));
         assert_eq!(entry.price, Some(haiku));
         assert!(entry.supports_reasoning);
 
-        let pro = lookup("gemini", "gemini-2.5-pro").unwrap().price.unwrap();
-        let [tier] = &pro.tiers[..] else { panic!("{pro:?}") };
-        assert_eq!(
-            (tier.above_input_tokens, tier.input, tier.output),
-            (200_000, PicoUsd(2_500_000), PicoUsd(15_000_000))
-        );
-        assert_eq!((tier.cached, tier.cache_write, tier.reasoning), (PicoUsd(250_000), tier.input, tier.output));
+        let whisper = lookup("openai", "whisper-1").unwrap();
+        assert_eq!(whisper.price.unwrap().list(Rate::InputSecond), PicoUsd(100_000_000));
+        assert_eq!(whisper.mode, "audio_transcription");
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -233,8 +262,10 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
-    fn a_model_without_a_price_is_not_free() {
+    fn a_free_model_has_a_price_and_one_without_a_price_is_not_free() {
         let llama = lookup("ollama", "llama3").unwrap();
-        assert_eq!((llama.price, llama.supports_vision), (None, None));
+        assert_eq!((llama.price, llama.supports_vision), (Some(Price::flat(PicoUsd(0), PicoUsd(0))), None));
+        let router = lookup("fireworks_ai", "accounts/fireworks/routers/auto").unwrap();
+        assert_eq!((router.price, router.supports_reasoning), (None, true));
     }
 }

@@ -12,11 +12,16 @@
 //! - A picture counts as [`IMAGE_TOKENS`], whatever its size, if it is a `data:` URL or, in Anthropic's shape, base64 in a
 //!   member `data`, where a document or a sound counts as one too: up to four times too low, documents far more. A picture
 //!   behind an `https:` URL counts as the text of its URL. Other files in base64 count as text, which is far too high.
+//! - Nobody knows before the answer how long the audio of a transcription is, how many tokens a picture or speech that is
+//!   made has, or how many searches a reranking counts as: nothing, nothing and one is set aside.
 
 use memchr::{memchr, memmem};
 
+use std::borrow::Cow;
+
 use super::Price;
-use crate::openai::Request;
+use crate::openai::usage::{Measure, Served, ServiceTier};
+use crate::openai::{Endpoint, Request, Usage};
 use crate::units::PicoUsd;
 
 /// The tokens of a picture whose size is not known: what one large picture costs with most vendors.
@@ -57,13 +62,43 @@ pub fn output_tokens(request: &Request, model_max: Option<u64>) -> u64 {
     one.saturating_mul(answers(request))
 }
 
-/// The most that a prompt and an answer of these lengths can cost: all tokens at the dearest rate of their side.
-pub fn worst_cost(price: &Price, prompt_tokens: u64, max_output_tokens: u64) -> PicoUsd {
-    price.ceiling(prompt_tokens, max_output_tokens)
+/// The most that the answers to a request can cost: all tokens at the dearest rate of their side, all images that it
+/// asks for, all characters of what is to be spoken. `model_max` is as in [`output_tokens`].
+pub fn worst_cost(price: &Price, request: &Request, prompt_tokens: u64, model_max: Option<u64>) -> PicoUsd {
+    price.ceiling(&Usage {
+        input_tokens: prompt_tokens,
+        output_tokens: output_tokens(request, model_max),
+        measure: measure(request),
+        service_tier: service_tier(request),
+        ..Usage::default()
+    })
+}
+
+/// What a request says of the measure of its answer. The length of audio is in no request.
+pub fn measure(request: &Request) -> Measure {
+    match request.endpoint {
+        Endpoint::AudioSpeech => {
+            let input: Option<Cow<'_, str>> = request.index.read(&request.body, "input").ok().flatten();
+            Measure::Characters(input.map_or(0, |input| input.chars().count() as u64))
+        }
+        Endpoint::ImageGenerations | Endpoint::ImageEdits => Measure::Images(answers(request)),
+        Endpoint::Rerank => Measure::Searches(1),
+        _ => Measure::None,
+    }
+}
+
+/// The service tier that a request asks for, where it has a price of its own.
+pub fn service_tier(request: &Request) -> Option<ServiceTier> {
+    request.index.read::<Served>(&request.body, "service_tier").ok().flatten()?.0
 }
 
 fn answers(request: &Request) -> u64 {
-    let count = |key| request.index.read::<u64>(&request.body, key).ok().flatten().unwrap_or(1);
+    let part = |key| {
+        let part = request.form.as_ref()?.named(key).next()?;
+        std::str::from_utf8(request.body.get(part.value.clone())?).ok()?.trim().parse().ok()
+    };
+    let member = |key| request.index.read::<u64>(&request.body, key).ok().flatten();
+    let count = |key| member(key).or_else(|| part(key)).unwrap_or(1);
     count("n").max(count("best_of")).clamp(1, MOST_ANSWERS)
 }
 
@@ -111,9 +146,12 @@ const MOST_ANSWERS: u64 = 128;
 #[cfg(test)]
 mod tests {
     use super::{
-        DEFAULT_OUTPUT_TOKENS, IMAGE_TOKENS, MOST_IMAGES, output_tokens, prompt_tokens, tokens_in_bytes, worst_cost,
+        DEFAULT_OUTPUT_TOKENS, IMAGE_TOKENS, MOST_IMAGES, measure, output_tokens, prompt_tokens, tokens_in_bytes,
+        worst_cost,
     };
-    use crate::budget::Price;
+    use crate::budget::rate::Condition;
+    use crate::budget::{Price, Rate};
+    use crate::openai::usage::{Measure, ServiceTier};
     use crate::openai::{Endpoint, Request};
     use crate::units::PicoUsd;
     use wasm_bindgen_test::wasm_bindgen_test;
@@ -197,8 +235,50 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn the_worst_cost_takes_the_dearest_rates() {
-        let price = Price { cached: PicoUsd(1), cache_write: PicoUsd(12), ..Price::flat(PicoUsd(10), PicoUsd(50)) };
-        assert_eq!(worst_cost(&price, 100, 10), PicoUsd(1200 + 500));
-        assert_eq!(worst_cost(&price, u64::MAX, u64::MAX), PicoUsd(u64::MAX));
+        let pico = PicoUsd;
+        let price = Price::flat(pico(10), pico(50))
+            .with(Rate::Cached, pico(1))
+            .with(Rate::CacheWrite, pico(12))
+            .with(Rate::InputCharacter, pico(7))
+            .with(Rate::OutputImage, pico(100_000));
+        let rows = [
+            (chat(r#""messages":[],"max_tokens":10"#), price.clone(), 1200 + 500),
+            (chat(r#""messages":[],"max_tokens":10"#), price.clone().with(Rate::Request, pico(3)), 1200 + 500 + 3),
+            (chat(r#""messages":[],"max_tokens":10"#), price.clone().with(Rate::OutputAudio, pico(60)), 1200 + 600),
+            (
+                request(Endpoint::AudioSpeech, r#"{"model":"m","input":"\u00e9 a"}"#),
+                Price::default().with(Rate::InputCharacter, pico(7)),
+                21,
+            ),
+            (request(Endpoint::AudioSpeech, r#"{"model":"m","input":"ab"}"#), price.clone(), 1200),
+            (request(Endpoint::ImageGenerations, r#"{"model":"m","prompt":"a","n":3}"#), price.clone(), 300_000),
+            (
+                request(Endpoint::Rerank, r#"{"model":"m","documents":[]}"#),
+                Price::default().with(Rate::Query, pico(5)),
+                5,
+            ),
+        ];
+        for (request, price, worst) in rows {
+            let body = String::from_utf8_lossy(&request.body);
+            assert_eq!(worst_cost(&price, &request, 100, None), PicoUsd(worst), "{body}");
+        }
+        let dear = Condition { above_input_tokens: None, tier: ServiceTier::Priority };
+        let tiered = price.with_in(dear, Rate::Input, pico(20));
+        for (tier, worst) in [("priority", 2000 + 500), ("flex", 1200 + 500), ("auto", 1200 + 500)] {
+            let request = chat(&format!(r#""messages":[],"max_tokens":10,"service_tier":"{tier}""#));
+            assert_eq!(worst_cost(&tiered, &request, 100, None), PicoUsd(worst), "{tier}");
+        }
+        let endless = chat(r#""messages":[],"max_tokens":18446744073709551615"#);
+        assert_eq!(worst_cost(&tiered, &endless, u64::MAX, None), PicoUsd(u64::MAX));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_form_says_how_many_images_it_wants() {
+        let form = "--b\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\nx\r\n--b\r\nContent-Disposition: form-data; \
+                    name=\"image\"; filename=\"a\"\r\n\r\nx\r\n--b\r\nContent-Disposition: form-data; name=\"n\"\r\n\r\n4\r\n--b--\r\n";
+        let content_type = "multipart/form-data; boundary=b";
+        let model = Some("m".to_owned());
+        let request = Request::parse_form(Endpoint::ImageEdits, model, content_type, form.into()).unwrap();
+        assert_eq!(measure(&request), Measure::Images(4));
     }
 }

@@ -1,6 +1,7 @@
 //! What a request costs, and whether its principal (a key, a team, a user) may still spend it.
 //!
-//! - [`price`]: what a model's tokens cost; [`catalog`]: the price table that is compiled in.
+//! - [`price`]: what a model's answers cost, by [`rate`]s and under a [`markup`]; [`catalog`]: the price table that is
+//!   compiled in.
 //! - [`window`]: when a budget starts anew.
 //! - [`estimate`]: what a request may cost, before anybody knows.
 //! - [`ledger`]: what a principal has spent and what its running requests may still spend.
@@ -27,13 +28,17 @@ pub mod account;
 pub mod catalog;
 pub mod estimate;
 pub mod ledger;
+pub mod markup;
 pub mod price;
+pub mod rate;
 pub mod rate_limits;
 pub mod window;
 
 pub use account::{Account, Scope};
 pub use catalog::{Entry, lookup};
 pub use ledger::{Ledger, Refusal, Reservation};
-pub use price::{Price, Tier};
+pub use markup::Markup;
+pub use price::Price;
+pub use rate::{Rate, Rates};
 pub use rate_limits::RateLimits;
 pub use window::Window;

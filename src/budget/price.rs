@@ -1,125 +1,147 @@
-//! What a model's tokens cost.
+//! What a model's answers cost.
 //!
 //! The rule is LiteLLM's: every token at the rate of its kind; a kind without a rate of its own at the rate of the
-//! kind that it is a part of; and a prompt beyond a tier's threshold moves *all* tokens, the answer's too, to that
-//! tier's rates.
+//! kind that it is a part of; a prompt beyond a threshold moves *all* tokens, the answer's too, to the rates beyond it;
+//! and the tier that served a request, not the one it asked for, goes before the rates for all tiers. What is not
+//! measured in tokens (a transcription in seconds, speech in characters, images, a reranking) has a rate for that. The
+//! discounts and margins of the config come on top of the sum: see [`Markup`].
 //!
-//! ## Why a custom price replaces the list price's cache rates
+//! ## Why a custom price replaces the list price's parts
 //!
-//! Who types `input_cost_per_token` has a contract, or a server of their own. The list's cache rate, its tiers and
-//! its reasoning rate belong to another price: keeping them could make cached tokens dearer than fresh ones. So a
-//! custom input rate holds for cached tokens as well and a custom output rate for reasoning, until the config names
-//! their own rates, too.
+//! Who types `input_cost_per_token` has a contract, or a server of their own. The list's cache rate, its thresholds, its
+//! tiers and its reasoning rate belong to another price: keeping them could make cached tokens dearer than fresh ones.
+//! So a custom input rate holds for cached tokens as well and a custom output rate for reasoning, until the config
+//! names their own rates, too.
+//!
+//! ## Where it is not LiteLLM's
+//!
+//! - Reasoning beyond a threshold costs what the answer costs there; LiteLLM keeps the rate below the threshold.
+//! - Characters are counted with their white space, as the vendors bill them.
+//! - A request's own price (`input_cost_per_request`) is in LiteLLM's list; its calculator does not read it.
+//! - Prices a second are of audio; LiteLLM takes them for the time of a chat's answer, too.
 //!
 //! # Limits
 //!
-//! Batch, priority and flex rates, off-peak hours, prices per image, second, character or search, and rates of audio
-//! tokens are not known here: such tokens are charged as text.
+//! - Batch, `ultrafast` and `balanced` rates, off-peak hours, `tiered_pricing`, cache writes for twelve hours, regional
+//!   surcharges, searches and other tools of the provider, pixels, and images in a prompt counted by the piece are not
+//!   known here: what they make dearer is charged as if it were not.
+//! - A cached token of audio is not told from others where only the sum of the cache is reported.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::markup::Markup;
+use super::rate::{Condition, Rate, Rates, field};
 use crate::openai::Usage;
-use crate::units::PicoUsd;
+use crate::openai::usage::{Measure, ServiceTier};
+use crate::units::{Millis, PicoUsd};
 
-/// The rates of one model, each per token.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The rates of one model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Price {
-    /// A token of the prompt.
-    pub input: PicoUsd,
-    /// A token of the answer.
-    pub output: PicoUsd,
-    /// A token of the prompt that was read from the provider's cache.
-    pub cached: PicoUsd,
-    /// A token of the prompt that was written to the provider's cache for five minutes.
-    pub cache_write: PicoUsd,
-    /// A token of the prompt that was written to the provider's cache for one hour.
-    pub cache_write_1h: PicoUsd,
-    /// A token of the answer that was spent on reasoning.
-    pub reasoning: PicoUsd,
-    /// The rates of long prompts, the lowest threshold first.
-    pub tiers: Vec<Tier>,
-}
-
-/// The rates of all tokens when the prompt is longer than a threshold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tier {
-    /// The longest prompt, in tokens, to which this tier does not apply.
-    pub above_input_tokens: u64,
-    /// As in [`Price`].
-    pub input: PicoUsd,
-    /// As in [`Price`].
-    pub output: PicoUsd,
-    /// As in [`Price`].
-    pub cached: PicoUsd,
-    /// As in [`Price`].
-    pub cache_write: PicoUsd,
-    /// As in [`Price`].
-    pub cache_write_1h: PicoUsd,
-    /// As in [`Price`].
-    pub reasoning: PicoUsd,
+    /// The later one goes first; each is silent about what it does not name.
+    layers: BTreeMap<Condition, Rates>,
+    /// What the config puts on top.
+    markup: Markup,
 }
 
 impl Price {
     /// A price with one rate for the prompt and one for the answer.
-    pub const fn flat(input: PicoUsd, output: PicoUsd) -> Self {
-        let tiers = Vec::new();
-        Self { input, output, cached: input, cache_write: input, cache_write_1h: input, reasoning: output, tiers }
+    pub fn flat(input: PicoUsd, output: PicoUsd) -> Self {
+        Self::default().with(Rate::Input, input).with(Rate::Output, output)
     }
 
-    /// What an answer with this usage costs.
+    /// This price with another rate for all prompts and tiers.
+    #[must_use]
+    pub fn with(self, rate: Rate, amount: PicoUsd) -> Self {
+        self.with_in(Condition::default(), rate, amount)
+    }
+
+    /// This price with another rate in one condition.
+    #[must_use]
+    pub fn with_in(mut self, condition: Condition, rate: Rate, amount: PicoUsd) -> Self {
+        self.layers.entry(condition).or_default().set(rate, Some(amount));
+        self
+    }
+
+    /// This price under the config's discount and margin.
+    #[must_use]
+    pub fn marked_up(self, markup: Markup) -> Self {
+        Self { markup, ..self }
+    }
+
+    /// A rate for short prompts at the standard tier, before discounts and margins.
+    pub fn list(&self, rate: Rate) -> PicoUsd {
+        self.at(0, ServiceTier::Standard).rate(rate)
+    }
+
+    /// Whether it has a rate of its own for this.
+    pub fn names(&self, rate: Rate) -> bool {
+        self.layers.values().any(|rates| rates.get(rate).is_some())
+    }
+
+    /// What an answer with this usage costs: nothing, where it used nothing.
     ///
     /// A provider may report parts that are larger than the whole. Then the whole counts, its most expensive part
     /// first.
     pub fn cost(&self, usage: &Usage) -> PicoUsd {
-        let rates = self.rates_at(usage.input_tokens);
-        let mut input = Whole(usage.input_tokens);
-        let mut output = Whole(usage.output_tokens);
-        let write_1h = rates.cache_write_1h.times(input.take(usage.cache_write_1h_tokens));
-        let write = rates.cache_write.times(input.take(usage.cache_write_tokens));
-        let cached = rates.cached.times(input.take(usage.cached_tokens));
-        let reasoning = rates.reasoning.times(output.take(usage.reasoning_tokens));
-        let rest = rates.input.times(input.0).plus(rates.output.times(output.0));
-        write_1h.plus(write).plus(cached).plus(reasoning).plus(rest)
+        if *usage == (Usage { service_tier: usage.service_tier, ..Usage::default() }) {
+            return PicoUsd(0);
+        }
+        let rates = self.at(usage.input_tokens, usage.service_tier.unwrap_or_default());
+        let answer = match rates.measured(usage) {
+            Some(cost) => cost,
+            None => rates.input(usage).plus(rates.output(usage)),
+        };
+        self.markup.apply(answer.plus(rates.rate(Rate::Request)))
     }
 
-    /// The most that a prompt and an answer of these lengths can cost, whatever is cached and however much is
-    /// reasoning.
-    pub(super) fn ceiling(&self, input_tokens: u64, output_tokens: u64) -> PicoUsd {
-        let rates = self.rates_at(input_tokens);
-        let input = rates.input.max(rates.cached).max(rates.cache_write).max(rates.cache_write_1h);
-        let output = rates.output.max(rates.reasoning);
-        input.times(input_tokens).plus(output.times(output_tokens))
+    /// The most that an answer can cost that uses no more than `most`, whatever is cached, audio or reasoning, at the
+    /// standard tier or at the one that `most` names.
+    pub(super) fn ceiling(&self, most: &Usage) -> PicoUsd {
+        let at = |tier| {
+            let rates = self.at(most.input_tokens, tier);
+            let dearest = |whole| {
+                Rate::all().filter(|rate| *rate == whole || rate.is_part_of(whole)).map(|rate| rates.rate(rate)).max()
+            };
+            let tokens = |whole, count| dearest(whole).unwrap_or_default().times(count);
+            let all = tokens(Rate::Input, most.input_tokens).plus(tokens(Rate::Output, most.output_tokens));
+            let measured = rates.measured(&Usage { output_tokens: 0, ..*most }).unwrap_or_default();
+            self.markup.apply(all.max(measured).plus(rates.rate(Rate::Request)))
+        };
+        let asked = most.service_tier.filter(|tier| *tier != ServiceTier::Standard);
+        at(ServiceTier::Standard).max(asked.map(at).unwrap_or_default())
     }
 
-    /// Reads LiteLLM's price fields from `params` (`litellm_params` or `model_info`) over `base`, the list price.
+    /// Reads LiteLLM's price fields from `params` (`litellm_params` or `model_info`) over `base`, the list price of a
+    /// model of `provider`.
     ///
     /// Without such a field the answer is `base`. A custom input or output rate drops what `base` derives from the
-    /// list price (see the module's text): cache rates, reasoning rate and tiers. A rate that neither names is zero.
-    /// A number may be written as a string, as YAML 1.1 reads `1e-6`.
+    /// list price (see the module's text): the rates of its parts, beyond thresholds and of tiers. A rate that neither
+    /// names is zero. A number may be written as a string, as YAML 1.1 reads `1e-6`.
     ///
     /// # Errors
     ///
     /// The name of a field that is not a number, or negative.
-    pub fn from_params(params: &Map<String, Value>, base: Option<Self>) -> Result<Option<Self>, String> {
-        let mut listed = Listed::default();
-        let mut tiers: BTreeMap<u64, Listed> = BTreeMap::new();
-        let mut found = false;
+    pub fn from_params(
+        params: &Map<String, Value>,
+        provider: &str,
+        base: Option<Self>,
+    ) -> Result<Option<Self>, String> {
+        let mut listed: BTreeMap<Condition, Rates> = BTreeMap::new();
         for (name, value) in params {
-            let (Some((rate, above)), false) = (field(name), value.is_null()) else { continue };
-            let slot = match above {
-                None => &mut listed,
-                Some(above) => tiers.entry(above).or_default(),
-            };
-            *slot.slot(rate) = Some(amount(value).ok_or_else(|| name.clone())?);
-            found = true;
+            let (Some((rate, mut condition)), false) = (field(name), value.is_null()) else { continue };
+            if provider == INCLUSIVE {
+                condition.above_input_tokens = condition.above_input_tokens.map(|above| above.saturating_sub(1));
+            }
+            let amount = amount(value).ok_or_else(|| name.clone())?;
+            listed.entry(condition).or_default().set(rate, Some(amount));
         }
-        if !found {
+        if listed.is_empty() {
             return Ok(base);
         }
-        let base = base.unwrap_or_else(|| Self::flat(PicoUsd(0), PicoUsd(0)));
-        Ok(Some(base.overridden(&listed, &tiers)))
+        Ok(Some(base.unwrap_or_default().overridden(listed)))
     }
 
     /// Whether [`Price::from_params`] reads the field `name`.
@@ -127,156 +149,114 @@ impl Price {
         field(name).is_some()
     }
 
-    /// This price with the rates that `listed` and `tiers` (by threshold) name.
-    pub(super) fn overridden(self, listed: &Listed, tiers: &BTreeMap<u64, Listed>) -> Self {
-        let custom = listed.input.is_some() || listed.output.is_some();
-        let rates = listed.over(self.rates());
-        let kept = self.tiers.iter().filter(|_| !custom).map(|tier| (tier.above_input_tokens, tier.rates()));
-        let mut all: BTreeMap<u64, Rates> = kept.collect();
-        for (above, listed) in tiers {
-            let tier = all.get(above).map_or_else(|| listed.above(rates), |old| listed.over(*old));
-            all.insert(*above, tier);
+    fn overridden(mut self, listed: BTreeMap<Condition, Rates>) -> Self {
+        let custom = listed.get(&Condition::default());
+        if custom.is_some_and(|rates| rates.get(Rate::Input).or(rates.get(Rate::Output)).is_some()) {
+            self.layers.retain(|condition, _| *condition == Condition::default());
         }
-        let Rates { input, output, cached, cache_write, cache_write_1h, reasoning } = rates;
-        let tiers = all.into_iter().map(|(above, rates)| Tier::new(above, rates)).collect();
-        Self { input, output, cached, cache_write, cache_write_1h, reasoning, tiers }
+        for (condition, rates) in listed {
+            self.layers.entry(condition).or_default().overlay(&rates);
+        }
+        self
     }
 
-    fn rates(&self) -> Rates {
-        let Self { input, output, cached, cache_write, cache_write_1h, reasoning, tiers: _ } = *self;
-        Rates { input, output, cached, cache_write, cache_write_1h, reasoning }
-    }
-
-    fn rates_at(&self, input_tokens: u64) -> Rates {
-        let passed = self.tiers.iter().filter(|tier| input_tokens > tier.above_input_tokens);
-        passed.max_by_key(|tier| tier.above_input_tokens).map_or_else(|| self.rates(), Tier::rates)
+    fn at(&self, input_tokens: u64, tier: ServiceTier) -> At<'_> {
+        At { price: self, input_tokens, tier }
     }
 }
 
-impl Tier {
-    fn new(above_input_tokens: u64, rates: Rates) -> Self {
-        let Rates { input, output, cached, cache_write, cache_write_1h, reasoning } = rates;
-        Self { above_input_tokens, input, output, cached, cache_write, cache_write_1h, reasoning }
-    }
-
-    fn rates(&self) -> Rates {
-        let Self { above_input_tokens: _, input, output, cached, cache_write, cache_write_1h, reasoning } = *self;
-        Rates { input, output, cached, cache_write, cache_write_1h, reasoning }
-    }
-}
+/// The provider whose rates hold from a threshold on; all others' hold beyond it.
+///
+/// Source: LiteLLM 1.109.1, `litellm_core_utils/llm_cost_calc/utils.py`, `_INCLUSIVE_THRESHOLD_PROVIDERS`.
+const INCLUSIVE: &str = "xai";
 
 /// The rates that hold for one request.
 #[derive(Clone, Copy)]
-struct Rates {
-    input: PicoUsd,
-    output: PicoUsd,
-    cached: PicoUsd,
-    cache_write: PicoUsd,
-    cache_write_1h: PicoUsd,
-    reasoning: PicoUsd,
+struct At<'a> {
+    price: &'a Price,
+    input_tokens: u64,
+    tier: ServiceTier,
 }
 
-/// The rates that a source names.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Listed {
-    pub(super) input: Option<PicoUsd>,
-    pub(super) output: Option<PicoUsd>,
-    pub(super) cached: Option<PicoUsd>,
-    pub(super) cache_write: Option<PicoUsd>,
-    pub(super) cache_write_1h: Option<PicoUsd>,
-    pub(super) reasoning: Option<PicoUsd>,
-}
+impl At<'_> {
+    /// The layers that hold, the one that goes first at the front.
+    fn layers(&self) -> impl Iterator<Item = &Rates> {
+        let layers = self.price.layers.iter().rev();
+        layers.filter(|(condition, _)| condition.holds(self.input_tokens, self.tier)).map(|(_, rates)| rates)
+    }
 
-impl Listed {
-    /// These rates as a price: where they are silent those of `base`, but a part whose whole is named follows the
-    /// whole.
-    fn over(&self, base: Rates) -> Rates {
-        let part = |own: Option<PicoUsd>, whole: Option<PicoUsd>, old| own.or(whole).unwrap_or(old);
-        Rates {
-            input: self.input.unwrap_or(base.input),
-            output: self.output.unwrap_or(base.output),
-            cached: part(self.cached, self.input, base.cached),
-            cache_write: part(self.cache_write, self.input, base.cache_write),
-            cache_write_1h: part(self.cache_write_1h, self.cache_write.or(self.input), base.cache_write_1h),
-            reasoning: part(self.reasoning, self.output, base.reasoning),
+    fn named(&self, rate: Rate) -> Option<PicoUsd> {
+        self.layers().find_map(|rates| rates.get(rate))
+    }
+
+    fn is_named(&self, rate: Rate) -> bool {
+        self.named(rate).is_some()
+    }
+
+    fn rate(&self, rate: Rate) -> PicoUsd {
+        let own = match rate {
+            // A tier or a threshold that names the answer's rate means its reasoning, too.
+            Rate::Reasoning => self.layers().find_map(|rates| rates.get(rate).or(rates.get(Rate::Output))),
+            // The text beside images costs what they cost where nothing else is said.
+            Rate::Output => self.named(rate).or_else(|| self.named(Rate::OutputImageToken)),
+            _ => self.named(rate),
+        };
+        own.or_else(|| Some(self.rate(rate.whole()?))).unwrap_or_default()
+    }
+
+    /// What is charged by something else than tokens; `None` where tokens count.
+    fn measured(&self, usage: &Usage) -> Option<PicoUsd> {
+        let has_answer = usage.output_tokens > 0;
+        match usage.measure {
+            Measure::None => None,
+            Measure::Audio(_) if has_answer => None,
+            Measure::Audio(length) => Some(per_second(self.second(), length)),
+            Measure::Characters(count) => Some(self.named(Rate::InputCharacter)?.times(count)),
+            Measure::Images(_) if has_answer && self.is_named(Rate::Input) => None,
+            Measure::Images(count) => Some(self.rate(Rate::InputImage).times(count)),
+            Measure::Searches(count) => Some(self.named(Rate::Query)?.times(count)),
         }
     }
 
-    /// These rates as a tier of `base`: where they are silent those of `base`, but a part that had its whole's rate
-    /// there has it here.
-    fn above(&self, base: Rates) -> Rates {
-        let input = self.input.unwrap_or(base.input);
-        let output = self.output.unwrap_or(base.output);
-        let part =
-            |own: Option<PicoUsd>, old, old_whole, whole| own.unwrap_or(if old == old_whole { whole } else { old });
-        let cache_write = part(self.cache_write, base.cache_write, base.input, input);
-        Rates {
-            input,
-            output,
-            cached: part(self.cached, base.cached, base.input, input),
-            cache_write,
-            cache_write_1h: part(self.cache_write_1h, base.cache_write_1h, base.cache_write, cache_write),
-            reasoning: part(self.reasoning, base.reasoning, base.output, output),
-        }
+    fn second(&self) -> PicoUsd {
+        let own = self.named(Rate::OutputSecond).filter(|rate| rate.0 > 0);
+        own.unwrap_or_else(|| self.rate(Rate::InputSecond))
     }
 
-    fn slot(&mut self, rate: Rate) -> &mut Option<PicoUsd> {
-        match rate {
-            Rate::Input => &mut self.input,
-            Rate::Output => &mut self.output,
-            Rate::Cached => &mut self.cached,
-            Rate::CacheWrite => &mut self.cache_write,
-            Rate::CacheWrite1h => &mut self.cache_write_1h,
-            Rate::Reasoning => &mut self.reasoning,
-        }
+    fn input(&self, usage: &Usage) -> PicoUsd {
+        let mut rest = usage.input_tokens;
+        let mut part = |rate, count| self.part(&mut rest, rate, count);
+        let cached_audio = usage.cached_audio_tokens.min(usage.cached_tokens);
+        let cost = part(Rate::CacheWrite1h, usage.cache_write_1h_tokens)
+            .plus(part(Rate::CacheWrite, usage.cache_write_tokens))
+            .plus(part(Rate::CachedAudio, cached_audio))
+            .plus(part(Rate::Cached, usage.cached_tokens.saturating_sub(cached_audio)))
+            .plus(part(Rate::InputAudio, usage.audio_input_tokens.saturating_sub(cached_audio)))
+            .plus(part(Rate::InputImageToken, usage.image_input_tokens));
+        cost.plus(part(Rate::Input, u64::MAX))
     }
-}
 
-/// What is left of a count of tokens while its parts are taken out.
-struct Whole(u64);
+    fn output(&self, usage: &Usage) -> PicoUsd {
+        let mut rest = usage.output_tokens;
+        let mut part = |rate, count| self.part(&mut rest, rate, count);
+        let cost = part(Rate::Reasoning, usage.reasoning_tokens)
+            .plus(part(Rate::OutputAudio, usage.audio_output_tokens))
+            .plus(part(Rate::OutputImageToken, usage.image_output_tokens));
+        cost.plus(part(Rate::Output, u64::MAX))
+    }
 
-impl Whole {
-    fn take(&mut self, part: u64) -> u64 {
-        let taken = part.min(self.0);
-        self.0 = self.0.saturating_sub(taken);
-        taken
+    /// What `count` tokens cost, no more than are left of the whole.
+    fn part(&self, rest: &mut u64, rate: Rate, count: u64) -> PicoUsd {
+        let taken = count.min(*rest);
+        *rest = rest.saturating_sub(taken);
+        if taken == 0 { PicoUsd(0) } else { self.rate(rate).times(taken) }
     }
 }
 
-#[derive(Clone, Copy)]
-enum Rate {
-    Input,
-    Output,
-    Cached,
-    CacheWrite,
-    CacheWrite1h,
-    Reasoning,
-}
-
-/// The rate that a field names, and its tier's threshold in tokens: `input_cost_per_token_above_200k_tokens`.
-fn field(name: &str) -> Option<(Rate, Option<u64>)> {
-    if let Some(rate) = rate(name) {
-        return Some((rate, None));
-    }
-    let (name, threshold) = name.strip_suffix("_tokens")?.rsplit_once("_above_")?;
-    let above = match threshold.strip_suffix('k') {
-        Some(thousands) => thousands.parse::<u64>().ok()?.checked_mul(1000)?,
-        None => threshold.parse().ok()?,
-    };
-    Some((rate(name)?, Some(above)))
-}
-
-/// Source: LiteLLM 1.109.1, `model_prices_and_context_window.json` <https://github.com/BerriAI/litellm>, read 2026-11-23.
-fn rate(name: &str) -> Option<Rate> {
-    Some(match name {
-        "input_cost_per_token" => Rate::Input,
-        "output_cost_per_token" => Rate::Output,
-        "cache_read_input_token_cost" => Rate::Cached,
-        "cache_creation_input_token_cost" => Rate::CacheWrite,
-        "cache_creation_input_token_cost_above_1hr" => Rate::CacheWrite1h,
-        "output_cost_per_reasoning_token" => Rate::Reasoning,
-        _ => return None,
-    })
+/// What audio of this length costs, by the millisecond.
+fn per_second(rate: PicoUsd, length: Millis) -> PicoUsd {
+    let pico = u128::from(rate.0).saturating_mul(u128::from(length.0)).saturating_add(500);
+    PicoUsd(u64::try_from(pico / 1000).unwrap_or(u64::MAX))
 }
 
 fn amount(value: &Value) -> Option<PicoUsd> {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::bridge::{Reach, reach};
 use crate::config::support::{self, Finding, Grade};
-use crate::config::{self, Config, Deployment, Env, Fault};
+use crate::config::{self, Config, Deployment, Env, Fault, Unpriced};
 use crate::openai::Endpoint;
 use crate::provider::params;
 
@@ -17,16 +17,33 @@ pub struct Report {
     faults: Vec<Fault>,
     findings: Vec<Finding>,
     unset: Vec<String>,
+    /// Where deployments are that have no price, and what they ask for.
+    unpriced: Vec<(String, String)>,
+    what_then: Unpriced,
 }
 
 /// Checks `document`. The credentials it refers to need not be set in `env`.
 pub fn check(document: &Value, env: &dyn Fn(&str) -> Option<String>) -> Report {
     let is_unset = |name: &String| env(name).is_none_or(|value| value.is_empty());
+    let config = Config::compile(document, Env::Lenient(env));
     Report {
-        faults: Config::compile(document, Env::Lenient(env)).err().unwrap_or_default(),
+        unpriced: config.iter().flat_map(unpriced).collect(),
+        what_then: config.as_ref().map(|config| config.unpriced).unwrap_or_default(),
+        faults: config.err().unwrap_or_default(),
         findings: support::findings(document),
         unset: config::environment(document).into_iter().filter(is_unset).collect(),
     }
+}
+
+/// The deployments without a price; that of a pattern is known once a client names a model.
+fn unpriced(config: &Config) -> Vec<(String, String)> {
+    let deployments = config.deployments.iter().zip(0..);
+    let without = deployments.filter(|(deployment, _)| deployment.price.is_none() && deployment.wildcard.is_none());
+    let named = without.map(|(deployment, i)| {
+        let target = &deployment.target;
+        (format!("model_list[{i}]"), format!("{}/{}", target.vendor.prefix, target.model))
+    });
+    named.collect()
 }
 
 /// What each deployment of `document` can be asked: its endpoints, and the parameters that it takes and lacks at those
@@ -89,7 +106,7 @@ impl Report {
 }
 
 impl fmt::Display for Report {
-    /// One line each: faults, keys by grade, unset variables, and the sum.
+    /// One line each: faults, keys by grade, deployments without a price, unset variables, and the sum.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for fault in &self.faults {
             writeln!(f, "{:11}  {fault}", "fault")?;
@@ -99,6 +116,13 @@ impl fmt::Display for Report {
                 let separator = if reason.is_empty() { "" } else { ": " };
                 writeln!(f, "{grade:11}  {path}{separator}{reason}")?;
             }
+        }
+        for (path, model) in &self.unpriced {
+            let then = match self.what_then {
+                Unpriced::Allow => "is charged nothing",
+                Unpriced::Refuse => "is not asked",
+            };
+            writeln!(f, "{:11}  {path}: no price is known for {model}: it {then}", "unpriced")?;
         }
         for name in &self.unset {
             writeln!(f, "{:11}  {name}: not set in this environment", "variable")?;

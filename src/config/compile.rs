@@ -7,11 +7,12 @@ use serde_json::Value;
 
 use super::env::Env;
 use super::fault::Fault;
+use super::markup::Markups;
 use super::model::{self, Defaults, MAX_RETRIES};
 use super::names::Known;
 use super::read::{MAX_INTEGER, Node, Reader};
 use super::settings::Settings;
-use super::{Config, CountedTokens, Digest, Key, Routing, account, group, keys, shadow};
+use super::{Config, CountedTokens, Digest, Key, Routing, Unpriced, account, group, keys, shadow};
 use crate::budget::window::Reset;
 use crate::budget::{Account, Scope};
 use crate::secret::Secret;
@@ -103,6 +104,7 @@ fn config(root: &Node<'_>) -> Config {
         proxy: account::proxy(&litellm, &reset),
         allow_anonymous,
         record_fields: record_fields(&tollgate),
+        unpriced: unpriced(&tollgate),
         budget_exceeded_status: budget_exceeded_status(&litellm),
         max_request_bytes: max_request_bytes(&general),
         fail_closed: general.at("fail_closed_budget_enforcement").flag().unwrap_or(false),
@@ -120,6 +122,7 @@ fn defaults(settings: &Settings<'_>, litellm: &Node<'_>, reset: &Reset) -> Defau
         parallel: settings.router.at("default_max_parallel_requests").integer(0, MAX_INTEGER),
         breaker: settings.breaker(),
         reset: reset.clone(),
+        markups: Rc::new(Markups::read(litellm)),
         cools_down: !settings.router.at("disable_cooldowns").flag().unwrap_or(false),
     }
 }
@@ -162,6 +165,16 @@ fn master_key(general: &Node<'_>) -> Option<Digest> {
 fn budget_exceeded_status(litellm: &Node<'_>) -> u16 {
     let status = litellm.at("budget_exceeded_status_code").integer(400, 599).unwrap_or(BUDGET_EXCEEDED_STATUS);
     u16::try_from(status).unwrap_or(u16::MAX)
+}
+
+fn unpriced(tollgate: &Node<'_>) -> Unpriced {
+    let node = tollgate.at("unpriced");
+    let choice = match node.name().as_deref() {
+        None | Some("allow") => Some(Unpriced::Allow),
+        Some("refuse") => Some(Unpriced::Refuse),
+        Some(_) => node.expected("allow or refuse"),
+    };
+    choice.unwrap_or_default()
 }
 
 /// All fields unless the config names some; each must exist.

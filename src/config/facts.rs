@@ -1,7 +1,10 @@
 //! What is known about a model: the catalog's row, with `model_info` and `litellm_params` over it.
 
+use std::rc::Rc;
+
 use serde_json::{Map, Value};
 
+use super::markup::Markups;
 use super::read::{MAX_INTEGER, Node};
 use crate::budget::{self, Price};
 use crate::provider::Vendor;
@@ -13,6 +16,8 @@ pub(super) struct Said {
     pub(super) base_model: Option<String>,
     /// The fields of a price, `litellm_params`' over `model_info`'s.
     price: Map<String, Value>,
+    /// What is put on top of it.
+    markups: Rc<Markups>,
     mode: Option<String>,
     max_input_tokens: Option<u64>,
     max_output_tokens: Option<u64>,
@@ -34,13 +39,14 @@ pub(super) struct Facts {
 }
 
 impl Said {
-    pub(super) fn read(params: &Node<'_>, info: &Node<'_>) -> Self {
+    pub(super) fn read(params: &Node<'_>, info: &Node<'_>, markups: &Rc<Markups>) -> Self {
         let tokens = |key: &str| info.at(key).integer(1, MAX_INTEGER);
         let flag = |key: &str| info.at(key).flag();
         let legacy = tokens("max_tokens");
         Self {
             base_model: info.at("base_model").name(),
             price: price(params, info),
+            markups: Rc::clone(markups),
             mode: info.at("mode").name(),
             max_input_tokens: tokens("max_input_tokens"),
             max_output_tokens: tokens("max_output_tokens").or(legacy),
@@ -62,8 +68,10 @@ impl Said {
             supports_response_schema: row.supports_response_schema,
             supports_vision: row.supports_vision,
         });
+        let price = Price::from_params(&self.price, vendor.prefix, facts.price).ok().flatten();
+        let markup = self.markups.of(vendor.prefix, model);
         Facts {
-            price: Price::from_params(&self.price, facts.price).ok().flatten(),
+            price: price.map(|price| price.marked_up(markup)),
             mode: self.mode.clone().unwrap_or(facts.mode),
             max_input_tokens: self.max_input_tokens.or(facts.max_input_tokens),
             max_output_tokens: self.max_output_tokens.or(facts.max_output_tokens),
@@ -90,7 +98,7 @@ fn price(params: &Node<'_>, info: &Node<'_>) -> Map<String, Value> {
     let fields = [info, params].into_iter().filter_map(Node::object).flatten();
     let fields = fields.filter(|(field, _)| Price::reads(field));
     let fields: Map<String, Value> = fields.map(|(field, value)| (field.clone(), value.clone())).collect();
-    match Price::from_params(&fields, None) {
+    match Price::from_params(&fields, "", None) {
         Ok(_) => fields,
         Err(field) => {
             let section = if params.at(&field).is_absent() { info } else { params };

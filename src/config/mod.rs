@@ -34,6 +34,7 @@ mod fault;
 mod group;
 mod header;
 mod keys;
+mod markup;
 mod model;
 mod names;
 #[cfg(test)]
@@ -110,12 +111,24 @@ pub struct Config {
     /// `tollgate.record_fields`: the fields of the record that become filter state, and with them the columns of the
     /// rendered access log. All of them unless set.
     pub record_fields: RecordFields,
+    /// `tollgate.unpriced`: what becomes of requests that nobody can charge.
+    pub unpriced: Unpriced,
     /// `litellm_settings.budget_exceeded_status_code`, 429 unless set.
     pub budget_exceeded_status: u16,
     /// `general_settings.max_request_size_mb` in bytes: the longest request body.
     pub max_request_bytes: u64,
     /// `general_settings.fail_closed_budget_enforcement`: refuse when the spend cannot be read.
     pub fail_closed: bool,
+}
+
+/// What becomes of a request for a model of which nobody says what it costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unpriced {
+    /// It is served, and charged nothing.
+    #[default]
+    Allow,
+    /// Deployments with a price are asked alone, and without one of them it is refused.
+    Refuse,
 }
 
 impl Config {
@@ -179,7 +192,7 @@ pub struct Deployment {
     pub weight: u64,
     /// How long an attempt may take.
     pub timeouts: Timeouts,
-    /// What its tokens cost; `None` where nobody says.
+    /// What its answers cost; `None` where nobody says.
     pub price: Option<Price>,
     /// The model's bound on a prompt, in tokens.
     pub max_input_tokens: Option<u64>,

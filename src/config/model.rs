@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::env::reference;
 use super::facts::Said;
+use super::markup::Markups;
 use super::read::{MAX_INTEGER, Node};
 use super::wildcard::{Pattern, Wildcard};
 use super::{
@@ -31,6 +32,8 @@ pub(super) struct Defaults {
     pub(super) breaker: Breaker,
     pub(super) cools_down: bool,
     pub(super) reset: Reset,
+    /// What is put on top of prices.
+    pub(super) markups: Rc<Markups>,
 }
 
 /// A deployment, and what its group makes of it.
@@ -69,7 +72,7 @@ fn entry(node: &Node<'_>, defaults: &Defaults, ids: &mut Ids) -> Option<Entry> {
     let cluster = cluster_name(&info.at("cluster"));
     let model = params.object().and_then(|_| vendor::model(&params));
     let (model, region) = aws::named(&params, model);
-    let said = Said::read(&params, &info);
+    let said = Said::read(&params, &info, &defaults.markups);
     let facts = model.as_ref().map(|(vendor, name)| said.facts(vendor, name)).unwrap_or_default();
     let access_windows = window::windows(&info.at("access_windows"));
     let (target, address) = target(&params, &said, (model, region), own_params)?;

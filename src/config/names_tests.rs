@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::{Config, Env};
+use crate::budget::Rate;
 use crate::time;
 use crate::units::PicoUsd;
 
@@ -81,7 +82,10 @@ fn a_pattern_s_deployment_has_what_the_catalog_says_of_the_model() {
     let pattern = &config.groups["openai/*"].pool.deployments()[0];
     let mini = pattern.with_model("gpt-4o-mini").unwrap();
     assert_eq!((pattern.price.clone(), pattern.max_input_tokens), (None, None));
-    assert_eq!(mini.price.map(|price| (price.input, price.output)), Some((PicoUsd(150_000), PicoUsd(600_000))));
+    assert_eq!(
+        mini.price.map(|price| (price.list(Rate::Input), price.list(Rate::Output))),
+        Some((PicoUsd(150_000), PicoUsd(600_000)))
+    );
     assert_eq!((mini.target.model.as_str(), mini.target.base_model.as_str()), ("gpt-4o-mini", "gpt-4o-mini"));
     assert_eq!((mini.max_input_tokens, mini.mode.as_str(), mini.supports_vision), (Some(128_000), "chat", Some(true)));
     assert_eq!((mini.number, &mini.id, &mini.model_group), (pattern.number, &pattern.id, &pattern.model_group));
@@ -117,7 +121,7 @@ fn a_provider_is_asked_for_its_own_models_only() {
     }
     let mini = config.groups["openai/*"].pool.deployments()[0].with_model("gpt-4o-mini").unwrap();
     assert_eq!((mini.supports_vision, mini.max_input_tokens), (Some(false), Some(7)));
-    assert_eq!(mini.price.map(|price| price.input), Some(PicoUsd(1_000_000)));
+    assert_eq!(mini.price.map(|price| price.list(Rate::Input)), Some(PicoUsd(1_000_000)));
 }
 
 #[wasm_bindgen_test(unsupported = test)]

@@ -291,10 +291,8 @@ impl Exchange {
     pub fn worst_cost(&self) -> PicoUsd {
         let client = self.asked.client();
         let prompt = self.prompt_tokens();
-        let cost = |(price, max_output): &(Price, Option<u64>)| {
-            let output = if client.endpoint.generates() { estimate::output_tokens(client, *max_output) } else { 0 };
-            estimate::worst_cost(price, prompt, output)
-        };
+        let cost =
+            |(price, max_output): &(Price, Option<u64>)| estimate::worst_cost(price, client, prompt, *max_output);
         self.plan.pools().flat_map(Pool::prices).map(cost).max().unwrap_or_default()
     }
 

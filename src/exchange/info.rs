@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::reply::{model_not_found, number};
 use super::{Caller, Reply};
+use crate::budget::Rate;
 use crate::config::{Config, Deployment, Group};
 use crate::error::Error;
 use crate::openai::Endpoint;
@@ -123,9 +124,9 @@ impl<'a> Entry<'a> {
                 max_tokens: target.max_output_tokens,
                 max_input_tokens: deployment.max_input_tokens,
                 max_output_tokens: target.max_output_tokens,
-                input_cost_per_token: price.and_then(|price| number(price.input)),
-                output_cost_per_token: price.and_then(|price| number(price.output)),
-                cache_read_input_token_cost: price.and_then(|price| number(price.cached)),
+                input_cost_per_token: price.and_then(|price| number(price.list(Rate::Input))),
+                output_cost_per_token: price.and_then(|price| number(price.list(Rate::Output))),
+                cache_read_input_token_cost: price.and_then(|price| number(price.list(Rate::Cached))),
                 abilities: Abilities::of(deployment),
             },
         }
@@ -145,8 +146,8 @@ impl<'a> GroupEntry<'a> {
             mode: members.first().and_then(|deployment| mode(deployment)),
             max_input_tokens: members.iter().filter_map(|deployment| deployment.max_input_tokens).max(),
             max_output_tokens: members.iter().filter_map(|deployment| deployment.target.max_output_tokens).max(),
-            input_cost_per_token: prices().map(|price| price.input).max().and_then(number),
-            output_cost_per_token: prices().map(|price| price.output).max().and_then(number),
+            input_cost_per_token: prices().map(|price| price.list(Rate::Input)).max().and_then(number),
+            output_cost_per_token: prices().map(|price| price.list(Rate::Output)).max().and_then(number),
             abilities,
         }
     }

@@ -2,9 +2,10 @@
 
 use super::{Answer, Burned, Caller, Exchange, World};
 use crate::budget::account::Holds;
-use crate::budget::estimate;
+use crate::budget::{Rate, estimate};
 use crate::config::{Config, CountedTokens, Deployment};
-use crate::openai::{Request, Usage};
+use crate::openai::usage::Measure;
+use crate::openai::{Endpoint, Request, Usage};
 use crate::provider::Tally;
 use crate::routing;
 use crate::store::Store;
@@ -17,6 +18,7 @@ impl Exchange {
     pub fn settle(&mut self, status: u16, world: &mut World<'_>) -> Record {
         let now = world.now;
         let (usage, usage_source) = self.usage(status);
+        let usage = if usage_source.is_some() { self.billed(usage) } else { usage };
         let cost = self.deployment().and_then(|deployment| deployment.price.as_ref()).map(|price| price.cost(&usage));
         self.leave(&self.used(&usage, status), cost.unwrap_or_default(), world);
         let mut record = Record {
@@ -39,6 +41,7 @@ impl Exchange {
             record.provider = deployment.target.vendor.prefix.to_owned();
             record.deployment.clone_from(&deployment.id);
             record.cluster.clone_from(&deployment.cluster);
+            record.is_unpriced = usage_source.is_some() && deployment.price.is_none();
         }
         record
     }
@@ -85,9 +88,29 @@ impl Exchange {
 
     /// What the answer cost so far, once the provider has said its usage.
     pub fn known_cost(&self) -> Option<PicoUsd> {
-        let Answer::Whole(answer) = &self.answer else { return None };
-        let cost = self.deployment()?.price.as_ref()?.cost(&answer.usage?);
-        Some(cost.plus(self.burned.cost))
+        let price = self.deployment()?.price.as_ref()?;
+        let is_speech = self.asked.client().endpoint == Endpoint::AudioSpeech;
+        let usage = match &self.answer {
+            Answer::Whole(answer) => answer.usage?,
+            // The text that is spoken is in the request.
+            Answer::Unread if is_speech && price.names(Rate::InputCharacter) => Usage::default(),
+            _ => return None,
+        };
+        Some(price.cost(&self.billed(usage)).plus(self.burned.cost))
+    }
+
+    /// This usage with what the request says where the provider does not: the service tier, and what is measured.
+    fn billed(&self, mut usage: Usage) -> Usage {
+        let client = self.asked.client();
+        usage.service_tier = usage.service_tier.or_else(|| estimate::service_tier(client));
+        if usage.measure == Measure::None {
+            usage.measure = estimate::measure(client);
+        }
+        // The tokens of an answer that is images are theirs, where nobody says which are.
+        if matches!(usage.measure, Measure::Images(_)) && usage.image_output_tokens == 0 {
+            usage.image_output_tokens = usage.output_tokens;
+        }
+        usage
     }
 
     /// What the answer that is there cost, where its provider said what it used, and how many tokens those are.
@@ -96,7 +119,7 @@ impl Exchange {
         let price = || self.deployment()?.price.as_ref();
         usage.map_or_else(Burned::default, |usage| Burned {
             tokens: self.counted(&usage),
-            cost: price().map(|price| price.cost(&usage)).unwrap_or_default(),
+            cost: price().map(|price| price.cost(&self.billed(usage))).unwrap_or_default(),
         })
     }
 
@@ -150,8 +173,7 @@ impl Exchange {
 /// The most that one answer of `deployment` to `client` can cost, for a prompt of so many tokens.
 pub(super) fn cost_at_most(client: &Request, prompt_tokens: u64, deployment: &Deployment) -> PicoUsd {
     let Some(price) = &deployment.price else { return PicoUsd::default() };
-    let output = estimate::output_tokens(client, deployment.target.max_output_tokens);
-    estimate::worst_cost(price, prompt_tokens, output)
+    estimate::worst_cost(price, client, prompt_tokens, deployment.target.max_output_tokens)
 }
 
 fn joined(parts: impl Iterator<Item = String>) -> String {
@@ -174,17 +196,23 @@ impl Record {
     /// The counters of the request as a whole: calls `count` for each that is not zero.
     pub fn count(&self, count: impl FnMut(Metric, Labels<'_>, u64)) {
         let metrics = [Metric::Requests, Metric::InputTokens, Metric::OutputTokens, Metric::Cost];
-        self.count_as(metrics, self.fallbacks, count);
+        let own = [(Metric::Fallbacks, self.fallbacks), (Metric::UnpricedRequests, u64::from(self.is_unpriced))];
+        self.count_as(metrics, own, count);
     }
 
     /// The counters of a copy: calls `count` for each that is not zero.
     pub fn count_shadow(&self, count: impl FnMut(Metric, Labels<'_>, u64)) {
         let metrics =
             [Metric::ShadowRequests, Metric::ShadowInputTokens, Metric::ShadowOutputTokens, Metric::ShadowCost];
-        self.count_as(metrics, 0, count);
+        self.count_as(metrics, [], count);
     }
 
-    fn count_as(&self, metrics: [Metric; 4], fallbacks: u64, mut count: impl FnMut(Metric, Labels<'_>, u64)) {
+    fn count_as<const N: usize>(
+        &self,
+        metrics: [Metric; 4],
+        own: [(Metric, u64); N],
+        mut count: impl FnMut(Metric, Labels<'_>, u64),
+    ) {
         let labels = Labels {
             model_group: &self.model_group,
             deployment: &self.deployment,
@@ -193,7 +221,7 @@ impl Record {
             status: self.status,
         };
         let values = [1, self.usage.input_tokens, self.usage.output_tokens, self.cost.nano_usd()];
-        let counts = metrics.into_iter().zip(values).chain([(Metric::Fallbacks, fallbacks)]);
+        let counts = metrics.into_iter().zip(values).chain(own);
         for (metric, value) in counts.filter(|(_, value)| *value > 0) {
             count(metric, labels, value);
         }

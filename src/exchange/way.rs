@@ -5,9 +5,10 @@ use super::knobs::Knobs;
 use super::reply::model_not_found;
 use super::tags::Tags;
 use crate::bridge::Asked;
-use crate::config::{Affinity, Config, Deployment, Resolved};
+use crate::config::{Affinity, Config, Deployment, Resolved, Unpriced};
 use crate::error::{Error, Kind};
 use crate::json::edit::elements;
+use crate::openai::Endpoint;
 use crate::routing::{Level, MAX_SKIPPED, Needs, PerClass, Skip, Way};
 use crate::token::Tokens;
 use crate::units::Millis;
@@ -99,6 +100,8 @@ pub(super) struct Terms {
     pub(super) checks_prompts: bool,
     /// Whether there are images in the prompt.
     pub(super) has_images: bool,
+    /// Whether it must have a price.
+    pub(super) needs_price: bool,
     /// The team of the caller's key.
     pub(super) team: Option<String>,
 }
@@ -107,7 +110,9 @@ impl Terms {
     pub(super) fn of(config: &Config, caller: Caller, asked: &Asked) -> Self {
         let checks_prompts = config.routing.checks_prompts;
         let team = caller.key(config).and_then(|key| key.team_id.clone());
-        Self { checks_prompts, has_images: checks_prompts && has_images(asked), team }
+        // A count of tokens costs nothing anywhere.
+        let needs_price = config.unpriced == Unpriced::Refuse && asked.client().endpoint != Endpoint::CountTokens;
+        Self { checks_prompts, has_images: checks_prompts && has_images(asked), needs_price, team }
     }
 
     /// Whether `deployment` can be asked at all, and what the client is told if none can.
@@ -130,6 +135,11 @@ impl Terms {
             let message = "at this hour this model is reserved for other teams";
             let error = Error::new(Kind::ModelNotAllowed, message).with_param("model");
             return Err((Skip::Reserved, Box::new(error)));
+        }
+        if self.needs_price && deployment.price.is_none() {
+            let message = "nobody knows what this model costs: this gateway serves priced models only";
+            let error = Error::new(Kind::ModelNotPriced, message).with_param("model");
+            return Err((Skip::Unpriced, Box::new(error)));
         }
         if !self.checks_prompts {
             return Ok(());

@@ -1,10 +1,14 @@
-//! Token counts of one answer.
+//! What one answer used: tokens by their kind, or what else it is billed by.
 
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::units::Millis;
 
 /// What a provider says it counted, in one meaning for all providers.
 ///
-/// `cached_tokens` and `cache_write_tokens` are parts of `input_tokens`, `reasoning_tokens` of `output_tokens`.
+/// Tokens that were cached or written to a cache, and tokens of audio and of images in the prompt, are parts of
+/// `input_tokens`; tokens of reasoning, and of audio and of images in the answer, of `output_tokens`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// All tokens of the prompt, cached ones too.
@@ -23,6 +27,79 @@ pub struct Usage {
     pub audio_input_tokens: u64,
     /// Answer tokens of audio.
     pub audio_output_tokens: u64,
+    /// Of `cached_tokens` those of audio; `audio_input_tokens` counts them, too.
+    pub cached_audio_tokens: u64,
+    /// Prompt tokens of images.
+    pub image_input_tokens: u64,
+    /// Answer tokens of images.
+    pub image_output_tokens: u64,
+    /// What was counted that is no token.
+    pub measure: Measure,
+    /// The service tier that served the request; `None` where the provider does not say.
+    pub service_tier: Option<ServiceTier>,
+}
+
+/// What an answer is measured in where its tokens say nothing of its price. An answer has one such measure at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Measure {
+    /// Nothing but tokens.
+    #[default]
+    None,
+    /// The length of the audio that was heard.
+    Audio(Millis),
+    /// The characters of the text that was spoken.
+    Characters(u64),
+    /// The images that were made.
+    Images(u64),
+    /// The searches that a reranking counts as.
+    Searches(u64),
+}
+
+/// The service tier of a request, as far as tiers have prices of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ServiceTier {
+    /// `default` or `standard`.
+    #[default]
+    Standard,
+    /// `flex`: slower and cheaper.
+    Flex,
+    /// `priority`, or `fast`: faster and dearer.
+    Priority,
+}
+
+impl ServiceTier {
+    /// The tier of this name; `None` of `auto`, and of tiers without prices of their own.
+    ///
+    /// Source: LiteLLM 1.109.1, `cost_calculator.py` and `types/utils.py`, which bill `fast` as `priority`.
+    pub fn named(name: &str) -> Option<Self> {
+        let names = [
+            ("default", Self::Standard),
+            ("standard", Self::Standard),
+            ("flex", Self::Flex),
+            ("priority", Self::Priority),
+            ("fast", Self::Priority),
+        ];
+        names.into_iter().find(|(known, _)| name.eq_ignore_ascii_case(known)).map(|(_, tier)| tier)
+    }
+}
+
+/// `service_tier` of an answer, whatever stands there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Served(pub Option<ServiceTier>);
+
+impl<'de> Deserialize<'de> for Served {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Any {
+            Name(String),
+            Other(IgnoredAny),
+        }
+        Ok(match Any::deserialize(deserializer)? {
+            Any::Name(name) => Self(ServiceTier::named(&name)),
+            Any::Other(_) => Self(None),
+        })
+    }
 }
 
 impl Usage {
@@ -72,6 +149,9 @@ pub struct PromptDetails {
     /// Of audio.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audio_tokens: Option<u64>,
+    /// Of images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_tokens: Option<u64>,
 }
 
 /// Parts of the answer's tokens.
@@ -83,6 +163,9 @@ pub struct CompletionDetails {
     /// Of audio.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audio_tokens: Option<u64>,
+    /// Of images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_tokens: Option<u64>,
     /// Of a prediction that came true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_prediction_tokens: Option<u64>,
@@ -104,6 +187,9 @@ impl From<&Wire> for Usage {
             reasoning_tokens: completion.reasoning_tokens.unwrap_or(0),
             audio_input_tokens: prompt.audio_tokens.unwrap_or(0),
             audio_output_tokens: completion.audio_tokens.unwrap_or(0),
+            image_input_tokens: prompt.image_tokens.unwrap_or(0),
+            image_output_tokens: completion.image_tokens.unwrap_or(0),
+            ..Self::default()
         }
     }
 }
@@ -111,24 +197,27 @@ impl From<&Wire> for Usage {
 impl From<&Usage> for Wire {
     fn from(usage: &Usage) -> Self {
         let written = usage.cache_write_tokens.saturating_add(usage.cache_write_1h_tokens);
+        let some = |count: u64| (count > 0).then_some(count);
         let prompt = PromptDetails {
             cached_tokens: Some(usage.cached_tokens),
-            cache_creation_tokens: (written > 0).then_some(written),
-            audio_tokens: (usage.audio_input_tokens > 0).then_some(usage.audio_input_tokens),
+            cache_creation_tokens: some(written),
+            audio_tokens: some(usage.audio_input_tokens),
+            image_tokens: some(usage.image_input_tokens),
         };
         let completion = CompletionDetails {
             reasoning_tokens: Some(usage.reasoning_tokens),
-            audio_tokens: (usage.audio_output_tokens > 0).then_some(usage.audio_output_tokens),
+            audio_tokens: some(usage.audio_output_tokens),
+            image_tokens: some(usage.image_output_tokens),
             ..CompletionDetails::default()
         };
+        let has_parts = usage.reasoning_tokens > 0 || usage.audio_output_tokens > 0 || usage.image_output_tokens > 0;
         let has_cache = written > 0 || usage.cached_tokens > 0;
         Self {
             prompt_tokens: usage.input_tokens,
             completion_tokens: usage.output_tokens,
             total_tokens: usage.total_tokens(),
             prompt_tokens_details: Some(prompt),
-            completion_tokens_details: (usage.reasoning_tokens > 0 || usage.audio_output_tokens > 0)
-                .then_some(completion),
+            completion_tokens_details: has_parts.then_some(completion),
             cache_creation_input_tokens: has_cache.then_some(written),
             cache_read_input_tokens: has_cache.then_some(usage.cached_tokens),
         }

@@ -70,6 +70,8 @@ pub enum Skip {
     Reserved,
     /// There is no access token for it.
     Token,
+    /// Nobody says what it costs.
+    Unpriced,
     /// The key may not use its group.
     Acl,
 }
@@ -93,6 +95,7 @@ impl Skip {
             Self::Tags => "tags",
             Self::Reserved => "reserved",
             Self::Token => "token",
+            Self::Unpriced => "unpriced",
             Self::Acl => "acl",
         }
     }

@@ -21,6 +21,7 @@
 use std::ops::Range;
 
 use super::{Pool, State, affinity};
+use crate::budget::Rate;
 use crate::config::Deployment;
 use crate::units::{Millis, PicoUsd};
 
@@ -185,7 +186,7 @@ fn latency(state: &State, is_stream: bool) -> f64 {
 /// Source: LiteLLM 1.109.1, `router_strategy/lowest_cost.py`: 5 USD each, read 2026-11-23.
 fn price(deployment: &Deployment) -> PicoUsd {
     let unknown = PicoUsd(PicoUsd::PER_USD).times(10);
-    deployment.price.as_ref().map_or(unknown, |price| price.input.plus(price.output))
+    deployment.price.as_ref().map_or(unknown, |price| price.list(Rate::Input).plus(price.list(Rate::Output)))
 }
 
 /// Whether a limit would be passed, then the tokens of this minute.

@@ -23,6 +23,8 @@ pub enum Metric {
     OutputTokens,
     /// Money, in 10^-9 USD.
     Cost,
+    /// Requests that were answered and charged nothing, since nobody says what their deployment costs.
+    UnpricedRequests,
     /// Copies of requests that ended, by the group that they went to and the key that they were made for; `status` is the
     /// shadow's own, 503 or 504 where there was no answer.
     ShadowRequests,
@@ -36,13 +38,14 @@ pub enum Metric {
 
 impl Metric {
     /// Every counter, in the order of their declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Requests,
         Self::Attempts,
         Self::Fallbacks,
         Self::InputTokens,
         Self::OutputTokens,
         Self::Cost,
+        Self::UnpricedRequests,
         Self::ShadowRequests,
         Self::ShadowInputTokens,
         Self::ShadowOutputTokens,
@@ -58,6 +61,7 @@ impl Metric {
             Self::InputTokens => "tollgate_input_tokens",
             Self::OutputTokens => "tollgate_output_tokens",
             Self::Cost => "tollgate_cost_nano_usd",
+            Self::UnpricedRequests => "tollgate_unpriced_requests",
             Self::ShadowRequests => "tollgate_shadow_requests",
             Self::ShadowInputTokens => "tollgate_shadow_input_tokens",
             Self::ShadowOutputTokens => "tollgate_shadow_output_tokens",

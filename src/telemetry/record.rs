@@ -60,6 +60,8 @@ pub struct Record {
     pub usage_source: Option<UsageSource>,
     /// What they cost.
     pub cost: PicoUsd,
+    /// Whether nobody says what they cost.
+    pub is_unpriced: bool,
     /// Time to the first byte of the answer.
     pub ttft: Option<Millis>,
     /// Time to the end.

@@ -40,6 +40,7 @@ mod no_dead_worker;
 mod ollama;
 mod passthrough;
 mod paths;
+mod prices;
 mod principals;
 mod raw;
 mod realtime;

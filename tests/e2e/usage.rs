@@ -139,6 +139,8 @@ fn a_model_without_a_price_is_counted_and_free() {
     let answer = ask("unpriced", "unpriced", "").expect_ok();
     assert_eq!(answer.header("x-tollgate-response-cost"), None);
     expect_record("unpriced", ["10", "20", "0", "30", "provider", "0"]);
+    gate().expect_counter("tollgate_unpriced_requests_total", &[("key_alias", "unpriced"), ("status", "200")], 1);
+    gate().expect_counter("tollgate_unpriced_requests_total", &[("key_alias", "plain")], 0);
 }
 
 /// The bytes of the messages, by four: `[{"role":"user","content":"Hello there"}]`. The answer has 40 bytes.

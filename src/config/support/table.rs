@@ -127,22 +127,32 @@ const DOCUMENT: &[Row] = &[
 
 const MODEL_LIST: &[Row] = &[exact("", &["model_name"])];
 
-/// Fields that price a token, for `litellm_params` and `model_info` alike.
+/// Fields of a price, for `litellm_params` and `model_info` alike.
 const PRICES: Row = exact(
     "",
     &[
         "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost",
         "cache_creation_input_token_cost", "cache_creation_input_token_cost_above_1hr",
-        "output_cost_per_reasoning_token",
+        "output_cost_per_reasoning_token", "input_cost_per_audio_token", "output_cost_per_audio_token",
+        "cache_read_input_audio_token_cost", "input_cost_per_image_token", "output_cost_per_image_token",
+        "input_cost_per_query",
     ],
 );
+const MEASURED_PRICES: Row = approximate(
+    "of the seconds of a transcription, the characters of speech (white space too), the images that are made",
+    &["input_cost_per_second", "output_cost_per_second", "input_cost_per_character", "input_cost_per_image", "output_cost_per_image"],
+);
+const REQUEST_PRICE: Row = approximate("charged for every answer; LiteLLM itself does not read it", &["input_cost_per_request"]);
+const TIER_PRICES: Row = exact("where that tier served the request", &["*_priority", "*_flex"]);
+const NO_TIER_PRICES: Row =
+    unsupported("there are no batches, and of the tiers flex and priority alone are told apart", &["*_batches", "*_ultrafast", "*_balanced"]);
 const TIERED_PRICES: Row = approximate(
     "beyond the threshold all tokens take that tier's prices",
     &["input_cost_per_token_above_*", "output_cost_per_token_above_*", "cache_read_input_token_cost_above_*",
       "cache_creation_input_token_cost_above_*"],
 );
 const OTHER_PRICES: Row = unsupported(
-    "only text tokens are priced",
+    "no such thing is counted",
     &[
         "input_cost_per_*", "output_cost_per_*", "cache_read_input_*", "cache_creation_input_*",
         "search_context_cost_*", "tiered_pricing", "off_peak_pricing", "code_interpreter_cost_per_session",
@@ -173,6 +183,10 @@ const LITELLM_PARAMS: &[Row] = &[
     exact("", &["tags"]),
     approximate("the group takes the largest of its deployments'", &["num_retries"]),
     PRICES,
+    MEASURED_PRICES,
+    REQUEST_PRICE,
+    NO_TIER_PRICES,
+    TIER_PRICES,
     TIERED_PRICES,
     OTHER_PRICES,
     exact("fills what the client left out", DEFAULTS),
@@ -224,6 +238,10 @@ const MODEL_INFO: &[Row] = &[
     approximate(COOLDOWN, &["allowed_fails", "cooldown_time"]),
     approximate(BY_CLASS, &["allowed_fails_policy"]),
     PRICES,
+    MEASURED_PRICES,
+    REQUEST_PRICE,
+    NO_TIER_PRICES,
+    TIER_PRICES,
     TIERED_PRICES,
     OTHER_PRICES,
     unsupported("the provider says what its model can do", &["supports_*"]),
@@ -276,6 +294,8 @@ const LITELLM_SETTINGS: &[Row] = &[
     exact("", &["drop_params", "fallbacks", "default_fallbacks", "context_window_fallbacks", "content_policy_fallbacks"]),
     approximate(COOLDOWN, &["allowed_fails", "cooldown_time"]),
     approximate(WAIT, &["retry_after"]),
+    approximate("no `[abc]` in the pattern of a model, no region", &["cost_discount_config"]),
+    exact("on what the discount leaves", &["cost_margin_config"]),
     exact("429 unless set; LiteLLM's default is 422", &["budget_exceeded_status_code"]),
     approximate(RETRIES, &["num_retries"]),
     approximate("600 s unless set, not 6000; bounds one attempt, as `timeout` does", &["request_timeout"]),
@@ -316,7 +336,7 @@ const LITELLM_SETTINGS: &[Row] = &[
     unsupported(
         LATER,
         &[
-            "modify_params", "cache", "cache_params", "cost_discount_config", "cost_margin_config", "disable_end_user_cost_tracking",
+            "modify_params", "cache", "cache_params", "disable_end_user_cost_tracking",
             "disable_end_user_cost_tracking_prometheus_only", "disable_add_prefix_to_prompt",
             "enable_json_schema_validation", "priority_reservation", "priority_reservation_settings",
             "public_model_groups", "model_alias_map", "model_cost_map", "user_url_validation", "default_redis_ttl",
@@ -403,6 +423,7 @@ const GENERAL_SETTINGS: &[Row] = &[
 
 const TOLLGATE: &[Row] = &[
     exact("", &["keys", "teams", "users", "end_users", "budgets", "allow_anonymous", "record_fields", "shadow"]),
+    exact("allow unless set: a model without a price costs nothing", &["unpriced"]),
 ];
 
 const TOLLGATE_SHADOW: &[Row] = &[

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::openai::Usage;
+use crate::openai::usage::Served;
 
 /// `usage` of a message; a count that is not there is unknown.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -19,6 +20,7 @@ pub(super) struct Wire {
     cache_read_input_tokens: Option<u64>,
     cache_creation: Option<CacheCreation>,
     output_tokens_details: Option<OutputDetails>,
+    service_tier: Option<Served>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -46,6 +48,7 @@ impl Wire {
         self.cache_creation_input_tokens = later.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
         self.cache_read_input_tokens = later.cache_read_input_tokens.or(self.cache_read_input_tokens);
         self.cache_creation = later.cache_creation.or(self.cache_creation.take());
+        self.service_tier = later.service_tier.or(self.service_tier);
         self.output_tokens_details = later.output_tokens_details.or(self.output_tokens_details.take());
     }
 
@@ -64,6 +67,7 @@ impl Wire {
             cache_write_tokens: written - cache_write_1h_tokens,
             cache_write_1h_tokens,
             reasoning_tokens: thinking.unwrap_or(0),
+            service_tier: self.service_tier.and_then(|served| served.0),
             ..Usage::default()
         }
     }

@@ -139,7 +139,7 @@ pub(super) fn response(request: &Request, target: &Target, body: &[u8], now_secs
     for block in converse.output.message.map(|message| message.content).unwrap_or_default() {
         parts.take(block, &form);
     }
-    let usage = usage::read(converse.usage, converse.fields);
+    let usage = usage::read(converse.usage, converse.fields, converse.service_tier);
     let content_bytes = parts.bytes;
     let finish_reason = super::finish_reason(&converse.stop_reason, !parts.calls.is_empty());
     let thoughts: Vec<Box<RawValue>> = parts.thoughts.iter().filter_map(raw).collect();

@@ -357,7 +357,7 @@ impl Machine {
 
     fn metadata(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
         let fields = self.stopped.as_ref().and_then(|stopped| stopped.fields.as_deref());
-        if let Some(usage) = usage::read(event.usage, fields) {
+        if let Some(usage) = usage::read(event.usage, fields, event.service_tier) {
             self.chunks.tally.usage = Some(usage);
             self.chunks.tally.is_final = true;
         }

@@ -4,11 +4,13 @@ use std::borrow::Cow;
 
 use memchr::memmem;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::usage::Counted;
+use super::usage::{Counted, heard};
 use crate::error::{Error, Kind};
 use crate::json::Index;
+use crate::openai::usage::{Measure, Served, ServiceTier};
 use crate::openai::{Endpoint, Usage};
 use crate::provider::Answer;
 
@@ -29,9 +31,35 @@ pub fn response(endpoint: Endpoint, body: &[u8]) -> Result<Answer, Error> {
         }
     };
     let counted: Option<Counted> = index.read(body, "usage").ok().flatten();
-    let usage = counted.and_then(|counted| counted.usage()).or_else(|| billed(&index, body));
+    let usage = match endpoint {
+        Endpoint::ImageGenerations | Endpoint::ImageEdits => images(counted, &index, body),
+        Endpoint::AudioTranscriptions | Endpoint::AudioTranslations => sound(counted, &index, body),
+        _ => counted.and_then(|counted| counted.usage()).or_else(|| billed(&index, body)),
+    };
+    let served: Option<Served> = index.read(body, "service_tier").ok().flatten();
+    let served = served.and_then(|served| served.0);
+    let usage = usage.map(|usage| Usage { service_tier: served.or(usage.service_tier), ..usage });
     let content_bytes = if usage.is_some() { 0 } else { content_bytes(&index, body) };
     Ok(Answer { body: None, usage, content_bytes })
+}
+
+/// The tokens of images, else their number: `{"data":[...]}`.
+fn images(counted: Option<Counted>, index: &Index, body: &[u8]) -> Option<Usage> {
+    let usage = counted.and_then(|counted| counted.usage());
+    if usage.is_some_and(|usage| usage.output_tokens > 0) {
+        return usage;
+    }
+    let data: Vec<IgnoredAny> = index.read(body, "data").ok().flatten()?;
+    Some(Usage { measure: Measure::Images(data.len() as u64), ..usage.unwrap_or_default() })
+}
+
+/// The tokens or the seconds of a transcription; one with timestamps (`verbose_json`) says its `duration`, too.
+fn sound(counted: Option<Counted>, index: &Index, body: &[u8]) -> Option<Usage> {
+    let usage = counted.and_then(|counted| counted.usage());
+    usage.or_else(|| {
+        let seconds: f64 = index.read(body, "duration").ok().flatten()?;
+        Some(Usage { measure: heard(seconds), ..Usage::default() })
+    })
 }
 
 /// What Cohere's rerank says it counted: `{"meta":{"tokens":{"input_tokens"},"billed_units":{…}}}`.
@@ -39,10 +67,20 @@ fn billed(index: &Index, body: &[u8]) -> Option<Usage> {
     #[derive(Deserialize)]
     struct Meta {
         tokens: Option<Counted>,
-        billed_units: Option<Counted>,
+        billed_units: Option<Billed>,
     }
-    let meta: Meta = index.read(body, "meta").ok().flatten()?;
-    meta.tokens.and_then(|tokens| tokens.usage()).or_else(|| meta.billed_units?.usage())
+    #[derive(Deserialize)]
+    struct Billed {
+        #[serde(flatten)]
+        counted: Counted,
+        search_units: Option<f64>,
+    }
+    let Meta { tokens, billed_units } = index.read(body, "meta").ok().flatten()?;
+    let searches = billed_units.as_ref().and_then(|billed| billed.search_units);
+    let measure = searches.map_or(Measure::None, |units| Measure::Searches(units as u64));
+    let usage = tokens.and_then(|tokens| tokens.usage()).or_else(|| billed_units?.counted.usage());
+    let is_measured = measure != Measure::None;
+    usage.or(is_measured.then(Usage::default)).map(|usage| Usage { measure, ..usage })
 }
 
 #[derive(Deserialize)]
@@ -116,14 +154,24 @@ impl Tail {
             let object: &RawValue = serde_json::Deserializer::from_slice(value).into_iter().next()?.ok()?;
             // Anthropic's counts leave out what its cache gave.
             let is_ours = !object.get().contains("\"cache_read_input_tokens\"");
-            serde_json::from_str::<Counted>(object.get()).ok().filter(|_| is_ours)?.usage()
+            let usage = serde_json::from_str::<Counted>(object.get()).ok().filter(|_| is_ours)?.usage()?;
+            Some(Usage { service_tier: self.service_tier().or(usage.service_tier), ..usage })
         })
+    }
+
+    /// The last service tier among the last bytes; in a text of the answer the quotes would be escaped.
+    fn service_tier(&self) -> Option<ServiceTier> {
+        let at = memmem::rfind(&self.bytes, b"\"service_tier\"")?;
+        let value = self.bytes.get(at + 14..)?.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+        let name = value.strip_prefix(b"\"")?.split(|byte| *byte == b'"').next()?;
+        ServiceTier::named(std::str::from_utf8(name).ok()?)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::Millis;
     use wasm_bindgen_test::wasm_bindgen_test;
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -137,7 +185,38 @@ mod tests {
         assert_eq!(response(Endpoint::ChatCompletions, b"<html>").unwrap_err().kind, Kind::BadUpstream);
         assert_eq!(response(Endpoint::AudioTranscriptions, b"1\n00:00 --> 00:01\nHi").unwrap().usage, None);
         let body = br#"{"results":[],"meta":{"billed_units":{"search_units":1},"tokens":{"input_tokens":8}}}"#;
-        assert_eq!(response(Endpoint::Rerank, body).unwrap().usage.unwrap().input_tokens, 8);
+        let usage = response(Endpoint::Rerank, body).unwrap().usage.unwrap();
+        assert_eq!((usage.input_tokens, usage.measure), (8, Measure::Searches(1)));
+        let body = br#"{"results":[],"meta":{"billed_units":{"search_units":2}}}"#;
+        assert_eq!(response(Endpoint::Rerank, body).unwrap().usage.unwrap().measure, Measure::Searches(2));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_is_no_text_is_measured() {
+        let audio = |ms| Measure::Audio(Millis(ms));
+        let rows = [
+            (Endpoint::AudioTranscriptions, r#"{"text":"a","usage":{"type":"duration","seconds":7}}"#, audio(7000), 0),
+            (Endpoint::AudioTranslations, r#"{"text":"a","duration":8.47,"segments":[]}"#, audio(8470), 0),
+            (Endpoint::AudioTranscriptions, r#"{"usage":{"input_tokens":1,"output_tokens":2}}"#, Measure::None, 0),
+            (Endpoint::ImageGenerations, r#"{"data":[{"url":"a"},{"url":"b"}]}"#, Measure::Images(2), 0),
+            (Endpoint::ImageEdits, r#"{"data":[1],"usage":{"input_tokens":3,"output_tokens":9}}"#, Measure::None, 0),
+            (
+                Endpoint::ImageEdits,
+                r#"{"usage":{"input_tokens":3,"output_tokens":9,"output_tokens_details":{"image_tokens":8,"text_tokens":1}}}"#,
+                Measure::None,
+                8,
+            ),
+        ];
+        for (endpoint, body, measure, image_tokens) in rows {
+            let usage = response(endpoint, body.as_bytes()).unwrap().usage.unwrap();
+            assert_eq!((usage.measure, usage.image_output_tokens), (measure, image_tokens), "{body}");
+        }
+        let body = br#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":3},"service_tier":"priority"}"#;
+        let usage = response(Endpoint::ChatCompletions, body).unwrap().usage.unwrap();
+        assert_eq!(usage.service_tier, Some(ServiceTier::Priority));
+        let mut tail = Tail::default();
+        tail.push(body);
+        assert_eq!(tail.usage(), Some(usage));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

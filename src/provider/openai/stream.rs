@@ -18,7 +18,7 @@ use crate::error::{Error, Kind};
 use crate::json::{Index, Shape};
 use crate::openai::Request;
 use crate::openai::Usage;
-use crate::openai::usage::Wire;
+use crate::openai::usage::{Served, Wire};
 use crate::provider::{Estimate, Pass, Tally};
 use crate::sse::{Decoder, Event};
 
@@ -184,6 +184,7 @@ struct Chunk {
     #[serde(default)]
     choices: Vec<IgnoredAny>,
     usage: Option<Counted>,
+    service_tier: Option<Served>,
     x_groq: Option<Groq>,
 }
 
@@ -282,7 +283,8 @@ impl Reader {
             && let Some(chunk) = event.data().and_then(|data| serde_json::from_slice::<Chunk>(&data).ok())
             && let Some(usage) = self.counted(&chunk)
         {
-            self.tally.usage = Some(usage);
+            let service_tier = chunk.service_tier.and_then(|served| served.0).or(usage.service_tier);
+            self.tally.usage = Some(Usage { service_tier, ..usage });
             self.tally.is_final = true;
             if chunk.choices.is_empty() {
                 self.read_rare(event);

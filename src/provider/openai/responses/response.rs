@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Kind};
 use crate::json::Index;
-use crate::openai::usage::{ResponseWire, Usage};
+use crate::openai::usage::{ResponseWire, Served, Usage};
 use crate::provider::Answer;
 
 /// Reads the usage of a whole response.
@@ -19,7 +19,9 @@ pub(in crate::provider::openai) fn response(body: &[u8]) -> Result<Answer, Error
         .map_err(|fault| Error::new(Kind::BadUpstream, format!("the provider's answer is not valid JSON: {fault}")))?;
     let usage: Option<ResponseWire> = index.read(body, "usage").ok().flatten();
     let content_bytes = if usage.is_some() { 0 } else { content_bytes(&index, body) };
-    Ok(Answer { body: None, usage: usage.as_ref().map(Usage::from), content_bytes })
+    let service_tier = index.read::<Served>(body, "service_tier").ok().flatten().and_then(|served| served.0);
+    let usage = usage.as_ref().map(|usage| Usage { service_tier, ..Usage::from(usage) });
+    Ok(Answer { body: None, usage, content_bytes })
 }
 
 #[derive(Default, Deserialize)]
@@ -60,12 +62,14 @@ impl Item<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::openai::usage::ServiceTier;
     use wasm_bindgen_test::wasm_bindgen_test;
 
     #[wasm_bindgen_test(unsupported = test)]
     fn usage_is_read_or_what_an_estimate_needs() {
-        let body = br#"{"output":[],"usage":{"input_tokens":9,"input_tokens_details":{"cached_tokens":4,"cache_write_tokens":1},"output_tokens":3,"output_tokens_details":{"reasoning_tokens":2},"total_tokens":12}}"#;
+        let body = br#"{"output":[],"usage":{"input_tokens":9,"input_tokens_details":{"cached_tokens":4,"cache_write_tokens":1},"output_tokens":3,"output_tokens_details":{"reasoning_tokens":2},"total_tokens":12},"service_tier":"flex"}"#;
         let usage = response(body).unwrap().usage.unwrap();
+        assert_eq!(usage.service_tier, Some(ServiceTier::Flex));
         assert_eq!((usage.input_tokens, usage.output_tokens, usage.total_tokens()), (9, 3, 12));
         assert_eq!((usage.cached_tokens, usage.cache_write_tokens, usage.reasoning_tokens), (4, 1, 2));
         let body = br#"{"output":[{"type":"reasoning","summary":[{"text":"123"}]},{"type":"message","content":[{"text":"12345"},{"refusal":"1"}]},{"type":"function_call","arguments":"{}"}],"usage":null}"#;

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::error::{Error, Kind};
 use crate::json::Literal;
-use crate::openai::usage::{ResponseWire, Usage};
+use crate::openai::usage::{ResponseWire, Served, Usage};
 use crate::provider::openai::error;
 use crate::provider::openai::stream::string_len;
 use crate::provider::{Estimate, Pass, Tally};
@@ -54,6 +54,7 @@ struct Typed<'a> {
 #[serde(default)]
 struct Response<'a> {
     usage: Option<ResponseWire>,
+    service_tier: Option<Served>,
     #[serde(borrow)]
     error: Option<Failure<'a>>,
 }
@@ -156,9 +157,10 @@ impl Reader {
             return;
         }
         let response: Option<Response<'_>> = event.response.and_then(|raw| serde_json::from_str(raw.get()).ok());
-        let Response { usage, error } = response.unwrap_or_default();
+        let Response { usage, service_tier, error } = response.unwrap_or_default();
         if let Some(usage) = usage {
-            self.tally.usage = Some(Usage::from(&usage));
+            let service_tier = service_tier.and_then(|served| served.0);
+            self.tally.usage = Some(Usage { service_tier, ..Usage::from(&usage) });
             self.tally.is_final = true;
         }
         if event.type_ != "response.failed" {
