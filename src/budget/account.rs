@@ -244,6 +244,11 @@ pub enum Lack {
 }
 
 impl Lack {
+    /// The word for it in records and metrics.
+    pub const fn name(self) -> &'static str {
+        self.skip().name()
+    }
+
     /// What it is to a deployment.
     pub const fn skip(self) -> Skip {
         match self {
@@ -269,7 +274,7 @@ impl Lack {
 }
 
 /// Why a request is not admitted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
     /// Who has no room.
     pub account: Rc<Account>,

@@ -79,6 +79,8 @@ pub struct Refused {
     pub routing: String,
     /// What is left of the limits of its accounts.
     pub limits: RateLimits,
+    /// The account that refused it.
+    pub denied: Option<Denied>,
 }
 
 /// When a place may be free: nobody knows when a request ends.
@@ -86,7 +88,7 @@ const PARALLEL_WAIT: Millis = Millis::from_secs(1);
 
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
-        Self { error: Box::new(error), routing: String::new(), limits: RateLimits::default() }
+        Self { error: Box::new(error), routing: String::new(), limits: RateLimits::default(), denied: None }
     }
 }
 
@@ -132,7 +134,8 @@ impl Exchange {
         exchange.advance(world, Plan::first);
         let Some(own) = exchange.own_timeout() else {
             let routing = exchange.explain();
-            return Err(Refused { routing, ..exchange.nobody(world.now).into() });
+            let denied = exchange.plan.denied().cloned();
+            return Err(Refused { routing, denied, ..exchange.nobody(world.now).into() });
         };
         exchange.timeout = knobs.timeout.unwrap_or(own);
         Ok(exchange)
@@ -233,7 +236,7 @@ impl Exchange {
             }
             Err(denied) => {
                 let (error, routing) = (Box::new(self.refuse(&denied)), self.explain());
-                Err(Refused { error, routing, limits: denied.left })
+                Err(Refused { error, routing, limits: denied.left, denied: Some(denied) })
             }
         }
     }

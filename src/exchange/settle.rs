@@ -1,7 +1,8 @@
 //! The end of a request, whatever it was: complete, failed, cut by the client, reset by the provider, timed out.
 
 use super::{Answer, Burned, Caller, Exchange, World};
-use crate::budget::account::Holds;
+use crate::budget::Account;
+use crate::budget::account::{Holds, Lack};
 use crate::budget::{Rate, estimate};
 use crate::config::{Config, CountedTokens, Deployment};
 use crate::openai::usage::Measure;
@@ -9,7 +10,7 @@ use crate::openai::{Endpoint, Request, Usage};
 use crate::provider::Tally;
 use crate::routing;
 use crate::store::Store;
-use crate::telemetry::metric::{Labels, Metric};
+use crate::telemetry::metric::{AccountLabels, Labels, Metric};
 use crate::telemetry::{ErrorCode, Record, UsageSource};
 use crate::units::{Millis, PicoUsd};
 
@@ -79,11 +80,26 @@ impl Exchange {
         }
     }
 
+    fn shadows(&self) -> impl Iterator<Item = (&Account, Lack)> {
+        let funds = self.attempts.iter().map(|attempt| &attempt.step.funds);
+        std::iter::once(&self.holds).chain(funds).flat_map(Holds::shadows)
+    }
+
     /// What limits and budgets in shadow mode would have refused.
     fn would_refuse(&self) -> String {
-        let funds = self.attempts.iter().map(|attempt| &attempt.step.funds);
-        let shadows = std::iter::once(&self.holds).chain(funds).flat_map(Holds::shadows);
-        joined(shadows.map(|(account, lack)| format!("{account}: {}", lack.skip().name())))
+        let shadows = self.shadows();
+        joined(shadows.map(|(account, lack)| format!("{account}: {}", lack.name())))
+    }
+
+    /// The counters of the accounts, after [`Self::charge`]: calls `count` for each alarm, and for what would have been
+    /// refused.
+    pub fn count_accounts(&self, mut count: impl FnMut(Metric, AccountLabels<'_>)) {
+        for alert in &self.alerts {
+            count(Metric::AccountAlerts, alert.account.labels(alert.alarm.name()));
+        }
+        for (account, lack) in self.shadows() {
+            count(Metric::AccountShadowRefusals, account.labels(lack.name()));
+        }
     }
 
     /// What the answer cost so far, once the provider has said its usage.

@@ -9,11 +9,12 @@ use proxy_wasm::types::Action;
 use super::call::{self, Buffer, Map};
 use super::fleet::SharedData;
 use super::token::Keeper;
-use super::{Shared, accounts, close, count, open, shadow, with_world};
+use super::{Shared, accounts, close, count, count_account, open, shadow, with_world};
+use crate::budget::account::Denied;
 use crate::config::Config;
 use crate::exchange::{Caller, Exchange, Front, Opening, Refused, Reply, Rewrite, local_error};
 use crate::openai::Request;
-use crate::telemetry::{ErrorCode, Record};
+use crate::telemetry::{ErrorCode, Metric, Record};
 use crate::units::Millis;
 
 /// The header of an answer after which Envoy is to try the next attempt; its value is the wait before, in whole seconds.
@@ -103,7 +104,10 @@ impl Gateway {
                 self.route(exchange);
                 Action::Continue
             }
-            Err(Refused { error, routing, limits }) => {
+            Err(Refused { error, routing, limits, denied }) => {
+                if let Some(Denied { account, lack, .. }) = denied {
+                    count_account(Metric::AccountRefusals, account.labels(lack.name()));
+                }
                 let reply = Reply { limits, ..Reply::error(&error, errors) };
                 self.answer(Record { routing, ..record }, &reply)
             }
@@ -257,6 +261,7 @@ impl HttpContext for Gateway {
                 log::warn!("budget: {}", record.budget_alerts);
             }
             exchange.borrow().count_attempts(count);
+            exchange.borrow().count_accounts(count_account);
         }
         record.count(count);
         self.publish(&record);

@@ -29,7 +29,7 @@ use crate::config::{Config, Env, document};
 use crate::exchange::{Copies, Exchange, World};
 use crate::routing::Worker;
 use crate::telemetry::Metric;
-use crate::telemetry::metric::{Count, FLUSH, Labels, Pending};
+use crate::telemetry::metric::{AccountLabels, Count, FLUSH, Labels, Pending};
 use crate::token::Tokens;
 use crate::units::Millis;
 
@@ -137,6 +137,11 @@ fn with_world<T>(config: &Config, act: impl FnOnce(&mut World<'_>) -> T) -> T {
 /// Adds to a counter; Envoy is told at the next tick.
 fn count(metric: Metric, labels: Labels<'_>, by: u64) {
     VM.with(|vm| vm.pending.borrow_mut().count(metric, labels, by));
+}
+
+/// Adds one to a counter of an account.
+fn count_account(metric: Metric, labels: AccountLabels<'_>) {
+    VM.with(|vm| vm.pending.borrow_mut().count_account(metric, labels));
 }
 
 /// Cuts the streams that have been silent for too long. Envoy lets no filter write into a silent stream: its client sees

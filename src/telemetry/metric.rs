@@ -34,11 +34,17 @@ pub enum Metric {
     ShadowOutputTokens,
     /// What they cost, in 10^-9 USD; no key is charged for it.
     ShadowCost,
+    /// Requests that an account refused: see [`AccountLabels`].
+    AccountRefusals,
+    /// Requests that an account would have refused, were it not in shadow mode.
+    AccountShadowRefusals,
+    /// Marks that an account's spend passed, each once in a window.
+    AccountAlerts,
 }
 
 impl Metric {
     /// Every counter, in the order of their declaration.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Requests,
         Self::Attempts,
         Self::Fallbacks,
@@ -50,6 +56,9 @@ impl Metric {
         Self::ShadowInputTokens,
         Self::ShadowOutputTokens,
         Self::ShadowCost,
+        Self::AccountRefusals,
+        Self::AccountShadowRefusals,
+        Self::AccountAlerts,
     ];
 
     /// The name before the labels.
@@ -66,9 +75,15 @@ impl Metric {
             Self::ShadowInputTokens => "tollgate_shadow_input_tokens",
             Self::ShadowOutputTokens => "tollgate_shadow_output_tokens",
             Self::ShadowCost => "tollgate_shadow_cost_nano_usd",
+            Self::AccountRefusals => "tollgate_account_refusals",
+            Self::AccountShadowRefusals => "tollgate_account_shadow_refusals",
+            Self::AccountAlerts => "tollgate_account_alerts",
         }
     }
 }
+
+/// The names of [`AccountLabels`], in the order in which they are written.
+pub const ACCOUNT_LABELS: [&str; 4] = ["scope", "account", "model", "reason"];
 
 /// The labels of a counter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,26 +117,61 @@ impl Labels<'_> {
         }
     }
 
-    /// A number for the labels: the same for the same ones.
-    ///
-    /// Each step maps the numbers one to one, so labels that differ in one word of eight bytes never share one, and any
-    /// others do by a chance of 2^-64: labels are the config's, nobody chooses them to collide.
     fn number(&self) -> u64 {
-        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mix = |number: u64, word: u64| {
-            let mixed = (number ^ word).wrapping_mul(ODD);
-            mixed ^ (mixed >> 32)
-        };
-        let text = |number: u64, text: &str| {
-            let (words, rest) = text.as_bytes().as_chunks::<8>();
-            let number = words.iter().fold(number, |number, word| mix(number, u64::from_le_bytes(*word)));
-            // The length ends the text: the last bytes of one never run into the first of the next.
-            let rest = rest.iter().fold(text.len() as u64, |word, byte| word << 8 | u64::from(*byte));
-            mix(number, rest)
-        };
         let texts = [self.model_group, self.deployment, self.provider, self.key_alias];
-        texts.into_iter().fold(u64::from(self.status), text)
+        number(u64::from(self.status), &texts)
     }
+}
+
+/// The labels of a counter of an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AccountLabels<'a> {
+    /// What it is of: `key`, `team`, ...
+    pub scope: &'a str,
+    /// Who that is; of end users that the config does not list nobody in particular.
+    pub account: &'a str,
+    /// The one model that it is for.
+    pub model: &'a str,
+    /// `budget`, `rpm`, ..., `soft_budget`.
+    pub reason: &'a str,
+}
+
+impl AccountLabels<'_> {
+    fn write(&self, out: &mut String) {
+        let parts = [self.scope, self.account, self.model, self.reason];
+        for (n, (name, value)) in ACCOUNT_LABELS.into_iter().zip(parts).enumerate() {
+            out.push_str(if n == 0 { "" } else { "." });
+            out.push_str(name);
+            out.push('.');
+            out.push_str(if value.is_empty() { "none" } else { value });
+        }
+    }
+
+    fn number(&self) -> u64 {
+        /// No status: those of requests are others.
+        const ACCOUNT: u64 = 1 << 32;
+        number(ACCOUNT, &[self.scope, self.account, self.model, self.reason])
+    }
+}
+
+/// A number for labels: the same for the same ones.
+///
+/// Each step maps the numbers one to one, so labels that differ in one word of eight bytes never share one, and any
+/// others do by a chance of 2^-64: labels are the config's, nobody chooses them to collide.
+fn number(seed: u64, texts: &[&str]) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |number: u64, word: u64| {
+        let mixed = (number ^ word).wrapping_mul(ODD);
+        mixed ^ (mixed >> 32)
+    };
+    let text = |number: u64, text: &str| {
+        let (words, rest) = text.as_bytes().as_chunks::<8>();
+        let number = words.iter().fold(number, |number, word| mix(number, u64::from_le_bytes(*word)));
+        // The length ends the text: the last bytes of one never run into the first of the next.
+        let rest = rest.iter().fold(text.len() as u64, |word, byte| word << 8 | u64::from(*byte));
+        mix(number, rest)
+    };
+    texts.iter().fold(seed, |number, part| text(number, part))
 }
 
 /// What was counted and not yet told to Envoy, by labels.
@@ -176,10 +226,18 @@ const TURN_MIN: usize = 32;
 impl Pending {
     /// Adds `by` to a counter.
     pub fn count(&mut self, metric: Metric, labels: Labels<'_>, by: u64) {
-        let number = labels.number();
+        self.add(metric, labels.number(), |out| labels.write(out), by);
+    }
+
+    /// Adds one to a counter of an account.
+    pub fn count_account(&mut self, metric: Metric, labels: AccountLabels<'_>) {
+        self.add(metric, labels.number(), |out| labels.write(out), 1);
+    }
+
+    fn add(&mut self, metric: Metric, number: u64, write: impl FnOnce(&mut String), by: u64) {
         let at = match self.last {
             Some((last, at)) if last == number => at,
-            _ => self.position(number, &labels),
+            _ => self.position(number, write),
         };
         self.last = Some((number, at));
         let Some(row) = self.rows.get_mut(at) else { return };
@@ -191,11 +249,11 @@ impl Pending {
     }
 
     /// The row of these labels.
-    fn position(&mut self, number: u64, labels: &Labels<'_>) -> usize {
+    fn position(&mut self, number: u64, write: impl FnOnce(&mut String)) -> usize {
         let rows = &mut self.rows;
         *self.by_number.entry(number).or_insert_with(|| {
             let mut written = String::new();
-            labels.write(&mut written);
+            write(&mut written);
             rows.push(Row { labels: written.into(), counts: [0; METRICS], ids: [None; METRICS] });
             rows.len() - 1
         })

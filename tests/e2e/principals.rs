@@ -189,6 +189,10 @@ fn what_is_in_shadow_mode_is_recorded_and_served() {
     });
     // Its budget is enforced, its requests a day are not.
     expect_spent(&ask("sk-half-watched", "dear"), "key 'half-watched'");
+    let labels = |account| [("scope", "key"), ("account", account), ("model", "none"), ("reason", "budget")];
+    gate().expect_counter("tollgate_account_shadow_refusals_total", &labels("watched"), 2);
+    gate().expect_counter("tollgate_account_refusals_total", &labels("half-watched"), 1);
+    gate().expect_counter("tollgate_account_refusals_total", &labels("watched"), 0);
 }
 
 #[test]
@@ -229,6 +233,9 @@ fn a_soft_budget_and_four_fifths_are_told_once() {
     let mut alerts: Vec<&str> = records.iter().filter_map(|record| record["budget_alerts"].as_str()).collect();
     alerts.retain(|alert| !alert.is_empty() && *alert != "-");
     assert_eq!(alerts, ["key 'soft': soft_budget", "key 'soft': max_budget_80_percent"]);
+    for reason in ["soft_budget", "max_budget_80_percent"] {
+        gate().expect_counter("tollgate_account_alerts_total", &[("account", "soft"), ("reason", reason)], 1);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Account;
+use crate::telemetry::metric::AccountLabels;
 
 /// What an account is of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +43,15 @@ impl Scope {
             Self::Deployment => "deployment",
             Self::Proxy => "proxy",
         }
+    }
+}
+
+impl Account {
+    /// The labels of its counters.
+    pub fn labels<'a>(&'a self, reason: &'a str) -> AccountLabels<'a> {
+        // Whoever a client names stays out of Envoy's table of stats.
+        let account = if self.scope == Scope::OtherEndUser { "" } else { &self.name };
+        AccountLabels { scope: self.scope.name(), account, model: self.model.as_deref().unwrap_or_default(), reason }
     }
 }
 

@@ -23,6 +23,7 @@ use self::template::{fill, item, scalar};
 use super::yaml;
 use crate::config::{Config, Group};
 use crate::telemetry::RecordFields;
+use crate::telemetry::metric::ACCOUNT_LABELS;
 
 const BOOTSTRAP: &str = include_str!("bootstrap.yaml");
 const DYNAMIC: &str = include_str!("dynamic.yaml");
@@ -168,11 +169,14 @@ fn entry(cluster: &str) -> String {
 
 /// One regular expression per label: its first group leaves the metric's name, its second is the label's value.
 fn stats_tags() -> String {
-    let ends = LABELS.iter().skip(1).map(|next| format!(r"\.{next}\.")).chain([r"\.total$".to_owned()]);
-    let tag = |(label, end): (&&str, String)| {
-        format!("- {{tag_name: {label}, regex: '^wasmcustom\\.tollgate_.*?(\\.{label}\\.(.*?)){end}'}}\n")
+    let tags = |metrics: &str, labels: &[&str]| -> String {
+        let ends = labels.iter().skip(1).map(|next| format!(r"\.{next}\.")).chain([r"\.total$".to_owned()]);
+        let tag = |(label, end): (&&str, String)| {
+            format!("- {{tag_name: {label}, regex: '^wasmcustom\\.{metrics}.*?(\\.{label}\\.(.*?)){end}'}}\n")
+        };
+        labels.iter().zip(ends).map(tag).collect()
     };
-    LABELS.iter().zip(ends).map(tag).collect()
+    tags("tollgate_", &LABELS) + &tags("tollgate_account_", &ACCOUNT_LABELS)
 }
 
 /// The access log with the record's fields, or none where the config wants no field.
