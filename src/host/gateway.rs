@@ -11,7 +11,7 @@ use super::fleet::SharedData;
 use super::token::Keeper;
 use super::{Shared, accounts, close, count, open, shadow, with_world};
 use crate::config::Config;
-use crate::exchange::{Caller, Exchange, Front, Opening, Refused, Reply, Rewrite, local_error};
+use crate::exchange::{Caller, Exchange, Front, Opening, Refused, Reply, Rewrite, Scene, local_error};
 use crate::openai::Request;
 use crate::telemetry::{ErrorCode, Record};
 use crate::units::Millis;
@@ -70,7 +70,7 @@ impl Gateway {
         match front.read(&self.config, call::buffer(Buffer::Request)) {
             Ok(request) => self.admit_request(front, request),
             Err(error) => {
-                let record = self.record_of(Some(front.caller));
+                let record = front.record(&self.config);
                 self.answer(record, &Reply::error(&error, front.endpoint.errors()))
             }
         }
@@ -80,7 +80,7 @@ impl Gateway {
         if let Some(model) = front.stand_in(&self.config, &request, &SharedData) {
             request.model = model;
         }
-        let mut record = self.record_of(Some(front.caller));
+        let mut record = front.record(&self.config);
         let errors = front.endpoint.errors();
         let resolved = front.caller.resolve(&self.config, &request.model);
         record.model_group = resolved.map(|resolved| resolved.name.to_owned()).unwrap_or_default();
@@ -162,7 +162,7 @@ impl Gateway {
             Phase::Running(_, exchange) => {
                 return with_world(&self.config, |world| exchange.borrow_mut().settle(self.status, world));
             }
-            Phase::Reading(front) => self.record_of(Some(front.caller)),
+            Phase::Reading(front) => front.record(&self.config),
             Phase::Answered(record) => record.clone(),
             Phase::Start => Record::default(),
         };
@@ -182,7 +182,8 @@ impl HttpContext for Gateway {
         for (name, _) in headers.iter().filter(|(name, _)| steers(name)) {
             call::remove_header(Map::Request, name);
         }
-        match Front::open(&self.config, &headers, end_of_stream, self.started) {
+        let scene = Scene { now: self.started, store: &SharedData, property: &call::property };
+        match Front::open(&self.config, &headers, end_of_stream, &scene) {
             Opening::Answer(caller, reply) => self.answer(self.record_of(caller), &reply),
             Opening::Spend(caller, spend) => {
                 let reply = spend.reply(&self.config, caller, &SharedData, self.started);
@@ -305,7 +306,7 @@ impl Gateway {
         if let Phase::Reading(front) = &self.phase {
             let error = local_error(self.status);
             let body = error.body_as(front.endpoint.errors());
-            let record = self.record_of(Some(front.caller));
+            let record = front.record(&self.config);
             self.phase = Phase::Answered(Record { error: Some(ErrorCode::of(&error)), ..record });
             self.replace(body, end_of_stream);
         }
