@@ -79,7 +79,7 @@ fn with_anthropic(name: &str) -> Option<String> {
 
 #[test]
 fn every_field_has_a_reject_case() {
-    for name in ["models", "settings", "keys", "open", "empty"] {
+    for name in ["models", "settings", "keys", "identity", "open", "empty"] {
         expect(&format!("{name}.txt"), &faults(&read(name), Env::Strict(&env)));
     }
 }

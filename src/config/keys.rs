@@ -190,7 +190,8 @@ fn key_digest(node: &Node<'_>, is_verified: bool) -> Option<Option<Digest>> {
     }
 }
 
-fn from_hex(text: &str) -> Option<Digest> {
+/// Reads 64 hex digits.
+pub(crate) fn from_hex(text: &str) -> Option<Digest> {
     let nibbles: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).and_then(|n| u8::try_from(n).ok())).collect();
     let nibbles = nibbles?;
     let (pairs, _) = nibbles.as_chunks::<2>();

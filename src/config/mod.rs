@@ -65,6 +65,7 @@ pub use compile::environment;
 pub use env::Env;
 pub use fault::Fault;
 pub use identity::{Identity, Mesh, Principal};
+pub(crate) use keys::from_hex;
 pub use names::{Alias, Names, Resolved};
 pub use routing::{AccessWindow, Affinity, Breaker, Limits, Routing, Shadow, Timeouts};
 pub use wildcard::Wildcard;

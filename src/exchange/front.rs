@@ -2,6 +2,7 @@
 
 use super::auth::{KEY_PROTOCOL, Scene, authenticate, protocols};
 use super::knobs::KnobHeaders;
+use super::order::Order;
 use super::reply::model_not_found;
 use super::route::{Realtime, Route, route};
 use super::spend::Spend;
@@ -41,6 +42,8 @@ pub enum Opening {
     Answer(Option<Caller>, Reply),
     /// Answer [`Spend::reply`].
     Spend(Caller, Spend),
+    /// Read its body, and do as it says: see [`Order::obey`]. The holder of the master key sends it.
+    Order(Order),
     /// Answer [`Reply::ready`].
     Ready,
     /// Read its body.
@@ -93,6 +96,7 @@ impl Front {
             Route::Ask(endpoint, model) => front(endpoint, model).reading(config, headers, end_of_stream),
             Route::Realtime(query) => front(Endpoint::Realtime, None).upgrading(config, headers, query),
             Route::Spend(spend) => Ok(Opening::Spend(caller, spend)),
+            Route::Order(order) => order.open(config, caller, headers, end_of_stream),
             other => reply(config, caller, &other).map(|reply| Opening::Answer(Some(caller), reply)),
         };
         opening.unwrap_or_else(|error| Opening::Answer(Some(caller), Reply::error(&error, errors)))
@@ -147,7 +151,7 @@ fn reply(config: &Config, caller: Caller, route: &Route) -> Result<Reply, Error>
         Route::Model(name) => Reply::model(config, caller, name),
         Route::ModelInfo(id) => Reply::model_info(config, caller, id.as_deref()),
         Route::GroupInfo(group) => Reply::group_info(config, caller, group.as_deref()),
-        Route::Ask(..) | Route::Realtime(_) | Route::Spend(_) | Route::Alive | Route::Ready => {
+        Route::Ask(..) | Route::Realtime(_) | Route::Spend(_) | Route::Order(_) | Route::Alive | Route::Ready => {
             Err(Error::new(Kind::Internal, "no such route"))
         }
     }
@@ -158,7 +162,7 @@ fn is_json(content_type: &str) -> bool {
     essence.trim().eq_ignore_ascii_case("application/json")
 }
 
-fn readable(config: &Config, headers: &Headers) -> Result<(), Error> {
+pub(super) fn readable(config: &Config, headers: &Headers) -> Result<(), Error> {
     let encoding = headers.get("content-encoding").unwrap_or(b"identity");
     if !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity") {
         let message = "compressed request bodies are not supported: send the body without content-encoding";

@@ -44,6 +44,7 @@ mod headers;
 mod info;
 mod knobs;
 mod locks;
+mod order;
 mod reply;
 mod route;
 mod settle;
@@ -77,6 +78,7 @@ pub use first::First;
 pub use front::{Front, Opening};
 pub use headers::Headers;
 pub use locks::{LOCKS_MAX, Locks};
+pub use order::{Named, ORDER_BYTES_MAX, Order};
 pub use reply::Reply;
 pub use shadow::Shadow;
 pub use spend::Spend;
@@ -103,6 +105,11 @@ impl Caller {
             Self::Verified(principal, _) => principal.key(config),
             Self::Master | Self::Anonymous => None,
         }
+    }
+
+    /// Whether it is the key at this position.
+    fn is_key(self, i: usize) -> bool {
+        matches!(self, Self::Key(own) | Self::Verified(Principal::Key(own), _) if own == i)
     }
 
     /// What records and metrics call the caller.

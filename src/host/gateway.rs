@@ -11,7 +11,9 @@ use super::fleet::SharedData;
 use super::token::Keeper;
 use super::{Shared, accounts, close, count, open, shadow, with_world};
 use crate::config::Config;
-use crate::exchange::{Caller, Exchange, Front, Opening, Refused, Reply, Rewrite, Scene, local_error};
+use crate::exchange::{
+    Caller, Exchange, Front, ORDER_BYTES_MAX, Opening, Order, Refused, Reply, Rewrite, Scene, local_error,
+};
 use crate::openai::Request;
 use crate::telemetry::{ErrorCode, Record};
 use crate::units::Millis;
@@ -38,6 +40,8 @@ enum Phase {
     Start,
     /// Its body is being read.
     Reading(Front),
+    /// The body of an order is being read.
+    Ordered(Order),
     /// It was admitted: its number, and the exchange.
     Running(u64, Shared),
     /// It was answered here; what is known of it for the record.
@@ -73,6 +77,16 @@ impl Gateway {
                 let record = front.record(&self.config);
                 self.answer(record, &Reply::error(&error, front.endpoint.errors()))
             }
+        }
+    }
+
+    /// The whole order is there.
+    fn obey(&mut self) -> Action {
+        let Phase::Ordered(order) = std::mem::replace(&mut self.phase, Phase::Start) else { return Action::Continue };
+        let record = self.record_of(Some(Caller::Master));
+        match order.obey(&self.config, &call::buffer(Buffer::Request), &SharedData, self.started) {
+            Ok((reply, done)) => self.answer(Record { order: done, ..record }, &reply),
+            Err(error) => self.answer(record, &Reply::from(&error)),
         }
     }
 
@@ -163,6 +177,7 @@ impl Gateway {
                 return with_world(&self.config, |world| exchange.borrow_mut().settle(self.status, world));
             }
             Phase::Reading(front) => front.record(&self.config),
+            Phase::Ordered(_) => self.record_of(Some(Caller::Master)),
             Phase::Answered(record) => record.clone(),
             Phase::Start => Record::default(),
         };
@@ -189,6 +204,10 @@ impl HttpContext for Gateway {
                 let reply = spend.reply(&self.config, caller, &SharedData, self.started);
                 self.answer(self.record_of(Some(caller)), &reply)
             }
+            Opening::Order(order) => {
+                self.phase = Phase::Ordered(order);
+                Action::Pause
+            }
             Opening::Ready => self.answer(Record::default(), &Reply::ready(self.keeper.is_settled(self.started))),
             Opening::Read(front) => {
                 self.phase = Phase::Reading(front);
@@ -202,7 +221,8 @@ impl HttpContext for Gateway {
         match self.phase {
             // One that is over the limit already is refused without its end.
             Phase::Reading(_) if end_of_stream || size as u64 > self.config.max_request_bytes => self.admit(),
-            Phase::Reading(_) | Phase::Answered(..) => Action::Pause,
+            Phase::Ordered(_) if end_of_stream || size > ORDER_BYTES_MAX => self.obey(),
+            Phase::Reading(_) | Phase::Ordered(_) | Phase::Answered(..) => Action::Pause,
             Phase::Start | Phase::Running(..) => Action::Continue,
         }
     }
@@ -210,6 +230,7 @@ impl HttpContext for Gateway {
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
         match self.phase {
             Phase::Reading(_) => self.admit(),
+            Phase::Ordered(_) => self.obey(),
             Phase::Answered(..) => Action::Pause,
             Phase::Start | Phase::Running(..) => Action::Continue,
         }
@@ -218,7 +239,7 @@ impl HttpContext for Gateway {
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let exchange = match &self.phase {
             Phase::Running(_, exchange) => Some(exchange.clone()),
-            Phase::Start | Phase::Reading(_) | Phase::Answered(..) => None,
+            Phase::Start | Phase::Reading(_) | Phase::Ordered(_) | Phase::Answered(..) => None,
         };
         let passing = exchange.as_ref().and_then(|exchange| exchange.borrow().passing_status());
         self.status = passing.unwrap_or_else(status);
