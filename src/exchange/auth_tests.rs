@@ -60,6 +60,9 @@ fn who(config: &Config, headers: &[(&str, &str)], properties: &[(&str, &[u8])]) 
     }
 }
 
+/// Headers, properties, and who that is.
+type Row<'a> = (&'a [(&'a str, &'a str)], &'a [(&'a str, &'a [u8])], &'a str);
+
 const PAYLOAD: &str = "metadata/filter_metadata/envoy.filters.http.jwt_authn/p";
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -70,7 +73,7 @@ fn who_is_verified_needs_no_key() {
     let uri = "connection/uri_san_peer_certificate";
     let spiffe = b"spiffe://cluster.local/ns/batch/sa/runner".as_slice();
     let bearer = ("authorization", "Bearer eyJ.eyJ.c2ln");
-    let rows: &[(&[(&str, &str)], &[(&str, &[u8])], &str)] = &[
+    let rows: &[Row<'_>] = &[
         (&[], &[], "no API key was given"),
         (&[bearer], &[], "the API key is not known"),
         // A token that jwt_authn has verified is no key.
