@@ -24,6 +24,8 @@ pub enum Kind {
     ModelNotPriced,
     /// No model group has this name.
     ModelNotFound,
+    /// No key has this name.
+    KeyNotFound,
     /// No endpoint has this path, or not with this method.
     UnknownEndpoint,
     /// The provider of the model has no such endpoint.
@@ -223,6 +225,7 @@ impl Kind {
             Kind::TagsNotAllowed => (401, "authentication_error", Some("tags_not_allowed")),
             Kind::ModelNotPriced => (403, "permission_error", Some("model_not_priced")),
             Kind::ModelNotFound => (404, INVALID_REQUEST, Some("model_not_found")),
+            Kind::KeyNotFound => (404, INVALID_REQUEST, Some("key_not_found")),
             Kind::UnknownEndpoint => (404, INVALID_REQUEST, Some("unknown_endpoint")),
             Kind::UnsupportedEndpoint => (400, INVALID_REQUEST, Some("unsupported_endpoint")),
             Kind::InvalidJson => (400, INVALID_REQUEST, Some("invalid_json")),

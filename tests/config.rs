@@ -79,7 +79,7 @@ fn with_anthropic(name: &str) -> Option<String> {
 
 #[test]
 fn every_field_has_a_reject_case() {
-    for name in ["models", "settings", "keys", "open", "empty"] {
+    for name in ["models", "settings", "keys", "identity", "open", "empty"] {
         expect(&format!("{name}.txt"), &faults(&read(name), Env::Strict(&env)));
     }
 }
@@ -96,7 +96,7 @@ fn missing_credentials_are_no_fault_to_a_check() {
     let mut document = read("full");
     document["environment_variables"]["ANTHROPIC_BASE"] = "https://h".into();
     let config = Config::compile(&document, Env::Lenient(&|_| None)).unwrap();
-    assert_ne!(config.master_key, Some(config.keys[0].digest));
+    assert_ne!(config.master_key, config.keys[0].digest);
     assert_eq!(config.deployments.len(), 5);
     assert!(faults(&document, Env::Strict(&|_| None)).contains("`MASTER_KEY`"));
 }

@@ -123,9 +123,18 @@ impl Account {
         }
     }
 
-    /// Sets what is spent, in every window. Whether the store knows the account.
-    pub fn reset(&self, store: &impl Store, now: Millis, to: PicoUsd) -> bool {
-        self.close(store, |books| books.ledger.reset(now, &self.budgets, to)).is_some()
+    /// Lowers what is spent to `to`, in every window: what was spent of its first budget before, which `Err` tells where it
+    /// is less. What running requests hold is left to them, and what they cost comes on top. `None` where the store fails.
+    pub fn reset(&self, store: &impl Store, now: Millis, to: PicoUsd) -> Option<Result<PicoUsd, PicoUsd>> {
+        let window = self.budgets.first().and_then(|budget| budget.window.as_ref());
+        self.update(store, |books| {
+            let spent = books.ledger.spent(now, window);
+            if to > spent {
+                return Err(spent);
+            }
+            books.ledger.reset(now, &self.budgets, to);
+            Ok(spent)
+        })
     }
 }
 

@@ -297,7 +297,8 @@ fn what_is_in_shadow_mode_is_told_and_served() {
     assert_eq!(books(&store, &all[1]), (0, 300));
     let alerts = second.unwrap().settle(&store, all.iter(), NOON, PicoUsd(120), 10);
     assert_eq!(alerts, [Alert { account: all[1].clone(), budget: 0, alarm: Alarm::Near }]);
-    assert!(all[0].reset(&store, NOON, PicoUsd(0)) && all[1].reset(&store, NOON, PicoUsd(3)));
+    assert_eq!(all[0].reset(&store, NOON, PicoUsd(121)), Some(Err(PicoUsd(120))));
+    assert_eq!(all[1].reset(&store, NOON, PicoUsd(3)), Some(Ok(PicoUsd(120))));
     assert_eq!(books(&store, &all[1]), (3, 200));
 }
 

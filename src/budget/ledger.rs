@@ -223,10 +223,10 @@ impl Ledger {
         alarms
     }
 
-    /// Sets what is spent, in every window, and starts the alarms anew. What running requests hold stays held.
+    /// Lowers what is spent to `to`, in every window, and starts the alarms anew. What running requests hold stays held.
     pub fn reset(&mut self, now: Millis, budgets: &[Budget], to: PicoUsd) {
         self.advance(now, budgets);
-        self.spent.iter_mut().for_each(|spent| (spent.amount, spent.told) = (to, 0));
+        self.spent.iter_mut().for_each(|spent| (spent.amount, spent.told) = (spent.amount.min(to), 0));
     }
 
     /// What is spent in the window of `now`.

@@ -12,7 +12,7 @@ use super::model::{self, Defaults, MAX_RETRIES};
 use super::names::Known;
 use super::read::{MAX_INTEGER, Node, Reader};
 use super::settings::Settings;
-use super::{Config, CountedTokens, Digest, Key, Routing, Unpriced, account, group, keys, shadow};
+use super::{Config, CountedTokens, Digest, Key, Mesh, Routing, Unpriced, account, group, keys, shadow};
 use crate::budget::window::Reset;
 use crate::budget::{Account, Scope};
 use crate::secret::Secret;
@@ -31,8 +31,8 @@ const BUDGET_EXCEEDED_STATUS: u64 = 429;
 /// The longest request body unless the config says otherwise: chats with a few inlined images fit.
 const MAX_REQUEST_MB: f64 = 32.0;
 
-const OPEN_RELAY: &str = "expected general_settings.master_key, tollgate.keys or tollgate.allow_anonymous: true, \
-                          found none of them: anyone could spend";
+const OPEN_RELAY: &str = "expected general_settings.master_key, tollgate.keys, tollgate.identity or \
+                          tollgate.allow_anonymous: true, found none of them: anyone could spend";
 
 /// LiteLLM's megabyte.
 const BYTES_PER_MB: f64 = 1_048_576.0;
@@ -77,7 +77,7 @@ fn config(root: &Node<'_>) -> Config {
     group::fall_back(&mut groups, &known, &settings);
     group::retry(&mut groups, &known, &settings);
     let master_key = master_key(&general);
-    let (keys, mut accounts) = keys::keys(&tollgate, &keys::Names { known: &known, reset: &reset });
+    let (keys, members, mut accounts) = keys::keys(&tollgate, &keys::Names { known: &known, reset: &reset });
     let tag_accounts = account::tags(&litellm, &reset);
     let end_users = keys::end_users(&tollgate, &litellm, &reset);
     accounts.extend(providers);
@@ -85,7 +85,8 @@ fn config(root: &Node<'_>) -> Config {
     accounts.extend(tag_accounts.values().chain(end_users.listed.values()).chain(&end_users.others).cloned());
     let shadows = shadow::shadows(&tollgate.at("shadow"), &known);
     let allow_anonymous = tollgate.at("allow_anonymous").flag().unwrap_or(false);
-    let has_keys = master_key.is_some() || !tollgate.at("keys").is_empty();
+    let mesh = Mesh::read(&tollgate, &keys, members, &accounts);
+    let has_keys = master_key.is_some() || !tollgate.at("keys").is_empty() || !tollgate.at("identity").is_empty();
     if !has_keys && general.at("master_key").is_absent() && !allow_anonymous {
         root.fault::<()>(OPEN_RELAY);
     }
@@ -101,6 +102,7 @@ fn config(root: &Node<'_>) -> Config {
         tag_accounts,
         end_users,
         counted_tokens: counted_tokens(&general),
+        mesh,
         proxy: account::proxy(&litellm, &reset),
         allow_anonymous,
         record_fields: record_fields(&tollgate),
@@ -129,7 +131,8 @@ fn defaults(settings: &Settings<'_>, litellm: &Node<'_>, reset: &Reset) -> Defau
 
 /// The positions of `keys` in the order of their digests.
 fn by_digest(keys: &[Key]) -> Vec<usize> {
-    let mut positions: Vec<(&Digest, usize)> = keys.iter().zip(0..).map(|(key, i)| (&key.digest, i)).collect();
+    let digests = keys.iter().zip(0..).filter_map(|(key, i)| Some((key.digest.as_ref()?, i)));
+    let mut positions: Vec<(&Digest, usize)> = digests.collect();
     positions.sort_unstable();
     positions.into_iter().map(|(_, i)| i).collect()
 }

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::access::Access;
 use super::account::{self, Terms};
 use super::fault::hint;
+use super::identity;
 use super::names::Known;
 use super::read::Node;
 use super::support::Section;
@@ -32,6 +33,28 @@ struct Team {
     models_accounts: Vec<Rc<Account>>,
 }
 
+impl Team {
+    /// What somebody may do who belongs to it and has no key: as much as all of it.
+    fn member(&self, id: &str) -> Key {
+        Key {
+            alias: String::new(),
+            digest: None,
+            team_id: Some(id.to_owned()),
+            user_id: None,
+            models: Access::default(),
+            team_models: Some(self.models.clone()),
+            aliases: BTreeMap::new(),
+            tags: self.tags.clone(),
+            account: self.account.clone(),
+            others: Vec::new(),
+            models_accounts: self.models_accounts.clone(),
+            budget_fallbacks: BTreeMap::new(),
+            expires: None,
+            blocked: false,
+        }
+    }
+}
+
 /// What entries may name, and where their days end.
 pub(super) struct Names<'k> {
     pub(super) known: &'k Known,
@@ -46,33 +69,41 @@ pub(super) fn digest(key: &Secret) -> Digest {
     Sha256::digest(key.expose()).into()
 }
 
-/// The virtual keys without those that have faults, and the accounts of teams and users.
-pub(super) fn keys(tollgate: &Node<'_>, names: &Names<'_>) -> (Vec<Key>, Vec<Rc<Account>>) {
+/// The virtual keys without those that have faults, what stands for members of each team who have none, and the accounts
+/// of teams and users.
+pub(super) fn keys(tollgate: &Node<'_>, names: &Names<'_>) -> (Vec<Key>, Vec<Key>, Vec<Rc<Account>>) {
     known_members(tollgate, Section::Tollgate);
     let teams = teams(&tollgate.at("teams"), names);
     let users = users(&tollgate.at("users"), names.reset);
     let (mut digests, mut aliases) = (BTreeSet::new(), BTreeSet::new());
+    let verified = identity::aliases(tollgate);
     let mut keys = Vec::new();
     for node in tollgate.at("keys").sections() {
-        let Some(key) = key(&node, names, &teams, &users) else { continue };
-        if digests.contains(&key.digest) {
+        let Some(key) = key(&node, names, (&teams, &users), &verified) else { continue };
+        if key.digest.is_some_and(|digest| digests.contains(&digest)) {
             node.fault::<()>("expected a key of its own, found one that is listed above");
         } else if !aliases.insert(key.alias.clone()) {
             node.at("key_alias").fault::<()>("expected an alias of its own, found one that is listed above");
         } else {
-            digests.insert(key.digest);
+            digests.extend(key.digest);
             keys.push(key);
         }
     }
+    let members = teams.iter().map(|(id, team)| team.member(id)).collect();
     let teams = teams.into_values().flat_map(|team| team.models_accounts.into_iter().chain([team.account]));
-    (keys, teams.chain(users.into_values()).collect())
+    (keys, members, teams.chain(users.into_values()).collect())
 }
 
-fn key(node: &Node<'_>, names: &Names<'_>, teams: &Teams, users: &Users) -> Option<Key> {
+fn key(
+    node: &Node<'_>,
+    names: &Names<'_>,
+    (teams, users): (&Teams, &Users),
+    verified: &BTreeSet<String>,
+) -> Option<Key> {
     let Names { known, reset } = names;
     known_members(node, Section::TollgateKey);
-    let digest = key_digest(node);
     let alias = node.at("key_alias").name();
+    let digest = key_digest(node, alias.as_ref().is_some_and(|alias| verified.contains(alias)));
     let team_id = node.at("team_id").name();
     let aliases = aliases(&node.at("aliases"), known);
     let models = Access::read(&node.at("models"), known, |name| aliases.contains_key(name));
@@ -87,7 +118,7 @@ fn key(node: &Node<'_>, names: &Names<'_>, teams: &Teams, users: &Users) -> Opti
             tags.push(tag.clone());
         }
     }
-    let alias = alias.or_else(|| Some(format!("key-{}", hex(&digest?).chars().take(8).collect::<String>())));
+    let alias = alias.or_else(|| Some(format!("key-{}", hex(&digest??).chars().take(8).collect::<String>())));
     let mut models_accounts = account::models(node, known, reset, (Scope::Key, alias.as_deref().unwrap_or_default()));
     models_accounts.extend(team.iter().flat_map(|team| &team.models_accounts).cloned());
     let (digest, alias) = (digest?, alias?);
@@ -144,21 +175,23 @@ fn team<'t>(node: &Node<'_>, id: &str, teams: &'t Teams) -> Option<&'t Team> {
     })
 }
 
-/// `key` or `key_sha256`, one of them.
-fn key_digest(node: &Node<'_>) -> Option<Digest> {
+/// `key` or `key_sha256`, one of them; neither may be there where `tollgate.identity` leads to the key.
+fn key_digest(node: &Node<'_>, is_verified: bool) -> Option<Option<Digest>> {
     let (plain, hashed) = (node.at("key"), node.at("key_sha256"));
     match (plain.is_absent(), hashed.is_absent()) {
-        (false, true) => plain.secret().map(|key| digest(&key)),
+        (false, true) => plain.secret().map(|key| Some(digest(&key))),
         (true, false) => {
             let text = hashed.text()?;
-            from_hex(&text).or_else(|| hashed.fault("expected 64 hex digits, found another string"))
+            from_hex(&text).map(Some).or_else(|| hashed.fault("expected 64 hex digits, found another string"))
         }
+        (true, true) if is_verified => Some(None),
         (true, true) => node.fault("expected `key` or `key_sha256`, found neither"),
         (false, false) => node.fault("expected `key` or `key_sha256`, found both"),
     }
 }
 
-fn from_hex(text: &str) -> Option<Digest> {
+/// Reads 64 hex digits.
+pub(crate) fn from_hex(text: &str) -> Option<Digest> {
     let nibbles: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).and_then(|n| u8::try_from(n).ok())).collect();
     let nibbles = nibbles?;
     let (pairs, _) = nibbles.as_chunks::<2>();

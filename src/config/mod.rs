@@ -20,6 +20,7 @@
 //! | `routing` | how deployments are chosen, left alone and followed by others |
 //! | `window`, `zone` | times of day in which a deployment is reserved |
 //! | `keys`, `access` | `tollgate`: keys, teams, users, their models |
+//! | `identity` | `tollgate.identity`: whom Envoy has verified |
 //! | `shadow` | `tollgate.shadow`: whose requests are copied |
 //! | `support` | every LiteLLM key, and how far it is supported |
 
@@ -33,6 +34,7 @@ mod facts;
 mod fault;
 mod group;
 mod header;
+pub mod identity;
 mod keys;
 mod markup;
 mod model;
@@ -62,6 +64,8 @@ pub use access::Access;
 pub use compile::environment;
 pub use env::Env;
 pub use fault::Fault;
+pub use identity::{Identity, Mesh, Principal};
+pub(crate) use keys::from_hex;
 pub use names::{Alias, Names, Resolved};
 pub use routing::{AccessWindow, Affinity, Breaker, Limits, Routing, Shadow, Timeouts};
 pub use wildcard::Wildcard;
@@ -106,6 +110,8 @@ pub struct Config {
     pub proxy: Option<Rc<Account>>,
     /// Positions in `keys`, in the order of the digests.
     keys_by_digest: Vec<usize>,
+    /// `tollgate.identity`: who needs no key.
+    pub mesh: Mesh,
     /// `tollgate.allow_anonymous`: serve requests without a key.
     pub allow_anonymous: bool,
     /// `tollgate.record_fields`: the fields of the record that become filter state, and with them the columns of the
@@ -156,7 +162,7 @@ impl Config {
     /// The search takes longer for some digests than for others, which says nothing of any key: nobody can choose a
     /// key by its digest. What it finds is compared in a time that does not depend on where the two differ.
     pub fn key_by_digest(&self, digest: &Digest) -> Option<usize> {
-        let found = |i: &usize| self.keys.get(*i).map(|key| &key.digest);
+        let found = |i: &usize| self.keys.get(*i)?.digest.as_ref();
         let at = self.keys_by_digest.partition_point(|i| found(i).is_some_and(|found| found < digest));
         let i = *self.keys_by_digest.get(at)?;
         found(&i).filter(|found| equal(found, digest)).map(|_| i)
@@ -250,8 +256,8 @@ pub struct Group {
 pub struct Key {
     /// `key_alias`: what records and metrics name it by.
     pub alias: String,
-    /// SHA-256 of the key.
-    pub digest: Digest,
+    /// SHA-256 of the key; `None` where it is nobody's secret, but the name of somebody whom Envoy has verified.
+    pub digest: Option<Digest>,
     /// `team_id`.
     pub team_id: Option<String>,
     /// `user_id`.

@@ -72,6 +72,8 @@ pub(super) enum Section {
     TollgateEndUser,
     TollgateBudget,
     TollgateShadow,
+    TollgateIdentity,
+    TollgateIdentityMap,
     StrategyArgs,
 }
 

@@ -130,7 +130,7 @@ impl Exchange {
         let plan = Plan::new(way, needs);
         let accounts = accounts(&config, front.caller, &group, &knobs);
         let exchange = Self::new(config, front.caller, front.started, group, asked, plan);
-        let mut exchange = Self { originals: front.originals, accounts, ..exchange };
+        let mut exchange = Self { originals: front.originals, user: front.user, accounts, ..exchange };
         exchange.advance(world, Plan::first);
         let Some(own) = exchange.own_timeout() else {
             let routing = exchange.explain();
@@ -152,6 +152,7 @@ impl Exchange {
     ) -> Self {
         Self {
             caller,
+            user: None,
             originals: Vec::new(),
             started,
             group,

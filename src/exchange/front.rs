@@ -1,15 +1,17 @@
 //! The first look at a request: its endpoint and who asks, before a byte of the body is read.
 
-use sha2::{Digest as _, Sha256};
-
+use super::auth::{KEY_PROTOCOL, Scene, authenticate, protocols};
 use super::knobs::KnobHeaders;
+use super::order::Order;
 use super::reply::model_not_found;
 use super::route::{Realtime, Route, route};
 use super::spend::Spend;
 use super::{Caller, Headers, Reply};
-use crate::config::{Config, Digest, equal};
+use crate::config::Config;
 use crate::error::{Error, Kind, Shape};
 use crate::openai::{Endpoint, Request};
+use crate::store::Store;
+use crate::telemetry::Record;
 use crate::units::Millis;
 
 /// A request that may be read.
@@ -19,6 +21,8 @@ pub struct Front {
     pub endpoint: Endpoint,
     /// Who asks.
     pub caller: Caller,
+    /// Whom Envoy has verified, where no key says which user that is.
+    pub user: Option<String>,
     /// When.
     pub started: Millis,
     pub(super) originals: Vec<(&'static str, Vec<u8>)>,
@@ -38,6 +42,8 @@ pub enum Opening {
     Answer(Option<Caller>, Reply),
     /// Answer [`Spend::reply`].
     Spend(Caller, Spend),
+    /// Read its body, and do as it says: see [`Order::obey`]. The holder of the master key sends it.
+    Order(Order),
     /// Answer [`Reply::ready`].
     Ready,
     /// Read its body.
@@ -57,20 +63,9 @@ const LANGUAGE_HEADERS: [&str; 2] = ["anthropic-beta", "anthropic-version"];
 const FORWARDED_UPGRADE: [&str; 4] =
     ["sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions", "openai-beta"];
 
-/// How a browser, which cannot set headers, says its key among the subprotocols of a WebSocket.
-///
-/// Source: OpenAI, "Realtime API with WebSocket" <https://platform.openai.com/docs/guides/realtime-websocket>, not
-/// re-read for this.
-const KEY_PROTOCOL: &[u8] = b"openai-insecure-api-key.";
-
-/// Where a key may stand, first found wins.
-///
-/// Source: OpenAI, Anthropic, Azure and Google SDKs; the order is LiteLLM's.
-const CREDENTIALS: [&str; 5] = ["x-litellm-api-key", "authorization", "x-api-key", "api-key", "x-goog-api-key"];
-
 impl Front {
     /// Looks at the headers of a request.
-    pub fn open(config: &Config, headers: &Headers, end_of_stream: bool, now: Millis) -> Opening {
+    pub fn open(config: &Config, headers: &Headers, end_of_stream: bool, scene: &Scene<'_, impl Store>) -> Opening {
         let (method, path) = (headers.get(":method").unwrap_or_default(), headers.text(":path").unwrap_or_default());
         let route = match route(method, path) {
             Ok(Route::Alive) => return Opening::Answer(None, Reply::json(200, "\"I'm alive!\"")),
@@ -82,14 +77,15 @@ impl Front {
             Route::Ask(endpoint, _) => endpoint.errors(),
             _ => Shape::OpenAi,
         };
-        let caller = match authenticate(config, headers, matches!(route, Route::Realtime(_)), now) {
-            Ok(caller) => caller,
+        let (caller, user) = match authenticate(config, headers, matches!(route, Route::Realtime(_)), scene) {
+            Ok(found) => found,
             Err(error) => return Opening::Answer(None, Reply::error(&error, errors)),
         };
         let front = |endpoint, model| Self {
             endpoint,
             caller,
-            started: now,
+            user,
+            started: scene.now,
             originals: originals(headers, &FORWARDED),
             language_headers: language_headers(headers),
             knobs: KnobHeaders::of(headers),
@@ -100,9 +96,15 @@ impl Front {
             Route::Ask(endpoint, model) => front(endpoint, model).reading(config, headers, end_of_stream),
             Route::Realtime(query) => front(Endpoint::Realtime, None).upgrading(config, headers, query),
             Route::Spend(spend) => Ok(Opening::Spend(caller, spend)),
+            Route::Order(order) => order.open(config, caller, headers, end_of_stream),
             other => reply(config, caller, &other).map(|reply| Opening::Answer(Some(caller), reply)),
         };
         opening.unwrap_or_else(|error| Opening::Answer(Some(caller), Reply::error(&error, errors)))
+    }
+
+    /// A record that knows who asked, and no more.
+    pub fn record(&self, config: &Config) -> Record {
+        Record::of_caller(config, self.caller).with_user(self.user.as_deref())
     }
 
     /// The request has a body.
@@ -149,47 +151,10 @@ fn reply(config: &Config, caller: Caller, route: &Route) -> Result<Reply, Error>
         Route::Model(name) => Reply::model(config, caller, name),
         Route::ModelInfo(id) => Reply::model_info(config, caller, id.as_deref()),
         Route::GroupInfo(group) => Reply::group_info(config, caller, group.as_deref()),
-        Route::Ask(..) | Route::Realtime(_) | Route::Spend(_) | Route::Alive | Route::Ready => {
+        Route::Ask(..) | Route::Realtime(_) | Route::Spend(_) | Route::Order(_) | Route::Alive | Route::Ready => {
             Err(Error::new(Kind::Internal, "no such route"))
         }
     }
-}
-
-fn authenticate(config: &Config, headers: &Headers, is_upgrade: bool, now: Millis) -> Result<Caller, Error> {
-    let refuse = |message: &str| Err(Error::new(Kind::InvalidApiKey, message));
-    let in_protocol = || protocols(headers).find_map(|protocol| protocol.strip_prefix(KEY_PROTOCOL));
-    let Some(key) = credential(headers).or_else(|| in_protocol().filter(|_| is_upgrade)) else {
-        return if config.allow_anonymous { Ok(Caller::Anonymous) } else { refuse("no API key was given") };
-    };
-    let digest: Digest = Sha256::digest(key).into();
-    if config.master_key.is_some_and(|master| equal(&master, &digest)) {
-        return Ok(Caller::Master);
-    }
-    let Some(i) = config.key_by_digest(&digest) else {
-        return if config.allow_anonymous { Ok(Caller::Anonymous) } else { refuse("the API key is not known") };
-    };
-    match config.keys.get(i) {
-        Some(key) if key.blocked => refuse("the API key is blocked"),
-        Some(key) if key.expires.is_some_and(|expires| expires <= now) => refuse("the API key has expired"),
-        _ => Ok(Caller::Key(i)),
-    }
-}
-
-fn credential(headers: &Headers) -> Option<&[u8]> {
-    CREDENTIALS.iter().find_map(|name| {
-        let value = headers.get(name)?.trim_ascii();
-        let value = match value.split_first_chunk::<7>() {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => token.trim_ascii(),
-            _ => value,
-        };
-        (!value.is_empty()).then_some(value)
-    })
-}
-
-/// The subprotocols that a WebSocket's client offers.
-fn protocols(headers: &Headers) -> impl Iterator<Item = &[u8]> {
-    let lists = headers.iter().filter(|(name, _)| *name == b"sec-websocket-protocol");
-    lists.flat_map(|(_, list)| list.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
 }
 
 fn is_json(content_type: &str) -> bool {
@@ -197,7 +162,7 @@ fn is_json(content_type: &str) -> bool {
     essence.trim().eq_ignore_ascii_case("application/json")
 }
 
-fn readable(config: &Config, headers: &Headers) -> Result<(), Error> {
+pub(super) fn readable(config: &Config, headers: &Headers) -> Result<(), Error> {
     let encoding = headers.get("content-encoding").unwrap_or(b"identity");
     if !encoding.is_empty() && !encoding.eq_ignore_ascii_case(b"identity") {
         let message = "compressed request bodies are not supported: send the body without content-encoding";

@@ -34,6 +34,7 @@
 mod admit;
 mod answer;
 mod attempt;
+mod auth;
 mod copies;
 mod course;
 mod explain;
@@ -42,6 +43,8 @@ mod front;
 mod headers;
 mod info;
 mod knobs;
+mod locks;
+mod order;
 mod reply;
 mod route;
 mod settle;
@@ -58,7 +61,7 @@ use self::way::Terms;
 use crate::bridge::{Ask, Asked};
 use crate::budget::Account;
 use crate::budget::account::{Alert, Holds};
-use crate::config::{Config, Deployment, Key, Resolved};
+use crate::config::{Config, Deployment, Key, Principal, Resolved};
 use crate::error::{Error, Shape};
 use crate::provider::Upstream;
 use crate::routing::{Class, Fleet, Plan, Step};
@@ -68,11 +71,14 @@ use crate::units::{Millis, PicoUsd};
 pub use admit::Refused;
 pub use answer::{Answer, AnswerHead, Rewrite, is_private, local_error};
 pub use attempt::{BUFFER_BYTES_MIN, HELD_BYTES_MAX, Heading, Held};
+pub use auth::Scene;
 pub use copies::Copies;
 pub use course::{Next, Quota};
 pub use first::First;
 pub use front::{Front, Opening};
 pub use headers::Headers;
+pub use locks::{LOCKS_MAX, Locks};
+pub use order::{Named, ORDER_BYTES_MAX, Order};
 pub use reply::Reply;
 pub use shadow::Shadow;
 pub use spend::Spend;
@@ -84,17 +90,26 @@ pub enum Caller {
     Master,
     /// The holder of a virtual key: a position in [`Config::keys`].
     Key(usize),
+    /// Somebody whom Envoy has verified, and the position of the user's account in [`Mesh::users`], where the key says no
+    /// user.
+    Verified(Principal, Option<usize>),
     /// Anyone, where the config allows it.
     Anonymous,
 }
 
 impl Caller {
-    /// The virtual key.
+    /// The virtual key, or what stands for it.
     pub fn key(self, config: &Config) -> Option<&Key> {
         match self {
             Self::Key(i) => config.keys.get(i),
+            Self::Verified(principal, _) => principal.key(config),
             Self::Master | Self::Anonymous => None,
         }
+    }
+
+    /// Whether it is the key at this position.
+    fn is_key(self, i: usize) -> bool {
+        matches!(self, Self::Key(own) | Self::Verified(Principal::Key(own), _) if own == i)
     }
 
     /// What records and metrics call the caller.
@@ -102,13 +117,17 @@ impl Caller {
         match self {
             Self::Master => "master",
             Self::Anonymous => "anonymous",
-            Self::Key(_) => self.key(config).map_or("", |key| &key.alias),
+            Self::Key(_) | Self::Verified(..) => self.key(config).map_or("", |key| &key.alias),
         }
     }
 
     /// The accounts that the caller's requests spend from.
     pub fn accounts(self, config: &Config) -> impl Iterator<Item = &Rc<Account>> {
-        self.key(config).into_iter().flat_map(Key::accounts).chain(&config.proxy)
+        let user = match self {
+            Self::Verified(_, Some(user)) => config.mesh.users.get(user),
+            _ => None,
+        };
+        self.key(config).into_iter().flat_map(Key::accounts).chain(user).chain(&config.proxy)
     }
 
     /// Whether the caller may use the model `name`: a group's, an alias, or one that a pattern matches.
@@ -183,6 +202,8 @@ struct Burned {
 pub struct Exchange {
     config: Rc<Config>,
     caller: Caller,
+    /// See [`Front::user`].
+    user: Option<String>,
     asked: Asked,
     /// What the target of the attempt under way is asked.
     ask: Option<Ask>,

@@ -6,6 +6,7 @@
 
 use url::form_urlencoded;
 
+use super::order::{Named, Order};
 use super::reply::model_not_found;
 use super::spend::Spend;
 use crate::budget::Scope;
@@ -29,6 +30,8 @@ pub(super) enum Route {
     GroupInfo(Option<String>),
     /// `GET /key/info`, `/spend`, ...
     Spend(Spend),
+    /// `POST /key/block`, ...
+    Order(Order),
     /// `GET /health/liveliness`
     Alive,
     /// `GET /health/readiness`
@@ -72,7 +75,9 @@ fn known(path: &str, query: &str) -> Result<Option<(&'static str, Route)>, Error
         "/models" => (GET, Route::Models),
         "/model/info" => (GET, Route::ModelInfo(parameter(query, "litellm_model_id"))),
         "/model_group/info" => (GET, Route::GroupInfo(parameter(query, "model_group"))),
-        "/key/info" => (GET, Route::Spend(Spend::Key)),
+        "/key/info" => (GET, Route::Spend(Spend::Key(key(query)))),
+        "/key/block" => (POST, Route::Order(Order::Block)),
+        "/key/unblock" => (POST, Route::Order(Order::Unblock)),
         "/team/info" => (GET, Route::Spend(Spend::One(Scope::Team, parameter(query, "team_id")))),
         "/user/info" => (GET, Route::Spend(Spend::One(Scope::User, parameter(query, "user_id")))),
         "/spend" => (GET, Route::Spend(Spend::All)),
@@ -90,6 +95,9 @@ fn known(path: &str, query: &str) -> Result<Option<(&'static str, Route)>, Error
         "/realtime" => (GET, Route::Realtime(Realtime::of(query))),
         "/v2/rerank" => (POST, Route::Ask(Endpoint::Rerank, None)),
         _ => {
+            if let Some(alias) = bare.strip_prefix("/key/").and_then(|rest| rest.strip_suffix("/reset_spend")) {
+                return Ok(Some((POST, Route::Order(Order::Reset(Named::by_alias(decoded(alias)?))))));
+            }
             let named = azure.and(bare.strip_prefix("/deployments/")).or_else(|| bare.strip_prefix("/engines/"));
             return match (named, bare.strip_prefix("/models/")) {
                 (Some(named), _) => of_model(named),
@@ -128,6 +136,12 @@ fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
 fn parameter(query: &str, name: &str) -> Option<String> {
     let mut found = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
     found.next().map(|(_, value)| value.into_owned())
+}
+
+/// The key that a query names.
+fn key(query: &str) -> Option<Named> {
+    let alias = || parameter(query, "key_alias").map(Named::Alias);
+    parameter(query, "key").map(|key| Named::by_key(&key)).or_else(alias)
 }
 
 /// A part of a path without its percent-encoding.

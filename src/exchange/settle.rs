@@ -35,7 +35,7 @@ impl Exchange {
             duration: now.since(self.started),
             error: self.error().map(ErrorCode::of),
             status,
-            ..Record::of_caller(&self.config, self.caller)
+            ..Record::of_caller(&self.config, self.caller).with_user(self.user.as_deref())
         };
         if let Some(deployment) = self.deployment() {
             record.model.clone_from(&deployment.target.model);
@@ -207,6 +207,12 @@ impl Record {
             user: owned(key.and_then(|key| key.user_id.as_ref())),
             ..Self::default()
         }
+    }
+
+    /// The same, of a user whom no key names.
+    pub fn with_user(mut self, user: Option<&str>) -> Self {
+        user.into_iter().for_each(|user| user.clone_into(&mut self.user));
+        self
     }
 
     /// The counters of the request as a whole: calls `count` for each that is not zero.

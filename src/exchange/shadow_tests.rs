@@ -7,7 +7,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::Shadow;
 use crate::config::{Config, Deployment, Env};
-use crate::exchange::{AnswerHead, Copies, Exchange, Front, Headers, Opening, World};
+use crate::exchange::{AnswerHead, Copies, Exchange, Headers, Opening, World};
 use crate::routing::{Class, Fleet, Outcome, Place, Skip, State, Usage};
 use crate::telemetry::metric::Metric;
 use crate::telemetry::{Record, UsageSource};
@@ -76,7 +76,7 @@ impl Rig {
             ("authorization", b"Bearer sk-app"),
             ("traceparent", b"00-1-2-01"),
         ];
-        let Opening::Read(mut front) = Front::open(&config, &Headers::of(&headers), false, NOW) else { panic!() };
+        let Opening::Read(mut front) = super::super::tests::open(&config, &Headers::of(&headers)) else { panic!() };
         let body = format!(r#"{{"model":"{group}","messages":[{{"role":"user","content":"Hi"}}]{more}}}"#);
         let request = front.read(&config, body.into_bytes()).unwrap();
         self.at(NOW, |world| Exchange::admit(config.clone(), front, request, world)).unwrap()

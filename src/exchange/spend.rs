@@ -20,6 +20,8 @@ use std::rc::Rc;
 use serde::Serialize;
 
 use self::row::Row;
+use super::locks::Locks;
+use super::order::Named;
 use super::reply::number;
 use super::{Caller, Reply};
 use crate::budget::{Account, Scope};
@@ -31,8 +33,8 @@ use crate::units::{Millis, PicoUsd};
 /// What is to be told of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Spend {
-    /// `GET /key/info`: the caller's own key.
-    Key,
+    /// `GET /key/info`: this key, the caller's own where none is named.
+    Key(Option<Named>),
     /// `GET /team/info`, `/user/info`, `/customer/info`: this one, the caller's own where it is not named.
     One(Scope, Option<String>),
     /// `GET /spend/keys`, `/spend/teams`, `/spend/users`, ...
@@ -50,6 +52,8 @@ struct KeyInfo<'a> {
     /// `null`: all.
     models: Option<&'a [String]>,
     expires: Option<String>,
+    /// By the config, or by an order: see [`super::Order`].
+    blocked: bool,
 }
 
 #[derive(Serialize)]
@@ -82,7 +86,8 @@ impl Spend {
     pub fn reply(&self, config: &Config, caller: Caller, store: &impl Store, now: Millis) -> Reply {
         let books = Books { config, caller, store, now };
         let told = match self {
-            Self::Key => Ok(books.key_info()),
+            Self::Key(None) => Ok(books.key_info()),
+            Self::Key(Some(named)) => books.named(named),
             Self::One(scope, id) => books.one(*scope, id.as_deref()),
             Self::List(scope) => Ok(Reply::of(&books.rows(*scope))),
             Self::All => Ok(books.all()),
@@ -90,6 +95,11 @@ impl Spend {
         };
         told.unwrap_or_else(|error| Reply::from(&error))
     }
+}
+
+/// All that can be told of the key at this position.
+pub(super) fn told_of(config: &Config, i: usize, store: &impl Store, now: Millis) -> Reply {
+    Reply::of(&Books { config, caller: Caller::Key(i), store, now }.key())
 }
 
 /// The accounts as one caller sees them.
@@ -142,7 +152,21 @@ impl<'a, S: Store> Books<'a, S> {
         keys.map(|own| self.row(own)).collect()
     }
 
+    /// Another key than the caller's own is for the master's eyes.
+    fn named(&self, named: &Named) -> Result<Reply, Error> {
+        let caller = match (self.caller, named.find(self.config)) {
+            (Caller::Master, found) => Caller::Key(found?),
+            (own, Ok(found)) if own.is_key(found) => own,
+            _ => return Err(not_permitted()),
+        };
+        Ok(Books { caller, ..*self }.key_info())
+    }
+
     fn key_info(&self) -> Reply {
+        Reply::of(&BTreeMap::from([("info", self.key())]))
+    }
+
+    fn key(&self) -> KeyInfo<'a> {
         let key = self.caller.key(self.config);
         let mut row = match key {
             Some(key) => self.row_with_models(&key.account, key.models_accounts.iter()),
@@ -153,12 +177,12 @@ impl<'a, S: Store> Books<'a, S> {
             ("user_id", key.and_then(|key| key.user_id.as_deref())),
         ];
         row.names.extend(ids.into_iter().filter_map(|(name, id)| Some((name, id?))));
-        let info = KeyInfo {
+        KeyInfo {
             row,
             models: key.and_then(|key| key.listed_models()),
             expires: key.and_then(|key| key.expires).map(Millis::rfc3339),
-        };
-        Reply::of(&BTreeMap::from([("info", info)]))
+            blocked: key.is_some_and(|key| key.blocked || Locks::has(self.store, &key.alias)),
+        }
     }
 
     fn one(&self, scope: Scope, id: Option<&str>) -> Result<Reply, Error> {

@@ -66,7 +66,7 @@ fn the_master_key_sees_all() {
         told(Spend::One(Scope::User, Some("ann".to_owned()))),
         Ok(json!({"user_id": "ann", "user_info": ann, "keys": [one], "teams": [red]}))
     );
-    let info = told(Spend::Key).unwrap();
+    let info = told(Spend::Key(None)).unwrap();
     assert_eq!((&info["info"]["key_alias"], &info["info"]["spend"]), (&json!("master"), &Value::Null));
 }
 
@@ -93,7 +93,7 @@ fn a_key_sees_what_is_its_own() {
         if let Ok(own) = own {
             assert_eq!((names(&own["keys"], "key_alias"), &own["team_info"]["spend"]), (vec![json!(key)], &json!(0.5)));
         }
-        let info = told(Spend::Key).unwrap();
+        let info = told(Spend::Key(None)).unwrap();
         assert_eq!((&info["info"]["key_alias"], &info["info"]["spend"]), (&json!(key), &json!(0.25)));
         assert!(!all.to_string().contains("sk-"), "{all}");
     }

@@ -33,6 +33,11 @@ fn config() -> Rc<Config> {
     Rc::new(Config::compile(&document, Env::Strict(&|_| None)).unwrap())
 }
 
+/// Looks at the headers of a request of which Envoy knows nothing.
+pub(super) fn open(config: &Config, headers: &Headers) -> Opening {
+    Front::open(config, headers, false, &Scene { now: NOW, store: &Memory::default(), property: &|_| None })
+}
+
 fn with<T>(act: impl FnOnce(&mut World<'_>) -> T) -> T {
     let tokens = Tokens::default();
     act(&mut World { now: NOW, fleet: &mut Calm, tokens: &tokens, random: &mut |_| 0 })
@@ -47,7 +52,7 @@ fn admit(config: &Rc<Config>, key: &str, more: &str) -> Exchange {
         ("cookie", b"c=1"),
         ("traceparent", b"00-1-2-01"),
     ]);
-    let Opening::Read(mut front) = Front::open(config, &headers, false, NOW) else { panic!("not read") };
+    let Opening::Read(mut front) = open(config, &headers) else { panic!("not read") };
     let body = format!(r#"{{"model":"first","messages":[{{"role":"user","content":"Hi"}}],"max_tokens":2{more}}}"#);
     let request = front.read(config, body.into_bytes()).unwrap();
     with(|world| Exchange::admit(config.clone(), front, request, world)).unwrap()
@@ -60,7 +65,7 @@ fn upgrade(config: &Rc<Config>, path: &[u8], more: &[(&str, &[u8])]) -> Result<E
         .chain([("sec-websocket-key", b"a2V5".as_slice()), ("cookie", b"c=1")])
         .chain(more.iter().copied())
         .collect();
-    match Front::open(config, &Headers::of(&headers), false, NOW) {
+    match open(config, &Headers::of(&headers)) {
         Opening::Upgrade(front, request) => with(|world| Exchange::admit(config.clone(), front, *request, world))
             .map_err(|refused| refused.error.status()),
         Opening::Answer(_, reply) => Err(reply.status),

@@ -6,7 +6,7 @@ use super::fleet::{self, SharedData};
 use crate::budget::account::END_USERS;
 use crate::bytes::hex;
 use crate::config::Config;
-use crate::exchange::{Exchange, Refused};
+use crate::exchange::{Exchange, Locks, Refused};
 use crate::store::Store as _;
 use crate::units::Millis;
 
@@ -14,6 +14,7 @@ use crate::units::Millis;
 ///
 /// Every VM comes here with all keys of the config; those after the first find a mark that all of them have theirs.
 pub(super) fn prepare(config: &Config) {
+    SharedData.prepare(Locks::RECORD);
     let mark = mark(config);
     if SharedData.get(&mark).is_some() {
         return;

@@ -12,7 +12,9 @@ use super::token::Keeper;
 use super::{Shared, accounts, close, count, count_account, open, shadow, with_world};
 use crate::budget::account::Denied;
 use crate::config::Config;
-use crate::exchange::{Caller, Exchange, Front, Opening, Refused, Reply, Rewrite, local_error};
+use crate::exchange::{
+    Caller, Exchange, Front, ORDER_BYTES_MAX, Opening, Order, Refused, Reply, Rewrite, Scene, local_error,
+};
 use crate::openai::Request;
 use crate::telemetry::{ErrorCode, Metric, Record};
 use crate::units::Millis;
@@ -39,6 +41,8 @@ enum Phase {
     Start,
     /// Its body is being read.
     Reading(Front),
+    /// The body of an order is being read.
+    Ordered(Order),
     /// It was admitted: its number, and the exchange.
     Running(u64, Shared),
     /// It was answered here; what is known of it for the record.
@@ -71,9 +75,19 @@ impl Gateway {
         match front.read(&self.config, call::buffer(Buffer::Request)) {
             Ok(request) => self.admit_request(front, request),
             Err(error) => {
-                let record = self.record_of(Some(front.caller));
+                let record = front.record(&self.config);
                 self.answer(record, &Reply::error(&error, front.endpoint.errors()))
             }
+        }
+    }
+
+    /// The whole order is there.
+    fn obey(&mut self) -> Action {
+        let Phase::Ordered(order) = std::mem::replace(&mut self.phase, Phase::Start) else { return Action::Continue };
+        let record = self.record_of(Some(Caller::Master));
+        match order.obey(&self.config, &call::buffer(Buffer::Request), &SharedData, self.started) {
+            Ok((reply, done)) => self.answer(Record { order: done, ..record }, &reply),
+            Err(error) => self.answer(record, &Reply::from(&error)),
         }
     }
 
@@ -81,7 +95,7 @@ impl Gateway {
         if let Some(model) = front.stand_in(&self.config, &request, &SharedData) {
             request.model = model;
         }
-        let mut record = self.record_of(Some(front.caller));
+        let mut record = front.record(&self.config);
         let errors = front.endpoint.errors();
         let resolved = front.caller.resolve(&self.config, &request.model);
         record.model_group = resolved.map(|resolved| resolved.name.to_owned()).unwrap_or_default();
@@ -166,7 +180,8 @@ impl Gateway {
             Phase::Running(_, exchange) => {
                 return with_world(&self.config, |world| exchange.borrow_mut().settle(self.status, world));
             }
-            Phase::Reading(front) => self.record_of(Some(front.caller)),
+            Phase::Reading(front) => front.record(&self.config),
+            Phase::Ordered(_) => self.record_of(Some(Caller::Master)),
             Phase::Answered(record) => record.clone(),
             Phase::Start => Record::default(),
         };
@@ -186,11 +201,16 @@ impl HttpContext for Gateway {
         for (name, _) in headers.iter().filter(|(name, _)| steers(name)) {
             call::remove_header(Map::Request, name);
         }
-        match Front::open(&self.config, &headers, end_of_stream, self.started) {
+        let scene = Scene { now: self.started, store: &SharedData, property: &call::property };
+        match Front::open(&self.config, &headers, end_of_stream, &scene) {
             Opening::Answer(caller, reply) => self.answer(self.record_of(caller), &reply),
             Opening::Spend(caller, spend) => {
                 let reply = spend.reply(&self.config, caller, &SharedData, self.started);
                 self.answer(self.record_of(Some(caller)), &reply)
+            }
+            Opening::Order(order) => {
+                self.phase = Phase::Ordered(order);
+                Action::Pause
             }
             Opening::Ready => self.answer(Record::default(), &Reply::ready(self.keeper.is_settled(self.started))),
             Opening::Read(front) => {
@@ -205,7 +225,8 @@ impl HttpContext for Gateway {
         match self.phase {
             // One that is over the limit already is refused without its end.
             Phase::Reading(_) if end_of_stream || size as u64 > self.config.max_request_bytes => self.admit(),
-            Phase::Reading(_) | Phase::Answered(..) => Action::Pause,
+            Phase::Ordered(_) if end_of_stream || size > ORDER_BYTES_MAX => self.obey(),
+            Phase::Reading(_) | Phase::Ordered(_) | Phase::Answered(..) => Action::Pause,
             Phase::Start | Phase::Running(..) => Action::Continue,
         }
     }
@@ -213,6 +234,7 @@ impl HttpContext for Gateway {
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
         match self.phase {
             Phase::Reading(_) => self.admit(),
+            Phase::Ordered(_) => self.obey(),
             Phase::Answered(..) => Action::Pause,
             Phase::Start | Phase::Running(..) => Action::Continue,
         }
@@ -221,7 +243,7 @@ impl HttpContext for Gateway {
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let exchange = match &self.phase {
             Phase::Running(_, exchange) => Some(exchange.clone()),
-            Phase::Start | Phase::Reading(_) | Phase::Answered(..) => None,
+            Phase::Start | Phase::Reading(_) | Phase::Ordered(_) | Phase::Answered(..) => None,
         };
         let passing = exchange.as_ref().and_then(|exchange| exchange.borrow().passing_status());
         self.status = passing.unwrap_or_else(status);
@@ -310,7 +332,7 @@ impl Gateway {
         if let Phase::Reading(front) = &self.phase {
             let error = local_error(self.status);
             let body = error.body_as(front.endpoint.errors());
-            let record = self.record_of(Some(front.caller));
+            let record = front.record(&self.config);
             self.phase = Phase::Answered(Record { error: Some(ErrorCode::of(&error)), ..record });
             self.replace(body, end_of_stream);
         }

@@ -72,6 +72,8 @@ pub struct Record {
     pub would_refuse: String,
     /// Which marks its cost made budgets pass: `key 'b': soft_budget`.
     pub budget_alerts: String,
+    /// What an operator has done: `blocked batch-jobs`.
+    pub order: String,
     /// What went wrong.
     pub error: Option<ErrorCode>,
     /// The client's status; 0 where it got none.
@@ -79,7 +81,7 @@ pub struct Record {
 }
 
 /// Every field, in the contract's order; `log` is all of them together.
-pub const FIELDS: [&str; 24] = [
+pub const FIELDS: [&str; 25] = [
     "key_alias",
     "team",
     "user",
@@ -102,6 +104,7 @@ pub const FIELDS: [&str; 24] = [
     "routing",
     "would_refuse",
     "budget_alerts",
+    "order",
     "error",
     "log",
 ];
@@ -181,6 +184,7 @@ impl Record {
             ("routing", text(&self.routing)),
             ("would_refuse", text(&self.would_refuse)),
             ("budget_alerts", text(&self.budget_alerts)),
+            ("order", text(&self.order)),
             ("error", self.error.as_ref().map(|error| Value::Text(&error.0))),
         ]
         .into_iter()

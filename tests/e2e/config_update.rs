@@ -14,6 +14,7 @@ model_list:
 - {model_name: slow, litellm_params: {model: openai/gpt-4o-mini, api_base: 'http://{mock}/chunk-ms=50,chunks=60/v1', api_key: sk-p}}
 {more}
 router_settings: {num_retries: 0}
+general_settings: {master_key: sk-master}
 tollgate:
   keys:
   - {key_alias: app, key: os.environ/APP_KEY}
@@ -136,6 +137,20 @@ fn with(mock: &Mock, second: &Mock, more: &str) -> String {
 fn free_ports() -> [u16; 2] {
     let listeners = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+#[test]
+fn a_block_outlasts_the_config() {
+    let run = Run::start("run-block");
+    let order =
+        |path: &str| Request::post(run.port, path, r#"{"key_alias":"poor"}"#).key("sk-master").send().expect_ok();
+    order("/key/block");
+    assert_eq!(run.chat("sk-poor", "first").status, 401);
+    run.change(&with(&run.mock, &run.second, SECOND));
+    wait_for("the new model", || run.has_model("second").then_some(()));
+    assert_eq!(run.chat("sk-poor", "second").status, 401);
+    order("/key/unblock");
+    run.chat("sk-poor", "first").expect_ok();
 }
 
 #[test]

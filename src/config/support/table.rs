@@ -22,6 +22,8 @@ pub(super) const NESTED: &[(Section, &str, Section)] = &[
     (Section::Tollgate, "end_users", Section::TollgateEndUser),
     (Section::Tollgate, "budgets", Section::TollgateBudget),
     (Section::Tollgate, "shadow", Section::TollgateShadow),
+    (Section::Tollgate, "identity", Section::TollgateIdentity),
+    (Section::TollgateIdentity, "map", Section::TollgateIdentityMap),
     (Section::RouterSettings, "routing_strategy_args", Section::StrategyArgs),
 ];
 
@@ -69,6 +71,8 @@ pub(super) const fn rows(section: Section) -> &'static [Row] {
         Section::TollgateEndUser => TOLLGATE_END_USER,
         Section::TollgateBudget => TOLLGATE_BUDGET,
         Section::TollgateShadow => TOLLGATE_SHADOW,
+        Section::TollgateIdentity => TOLLGATE_IDENTITY,
+        Section::TollgateIdentityMap => TOLLGATE_IDENTITY_MAP,
         Section::StrategyArgs => STRATEGY_ARGS,
     }
 }
@@ -422,7 +426,7 @@ const GENERAL_SETTINGS: &[Row] = &[
 ];
 
 const TOLLGATE: &[Row] = &[
-    exact("", &["keys", "teams", "users", "end_users", "budgets", "allow_anonymous", "record_fields", "shadow"]),
+    exact("", &["keys", "teams", "users", "end_users", "budgets", "allow_anonymous", "record_fields", "shadow", "identity"]),
     exact("allow unless set: a model without a price costs nothing", &["unpriced"]),
 ];
 
@@ -430,6 +434,12 @@ const TOLLGATE_SHADOW: &[Row] = &[
     exact("", &["model_group", "to"]),
     exact("counted apart, in tollgate_shadow_*; a worker keeps 32 MiB of copies at most; a WebSocket has none", &["percent"]),
 ];
+
+const TOLLGATE_IDENTITY: &[Row] = &[
+    exact("", &["from", "metadata", "claim", "team_claim", "user_claim", "san", "map"]),
+    exact("trusted: a filter before this one must always set or remove it", &["name", "team_header", "user_header"]),
+];
+const TOLLGATE_IDENTITY_MAP: &[Row] = &[exact("", &["match", "key_alias", "team_id", "user_id"])];
 
 const STRATEGY_ARGS: &[Row] = &[
     exact("", &["ttl", "lowest_latency_buffer", "max_latency_list_size"]),

@@ -214,6 +214,38 @@ impl TlsProvider {
     }
 }
 
+/// A workload's sidecar: plain HTTP to it is mutual TLS to a gateway.
+pub(crate) struct TlsClient {
+    pub(crate) port: u16,
+    _envoy: Process,
+}
+
+impl TlsClient {
+    /// Shows the certificate `who` of `tests/e2e/tls` to the gateway at `gateway`. `name` is its folder under
+    /// `target/tmp/e2e`.
+    pub(crate) fn start(name: &str, who: &str, gateway: u16) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let yaml = std::fs::read_to_string(tls_file("client.yaml")).unwrap();
+        let files = [
+            ("CERT", format!("{who}-cert.pem")),
+            ("KEY", format!("{who}-key.pem")),
+            ("AUTHORITY", "cert.pem".to_owned()),
+        ];
+        let yaml = files.iter().fold(yaml, |yaml, (place, file)| yaml.replace(place, &tls_file(file)));
+        let path = folder.join("envoy.yaml");
+        std::fs::write(&path, yaml.replace("GATEWAY", &gateway.to_string())).unwrap();
+        let (envoy, _, port) = launch(&folder, &path, "client", Options::default());
+        Self { port, _envoy: envoy }
+    }
+}
+
+/// A file of `tests/e2e/tls`.
+pub(crate) fn tls_file(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/tls").join(name);
+    path.to_str().unwrap().to_owned()
+}
+
 /// The body of a chat request; `more` begins with a comma or is empty.
 pub(crate) fn chat(model: &str, more: &str) -> String {
     format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"Hello there"}}]{more}}}"#)
