@@ -37,7 +37,7 @@ wasm-test: ## The same unit tests inside wasm
 	cargo test --target wasm32-unknown-unknown --lib
 
 e2e: build ## Tests on a real Envoy: the newest supported, then the oldest
-	@$(SETUP) envoy envoy-oldest openai-sdk anthropic-sdk
+	@$(SETUP) envoy envoy-oldest openai-sdk anthropic-sdk redis rls
 	cargo build $(WASM_FLAGS) --features trap
 	ENVOY_BIN=$$($(SETUP) which-envoy) cargo test --features cli --test 'e2e*'
 	ENVOY_BIN=$(CURDIR)/target/envoy-1.39/bin/envoy cargo test --features cli --test 'e2e*' -- $(OLDEST)
@@ -68,7 +68,7 @@ clean: ## Remove everything that was built or installed
 	rm -rf dist target
 
 # What may differ from one Envoy to the next: all but the translations.
-OLDEST := accounts:: auth:: budget:: config_update:: cooldown:: fallback:: forms:: held_bodies:: isolation:: no_dead_worker:: passthrough:: \
+OLDEST := accounts:: auth:: budget:: config_update:: cooldown:: fallback:: forms:: global:: held_bodies:: isolation:: no_dead_worker:: passthrough:: \
 	realtime:: records:: reload:: retries:: shadow:: tokens:: usage:: bedrock::
 
 FUZZ_SECONDS := 60

@@ -53,6 +53,8 @@ pub enum Kind {
     },
     /// A limit of requests, tokens or places is reached.
     RateLimitExceeded,
+    /// Nobody can say whether there is room: the rate limit service does not answer.
+    RateLimitUnknown,
     /// Every deployment that could answer is resting or at its limit.
     NoDeployments,
     /// The prompt is too long for every model of this name.
@@ -238,6 +240,7 @@ impl Kind {
             Kind::RequestTooLarge => (413, INVALID_REQUEST, Some("request_too_large")),
             Kind::BudgetExceeded { status } => (*status, "budget_exceeded", Some("budget_exceeded")),
             Kind::RateLimitExceeded => (429, "rate_limit_error", Some("rate_limit_exceeded")),
+            Kind::RateLimitUnknown => (503, API_ERROR, Some("rate_limit_service_unavailable")),
             Kind::NoDeployments => (429, "rate_limit_error", Some("no_deployments_available")),
             Kind::ContextLengthExceeded => (400, INVALID_REQUEST, Some("context_length_exceeded")),
             Kind::Timeout => (504, "timeout_error", Some("timeout")),

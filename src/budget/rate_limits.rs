@@ -31,6 +31,16 @@ impl RateLimits {
         }
     }
 
+    /// Takes up what a rate limit service says of requests, where that is less.
+    pub fn hear_of_requests(&mut self, limit: u64, remaining: u64, reset: Millis) {
+        tighter(&mut self.requests, Some(Left { limit, remaining, reset }));
+    }
+
+    /// Takes up what a rate limit service says of tokens, where that is less.
+    pub fn hear_of_tokens(&mut self, limit: u64, remaining: u64, reset: Millis) {
+        tighter(&mut self.tokens, Some(Left { limit, remaining, reset }));
+    }
+
     /// The headers that say so; empty values where there is no limit.
     ///
     /// Source: OpenAI, "Rate limits in headers" <https://platform.openai.com/docs/guides/rate-limits>, not re-read for this.

@@ -14,6 +14,8 @@
 //! `timezone` and `budget_reset_time` move the ends of days, weeks and months. Seconds, minutes and hours are aligned in
 //! UTC: where a zone is half an hour off, `1h` ends at half past.
 
+use std::fmt;
+
 use sha2::{Digest as _, Sha256};
 
 use crate::units::Millis;
@@ -137,6 +139,22 @@ impl Window {
         };
         // A day more, for clocks that are put back.
         Millis(days.saturating_add(1).saturating_mul(DAY))
+    }
+}
+
+/// As a config would say it: `30s`, `5m`, `1h`, `7d`, `1mo`.
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Months { count, .. } => write!(f, "{count}mo"),
+            Kind::Days { count, .. } => write!(f, "{count}d"),
+            Kind::Every { period } => {
+                let units = [(HOUR, "h"), (MINUTE, "m"), (SECOND, "s")];
+                let (unit, name) =
+                    units.into_iter().find(|(unit, _)| period.is_multiple_of(*unit)).unwrap_or((1, "ms"));
+                write!(f, "{}{name}", period.checked_div(unit).unwrap_or(0))
+            }
+        }
     }
 }
 

@@ -78,6 +78,10 @@ enum Target {
     Istio,
     /// EnvoyPatchPolicies for Envoy Gateway (not yet)
     EnvoyGateway,
+    /// The budgets and limits for envoyproxy/ratelimit
+    Ratelimit,
+    /// The budgets and limits for Limitador
+    Limitador,
 }
 
 /// What ends the command early.
@@ -123,7 +127,7 @@ fn check(args: &Check) -> Result<(), Failure> {
 }
 
 fn render(args: &Render) -> Result<(), Failure> {
-    if !matches!(args.target, Target::Envoy) {
+    if matches!(args.target, Target::Istio | Target::EnvoyGateway) {
         let text = "--target istio and envoy-gateway are not there yet: render for envoy and take the parts over";
         return Err(Failure::Usage(text.to_owned()));
     }
@@ -136,7 +140,17 @@ fn render(args: &Render) -> Result<(), Failure> {
         wasm: args.wasm.clone(),
         ca_file: args.ca_file.clone(),
     };
-    let rendered = loaded.rendering(&options).bootstrap();
+    let limits = |limits: Result<String, Vec<String>>| {
+        limits.map_err(|faults| {
+            let line = |fault: &String| format!("{}: {fault}", args.config.display());
+            Failure::Fault(faults.iter().map(line).collect::<Vec<_>>().join("\n"))
+        })
+    };
+    let rendered = match args.target {
+        Target::Ratelimit => limits(render::limits::ratelimit(&loaded.config, &options.source))?,
+        Target::Limitador => limits(render::limits::limitador(&loaded.config, &options.source))?,
+        Target::Envoy | Target::Istio | Target::EnvoyGateway => loaded.rendering(&options).bootstrap(),
+    };
     match &args.output {
         None => say(&rendered),
         Some(path) => Ok(std::fs::write(path, rendered).map_err(|fault| format!("{}: {fault}", path.display()))?),

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use super::keys::known_members;
 use super::names::Known;
 use super::read::{MAX_INTEGER, Node};
+use super::replicas::Replicas;
 use super::support::Section;
 use super::{Budget, Deployment, Limits};
 use crate::budget::ledger::MAX_WINDOWS;
@@ -20,6 +21,7 @@ use crate::time;
 use crate::zone::Zone;
 
 const DURATION: &str = "expected a duration such as `30s`, `5m`, `1h`, `1d`, `1w` or `1mo`, found another string";
+const PARALLEL: &str = "max_parallel_requests";
 const MODES: &str = "expected enforce or shadow, found another string";
 
 /// Caps and limits as they are typed.
@@ -27,6 +29,7 @@ pub(super) struct Terms {
     budgets: Vec<Budget>,
     limits: Limits,
     shadow_limits: Limits,
+    replicas: Replicas,
 }
 
 impl Terms {
@@ -34,24 +37,33 @@ impl Terms {
     pub(super) fn read(node: &Node<'_>, reset: &Reset) -> Self {
         let mode = node.at("mode");
         check_mode(&mode);
+        let replicas = node.reader.replicas.get();
         let limits = |wants_shadow: bool| {
             let is_wanted = |field: &str| is_shadow(&mode, field) == wants_shadow;
-            let limit = |field: &str| node.at(field).integer(0, MAX_INTEGER).filter(|_| is_wanted(field));
+            let limit = |field: &str| {
+                let limit = node.at(field).integer(0, MAX_INTEGER).filter(|_| is_wanted(field))?;
+                if field == PARALLEL {
+                    replicas.of_places(&node.at(field), limit)
+                } else {
+                    replicas.of_limit(&node.at(field), limit)
+                }
+            };
             Limits {
                 rpm: limit("rpm_limit"),
                 tpm: limit("tpm_limit"),
-                parallel: limit("max_parallel_requests"),
+                parallel: limit(PARALLEL),
                 rpd: limit("rpd_limit"),
                 tpd: limit("tpd_limit"),
             }
         };
         let (limits, shadow_limits) = (limits(false), node.quietly(|_| limits(true)));
-        Self { budgets: budgets(node, reset), limits, shadow_limits }
+        Self { budgets: budgets(node, reset), limits, shadow_limits, replicas }
     }
 
     /// The account of `name` with these terms.
     pub(super) fn account(self, scope: Scope, name: &str) -> Account {
-        let Self { budgets, limits, shadow_limits } = self;
+        let Self { budgets, limits, shadow_limits, replicas } = self;
+        let budgets = replicas.of_budgets(scope, budgets);
         Account { scope, name: name.to_owned(), model: None, budgets, limits, shadow_limits }
     }
 }
@@ -178,15 +190,17 @@ pub(super) fn providers<'d>(
 
 /// `litellm_params.max_budget`, `budget_duration`, `budget_limits`: the account of the deployment `id`, where it has a budget.
 pub(super) fn deployment(params: &Node<'_>, reset: &Reset, id: &str) -> Option<Rc<Account>> {
-    let budgets = budgets(params, reset);
+    let scope = Scope::Deployment;
+    let budgets = params.reader.replicas.get().of_budgets(scope, budgets(params, reset));
     if budgets.is_empty() {
         return None;
     }
-    Some(Rc::new(Account { scope: Scope::Deployment, name: id.to_owned(), budgets, ..Account::default() }))
+    Some(Rc::new(Account { scope, name: id.to_owned(), budgets, ..Account::default() }))
 }
 
 /// The account of the whole proxy, where it has a budget.
 pub(super) fn proxy(litellm: &Node<'_>, reset: &Reset) -> Option<Rc<Account>> {
-    let budget = budget(litellm, reset, false)?;
-    Some(Rc::new(Account { scope: Scope::Proxy, budgets: vec![budget], ..Account::default() }))
+    let (scope, budget) = (Scope::Proxy, budget(litellm, reset, false)?);
+    let budgets = litellm.reader.replicas.get().of_budgets(scope, vec![budget]);
+    Some(Rc::new(Account { scope, budgets, ..Account::default() }))
 }

@@ -11,8 +11,9 @@ use super::markup::Markups;
 use super::model::{self, Defaults, MAX_RETRIES};
 use super::names::Known;
 use super::read::{MAX_INTEGER, Node, Reader};
+use super::replicas::Replicas;
 use super::settings::Settings;
-use super::{Config, CountedTokens, Digest, Key, Mesh, Routing, Unpriced, account, group, keys, shadow};
+use super::{Config, CountedTokens, Digest, Key, Mesh, Routing, Unpriced, account, group, keys, rate_limit, shadow};
 use crate::budget::window::Reset;
 use crate::budget::{Account, Scope};
 use crate::secret::Secret;
@@ -69,6 +70,8 @@ fn config(root: &Node<'_>) -> Config {
     let known = Known::read(&model_list, &router);
     let settings = Settings::new(router.clone(), litellm.clone());
     let reset = account::reset(&litellm);
+    let replicas = Replicas::read(&tollgate);
+    root.reader.replicas.set(replicas);
     let mut entries = model::entries(&model_list, &defaults(&settings, &litellm, &reset));
     let deployments = entries.iter_mut().map(|entry| &mut entry.deployment);
     let providers = account::providers(&router, &reset, deployments);
@@ -104,6 +107,8 @@ fn config(root: &Node<'_>) -> Config {
         counted_tokens: counted_tokens(&general),
         mesh,
         proxy: account::proxy(&litellm, &reset),
+        rate_limit_service: rate_limit::service(&tollgate),
+        replicas: replicas.count(),
         allow_anonymous,
         record_fields: record_fields(&tollgate),
         unpriced: unpriced(&tollgate),

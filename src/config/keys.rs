@@ -240,10 +240,11 @@ fn users(list: &Node<'_>, reset: &Reset) -> Users {
 
 /// `tollgate.end_users`, whose terms may be those of a `budget_id`, and what all others have.
 pub(super) fn end_users(tollgate: &Node<'_>, litellm: &Node<'_>, reset: &Reset) -> EndUsers {
+    let replicas = tollgate.reader.replicas.get();
     let mut budgets = BTreeMap::new();
     for node in tollgate.at("budgets").sections() {
         known_members(&node, Section::TollgateBudget);
-        let terms = Terms::read(&node, reset).account(Scope::OtherEndUser, "");
+        let terms = Terms::read(&node, reset).account(Scope::EndUser, "");
         let Some(id) = node.at("budget_id").required_name() else { continue };
         if budgets.insert(id, terms).is_some() {
             node.at("budget_id").fault::<()>("expected an id of its own, found one that is listed above");
@@ -268,10 +269,11 @@ pub(super) fn end_users(tollgate: &Node<'_>, litellm: &Node<'_>, reset: &Reset) 
     }
     let plain = litellm.at("max_end_user_budget").usd().map(|max| Account {
         scope: Scope::OtherEndUser,
-        budgets: vec![Budget { max: Some(max), ..Budget::default() }],
+        budgets: vec![Budget { max: Some(replicas.of_budget(Scope::OtherEndUser, max)), ..Budget::default() }],
         ..Account::default()
     });
-    let others = named(&litellm.at("max_end_user_budget_id")).or(plain).map(Rc::new);
+    let unlisted = named(&litellm.at("max_end_user_budget_id")).map(|listed| replicas.of_unlisted(listed));
+    let others = unlisted.or(plain).map(Rc::new);
     EndUsers { listed, others }
 }
 

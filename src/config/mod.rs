@@ -22,6 +22,7 @@
 //! | `keys`, `access` | `tollgate`: keys, teams, users, their models |
 //! | `identity` | `tollgate.identity`: whom Envoy has verified |
 //! | `shadow` | `tollgate.shadow`: whose requests are copied |
+//! | `rate_limit`, `replicas` | `tollgate.rate_limit_service`: who counts for the whole fleet; one Envoy's part of it |
 //! | `support` | every LiteLLM key, and how far it is supported |
 
 mod access;
@@ -43,7 +44,9 @@ mod names;
 mod names_tests;
 mod params;
 mod policy;
+mod rate_limit;
 mod read;
+mod replicas;
 mod routing;
 mod settings;
 #[cfg(test)]
@@ -78,6 +81,7 @@ use sha2::{Digest as _, Sha256};
 use crate::budget::{Account, Price, Window};
 use crate::bytes::hex;
 use crate::provider::Target;
+use crate::rls::Service;
 use crate::routing::{PerClass, Pool};
 use crate::telemetry::RecordFields;
 use crate::token::Source;
@@ -112,6 +116,10 @@ pub struct Config {
     keys_by_digest: Vec<usize>,
     /// `tollgate.identity`: who needs no key.
     pub mesh: Mesh,
+    /// `tollgate.rate_limit_service`: who counts budgets and limits for the whole fleet; `None`: each Envoy for itself.
+    pub rate_limit_service: Option<Service>,
+    /// `tollgate.replicas`: how many Envoys share what each of them counts for itself. Budgets and limits are this one's part.
+    pub replicas: u64,
     /// `tollgate.allow_anonymous`: serve requests without a key.
     pub allow_anonymous: bool,
     /// `tollgate.record_fields`: the fields of the record that become filter state, and with them the columns of the

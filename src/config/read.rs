@@ -4,12 +4,13 @@
 //! Values are read as LiteLLM reads them: a protobuf `Struct` makes every number a double, and environment variables
 //! are text, so `50`, `50.0` and `"50"` are the same number and `"true"` is a bool.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use serde_json::{Map, Value};
 
 use super::env::{Env, Variables, reference};
 use super::fault::Fault;
+use super::replicas::Replicas;
 use crate::secret::Secret;
 use crate::units::{Millis, PicoUsd};
 
@@ -22,6 +23,8 @@ pub(super) const MAX_INTEGER: u64 = 1 << 53;
 pub(super) struct Reader<'a> {
     document: &'a Value,
     pub(super) variables: Variables<'a>,
+    /// How budgets and limits of accounts are divided.
+    pub(super) replicas: Cell<Replicas>,
     faults: RefCell<Vec<Fault>>,
 }
 
@@ -35,7 +38,12 @@ pub(super) struct Node<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(document: &'a Value, env: Env<'a>) -> Self {
-        Self { document, variables: Variables::new(document, env), faults: RefCell::default() }
+        Self {
+            document,
+            variables: Variables::new(document, env),
+            replicas: Cell::default(),
+            faults: RefCell::default(),
+        }
     }
 
     pub(super) fn root(&'a self) -> Node<'a> {

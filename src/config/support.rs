@@ -74,6 +74,7 @@ pub(super) enum Section {
     TollgateShadow,
     TollgateIdentity,
     TollgateIdentityMap,
+    TollgateRateLimitService,
     StrategyArgs,
 }
 

@@ -175,6 +175,7 @@ impl Exchange {
             holds: Holds::default(),
             burned: Burned::default(),
             alerts: Vec::new(),
+            consulted: None,
             first_byte: None,
             heard: None,
             cut: None,

@@ -40,6 +40,7 @@ mod course;
 mod explain;
 mod first;
 mod front;
+mod global;
 mod headers;
 mod info;
 mod knobs;
@@ -64,6 +65,7 @@ use crate::budget::account::{Alert, Holds};
 use crate::config::{Config, Deployment, Key, Principal, Resolved};
 use crate::error::{Error, Shape};
 use crate::provider::Upstream;
+use crate::rls;
 use crate::routing::{Class, Fleet, Plan, Step};
 use crate::token::Tokens;
 use crate::units::{Millis, PicoUsd};
@@ -236,6 +238,8 @@ pub struct Exchange {
     burned: Burned,
     /// Which alarms went off in the accounts of deployments.
     alerts: Vec<Alert>,
+    /// The question that the rate limit service has answered.
+    consulted: Option<rls::Ask>,
     started: Millis,
     first_byte: Option<Millis>,
     /// When the stream was heard of last, where its silence has a bound.
@@ -264,6 +268,11 @@ impl Exchange {
     /// The shape in which the client expects errors.
     pub fn errors(&self) -> Shape {
         self.asked.client().endpoint.errors()
+    }
+
+    /// What records and metrics call the caller.
+    pub fn key_alias(&self) -> &str {
+        self.caller.alias(&self.config)
     }
 
     /// The config.

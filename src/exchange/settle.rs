@@ -72,7 +72,7 @@ impl Exchange {
     }
 
     /// Which of an answer's tokens count in the limits of keys, teams and users.
-    fn counted(&self, usage: &Usage) -> u64 {
+    pub(super) fn counted(&self, usage: &Usage) -> u64 {
         match self.config.counted_tokens {
             CountedTokens::Total => usage.total_tokens(),
             CountedTokens::Input => usage.input_tokens,

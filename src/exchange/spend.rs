@@ -76,6 +76,10 @@ struct UserInfo<'a> {
 struct All<'a> {
     /// What these numbers are the numbers of: one Envoy, with all its workers.
     per: &'static str,
+    /// Who holds budgets and limits to what all Envoys spend: `global`, a rate limit service; `envoy`, nobody.
+    enforced: &'static str,
+    /// Of how many Envoys' budgets and limits these are one part.
+    replicas: u64,
     keys: Vec<Row<'a>>,
     teams: Vec<Row<'a>>,
     users: Vec<Row<'a>>,
@@ -246,7 +250,8 @@ impl<'a, S: Store> Books<'a, S> {
 
     fn all(&self) -> Reply {
         let [keys, teams, users] = [Scope::Key, Scope::Team, Scope::User].map(|scope| self.rows(scope));
-        Reply::of(&All { per: "envoy", keys, teams, users })
+        let enforced = if self.config.rate_limit_service.is_some() { "global" } else { "envoy" };
+        Reply::of(&All { per: "envoy", enforced, replicas: self.config.replicas, keys, teams, users })
     }
 
     fn global(&self) -> Result<Reply, Error> {

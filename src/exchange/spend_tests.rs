@@ -52,7 +52,9 @@ fn the_master_key_sees_all() {
     assert_eq!(told(Spend::List(Scope::Key)), Ok(json!([one, two, three])));
     assert_eq!(
         told(Spend::All),
-        Ok(json!({"per": "envoy", "keys": [one, two, three], "teams": [blue, red], "users": [ann]}))
+        Ok(
+            json!({"per": "envoy", "enforced": "envoy", "replicas": 1, "keys": [one, two, three], "teams": [blue, red], "users": [ann]})
+        )
     );
     assert_eq!(told(Spend::Global), Ok(json!({"spend": 0.75, "max_budget": 100})));
     let team = |id: &str| told(Spend::One(Scope::Team, Some(id.to_owned())));

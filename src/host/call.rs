@@ -37,6 +37,7 @@ unsafe extern "C" {
     fn proxy_set_shared_data(key: *const u8, key_len: usize, value: *const u8, len: usize, cas: u32) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_len: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
     fn proxy_call_foreign_function(
         name: *const u8,
         name_len: usize,
@@ -48,6 +49,7 @@ unsafe extern "C" {
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_close_stream(stream: u32) -> u32;
+    fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -69,13 +71,14 @@ pub(super) enum Map {
     CallAnswer = 6,
 }
 
-/// A body of the stream, that of the answer to a call, or the plugin's configuration.
+/// A body of the stream, that of the answer to a call, the plugin's configuration, or the message that answers a gRPC call.
 #[derive(Clone, Copy, Debug)]
 #[repr(u32)]
 pub(super) enum Buffer {
     Request = 0,
     Response = 1,
     CallAnswer = 4,
+    GrpcAnswer = 5,
     Configuration = 7,
 }
 
@@ -192,9 +195,22 @@ pub(super) fn set_shared(key: &str, value: &[u8], cas: u32) -> Swap {
 /// Defines a counter, or finds the one of this name.
 pub(super) fn counter(name: &str) -> Option<u32> {
     const COUNTER: u32 = 0;
+    metric(COUNTER, name)
+}
+
+/// Sets a gauge.
+pub(super) fn gauge(name: &str, value: u64) {
+    const GAUGE: u32 = 1;
+    if let Some(id) = metric(GAUGE, name) {
+        // SAFETY: no pointers.
+        unsafe { proxy_record_metric(id, value) };
+    }
+}
+
+fn metric(kind: u32, name: &str) -> Option<u32> {
     let mut id = 0;
     // SAFETY: the slice and the pointer are valid for the call.
-    let status = unsafe { proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &raw mut id) };
+    let status = unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), &raw mut id) };
     (status == OK).then_some(id)
 }
 
@@ -228,6 +244,26 @@ pub(super) fn reset(context: u32) {
 pub(super) fn http(cluster: &str, headers: Vec<(&str, &str)>, body: Option<&[u8]>, timeout: Millis) -> Option<u32> {
     let timeout = std::time::Duration::from_millis(timeout.0);
     proxy_wasm::hostcalls::dispatch_http_call(cluster, headers, body, Vec::new(), timeout).ok()
+}
+
+/// Calls a gRPC method of the service that `target` leads to, a `GrpcService` or the name of a cluster; its number, which
+/// comes back with the answer. As with [`http`], the SDK has to know the number.
+pub(super) fn grpc(target: &str, service: &str, method: &str, message: &[u8], timeout: Millis) -> Option<u32> {
+    let timeout = std::time::Duration::from_millis(timeout.0);
+    proxy_wasm::hostcalls::dispatch_grpc_call(target, service, method, Vec::new(), Some(message), timeout).ok()
+}
+
+/// Has the host calls that follow act for another context; the SDK undoes that before the next callback.
+pub(super) fn enter(context: u32) {
+    // SAFETY: no pointers.
+    unsafe { proxy_set_effective_context(context) };
+}
+
+/// Lets a request go on that was held back, after this callback.
+pub(super) fn resume_request() {
+    const REQUEST: u32 = 0;
+    // SAFETY: no pointers.
+    unsafe { proxy_continue_stream(REQUEST) };
 }
 
 /// Calls a function of Envoy's own.

@@ -8,6 +8,7 @@ use proxy_wasm::types::Action;
 
 use super::call::{self, Buffer, Map};
 use super::fleet::SharedData;
+use super::rate_limit::{self, Asked};
 use super::token::Keeper;
 use super::{Shared, accounts, close, count, count_account, open, shadow, with_world};
 use crate::budget::account::Denied;
@@ -16,6 +17,7 @@ use crate::exchange::{
     Caller, Exchange, Front, ORDER_BYTES_MAX, Opening, Order, Refused, Reply, Rewrite, Scene, local_error,
 };
 use crate::openai::Request;
+use crate::rls::{Ask, Verdict};
 use crate::telemetry::{ErrorCode, Metric, Record};
 use crate::units::Millis;
 
@@ -25,6 +27,8 @@ pub(super) const RETRY: &str = "x-tollgate-retry";
 /// The stream of one request.
 pub(super) struct Gateway {
     id: u32,
+    /// The plugin's own context.
+    root: u32,
     config: Rc<Config>,
     keeper: Rc<Keeper>,
     phase: Phase,
@@ -43,17 +47,49 @@ enum Phase {
     Reading(Front),
     /// The body of an order is being read.
     Ordered(Order),
+    /// It is held until the rate limit service answers.
+    Asking(Box<Asking>),
     /// It was admitted: its number, and the exchange.
     Running(u64, Shared),
     /// It was answered here; what is known of it for the record.
     Answered(Record),
 }
 
-impl Context for Gateway {}
+/// A request that waits for the rate limit service.
+struct Asking {
+    call: u32,
+    ask: Ask,
+    exchange: Exchange,
+    record: Record,
+}
+
+impl Context for Gateway {
+    fn on_grpc_call_response(&mut self, call: u32, status: u32, _size: usize) {
+        match std::mem::replace(&mut self.phase, Phase::Start) {
+            Phase::Asking(asking) if asking.call == call => {
+                let Asking { ask, exchange, record, .. } = *asking;
+                let verdict = rate_limit::read(&ask, self.root, self.id, status);
+                if self.conclude(exchange, ask, &verdict, record) == Action::Continue {
+                    call::resume_request();
+                }
+            }
+            phase => self.phase = phase,
+        }
+    }
+}
 
 impl Gateway {
-    pub(super) fn new(id: u32, config: Rc<Config>, keeper: Rc<Keeper>) -> Self {
-        Self { id, config, keeper, phase: Phase::Start, started: Millis::default(), status: 0, rewrite: Rewrite::Keep }
+    pub(super) fn new(id: u32, root: u32, config: Rc<Config>, keeper: Rc<Keeper>) -> Self {
+        Self {
+            id,
+            root,
+            config,
+            keeper,
+            phase: Phase::Start,
+            started: Millis::default(),
+            status: 0,
+            rewrite: Rewrite::Keep,
+        }
     }
 
     /// Answers the request, whose record is as far as `record` goes.
@@ -114,10 +150,7 @@ impl Gateway {
             }
         });
         match admitted {
-            Ok(exchange) => {
-                self.route(exchange);
-                Action::Continue
-            }
+            Ok(exchange) => self.consult(exchange, record),
             Err(Refused { error, routing, limits, denied }) => {
                 if let Some(Denied { account, lack, .. }) = denied {
                     count_account(Metric::AccountRefusals, account.labels(lack.name()));
@@ -126,6 +159,44 @@ impl Gateway {
                 self.answer(Record { routing, ..record }, &reply)
             }
         }
+    }
+
+    /// Asks the rate limit service, where there is one.
+    fn consult(&mut self, exchange: Exchange, record: Record) -> Action {
+        match rate_limit::ask(&exchange, self.root, self.id, self.started) {
+            Asked::Nothing => {
+                self.route(exchange);
+                Action::Continue
+            }
+            Asked::Answered(ask, verdict) => self.conclude(exchange, ask, &verdict, record),
+            Asked::Calling(ask, call) => {
+                self.phase = Phase::Asking(Box::new(Asking { call, ask, exchange, record }));
+                Action::Pause
+            }
+        }
+    }
+
+    /// Goes on with what the rate limit service said.
+    fn conclude(&mut self, mut exchange: Exchange, ask: Ask, verdict: &Verdict, record: Record) -> Action {
+        rate_limit::tell(&exchange, verdict);
+        match exchange.heed(ask, verdict) {
+            Ok(()) => {
+                self.route(exchange);
+                Action::Continue
+            }
+            Err(Refused { error, routing, limits, .. }) => {
+                let errors = exchange.errors();
+                self.take_back(exchange);
+                let reply = Reply { limits, ..Reply::error(&error, errors) };
+                self.answer(Record { routing, ..record }, &reply)
+            }
+        }
+    }
+
+    /// It is as if the request had never come.
+    fn take_back(&self, mut exchange: Exchange) {
+        exchange.unreserve(&SharedData, call::now());
+        with_world(&self.config, |world| exchange.withdraw(world));
     }
 
     /// Tells Envoy where the first attempt goes, how often to try again, and how long to wait.
@@ -183,6 +254,7 @@ impl Gateway {
             Phase::Reading(front) => front.record(&self.config),
             Phase::Ordered(_) => self.record_of(Some(Caller::Master)),
             Phase::Answered(record) => record.clone(),
+            Phase::Asking(asking) => asking.record.clone(),
             Phase::Start => Record::default(),
         };
         Record { status: self.status, duration: now.since(self.started), ..record }
@@ -226,7 +298,7 @@ impl HttpContext for Gateway {
             // One that is over the limit already is refused without its end.
             Phase::Reading(_) if end_of_stream || size as u64 > self.config.max_request_bytes => self.admit(),
             Phase::Ordered(_) if end_of_stream || size > ORDER_BYTES_MAX => self.obey(),
-            Phase::Reading(_) | Phase::Ordered(_) | Phase::Answered(..) => Action::Pause,
+            Phase::Reading(_) | Phase::Ordered(_) | Phase::Asking(_) | Phase::Answered(..) => Action::Pause,
             Phase::Start | Phase::Running(..) => Action::Continue,
         }
     }
@@ -235,7 +307,7 @@ impl HttpContext for Gateway {
         match self.phase {
             Phase::Reading(_) => self.admit(),
             Phase::Ordered(_) => self.obey(),
-            Phase::Answered(..) => Action::Pause,
+            Phase::Asking(_) | Phase::Answered(..) => Action::Pause,
             Phase::Start | Phase::Running(..) => Action::Continue,
         }
     }
@@ -243,7 +315,7 @@ impl HttpContext for Gateway {
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let exchange = match &self.phase {
             Phase::Running(_, exchange) => Some(exchange.clone()),
-            Phase::Start | Phase::Reading(_) | Phase::Ordered(_) | Phase::Answered(..) => None,
+            Phase::Start | Phase::Reading(_) | Phase::Ordered(_) | Phase::Asking(_) | Phase::Answered(..) => None,
         };
         let passing = exchange.as_ref().and_then(|exchange| exchange.borrow().passing_status());
         self.status = passing.unwrap_or_else(status);
@@ -282,8 +354,12 @@ impl HttpContext for Gateway {
             if !record.budget_alerts.is_empty() {
                 log::warn!("budget: {}", record.budget_alerts);
             }
+            rate_limit::owe(exchange.borrow().owed(now, &record));
             exchange.borrow().count_attempts(count);
             exchange.borrow().count_accounts(count_account);
+        }
+        if let Phase::Asking(asking) = std::mem::replace(&mut self.phase, Phase::Start) {
+            self.take_back(asking.exchange);
         }
         record.count(count);
         self.publish(&record);

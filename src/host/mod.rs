@@ -12,6 +12,7 @@ mod attempt;
 mod call;
 mod fleet;
 mod gateway;
+mod rate_limit;
 mod shadow;
 mod token;
 mod wasi;
@@ -27,6 +28,7 @@ use serde_json::Value;
 use self::token::Keeper;
 use crate::config::{Config, Env, document};
 use crate::exchange::{Copies, Exchange, World};
+use crate::rls::{Full, Reports};
 use crate::routing::Worker;
 use crate::telemetry::Metric;
 use crate::telemetry::metric::{AccountLabels, Count, FLUSH, Labels, Pending};
@@ -35,7 +37,7 @@ use crate::units::Millis;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+    proxy_wasm::set_root_context(|id| Box::new(Root { id, role: Role::New }));
 }}
 
 /// An exchange, shared by the contexts of its stream.
@@ -57,6 +59,10 @@ struct Vm {
     copies: RefCell<Copies>,
     pending: RefCell<Pending>,
     tokens: RefCell<Tokens>,
+    /// What the rate limit service refuses.
+    full: RefCell<Full>,
+    /// What it is owed.
+    reports: RefCell<Reports>,
     worker: Rc<RefCell<Worker>>,
 }
 
@@ -71,6 +77,8 @@ impl Vm {
             copies: RefCell::new(Copies::new(nonce)),
             pending: RefCell::default(),
             tokens: RefCell::default(),
+            full: RefCell::default(),
+            reports: RefCell::default(),
             worker: Rc::new(RefCell::new(Worker::new(nonce))),
         }
     }
@@ -169,11 +177,14 @@ fn tell(counts: Vec<Count>) {
     }
 }
 
-/// A plugin: one role with its configuration.
-#[derive(Default)]
-enum Root {
+/// A plugin: its context, and one role with its configuration.
+struct Root {
+    id: u32,
+    role: Role,
+}
+
+enum Role {
     /// Not configured.
-    #[default]
     New,
     Gateway(Rc<Config>, Rc<Keeper>),
     /// With the cluster that its configuration names.
@@ -183,17 +194,22 @@ enum Root {
 impl Context for Root {
     fn on_done(&mut self) -> bool {
         tell(VM.with(|vm| vm.pending.borrow_mut().flush_all()));
-        if let Self::Gateway(config, keeper) = self {
+        if let Role::Gateway(config, keeper) = &self.role {
             fleet::tick(config, call::now());
             keeper.give_up();
+            rate_limit::end(self.id);
         }
         true
     }
 
     fn on_http_call_response(&mut self, call: u32, _headers: usize, _body: usize, _trailers: usize) {
-        if let Self::Gateway(_, keeper) = self {
+        if let Role::Gateway(_, keeper) = &self.role {
             keeper.answered(call);
         }
+    }
+
+    fn on_grpc_call_response(&mut self, call: u32, status: u32, _size: usize) {
+        rate_limit::answered(call, status);
     }
 }
 
@@ -204,7 +220,7 @@ impl RootContext for Root {
         match call::property("plugin_root_id").as_deref() {
             Some(b"attempt") => {
                 let cluster = configuration.as_ref().and_then(|c| c.get("cluster")).and_then(Value::as_str);
-                *self = Self::Attempt(cluster.map(|cluster| cluster.as_bytes().into()));
+                self.role = Role::Attempt(cluster.map(|cluster| cluster.as_bytes().into()));
                 true
             }
             Some(b"gateway") => match configuration {
@@ -223,21 +239,24 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         tell(VM.with(|vm| vm.pending.borrow_mut().flush()));
-        if let Self::Gateway(config, keeper) = self {
+        if let Role::Gateway(config, keeper) = &self.role {
             let now = call::now();
             VM.with(|vm| vm.ticked.set(now));
             fleet::tick(config, now);
             cut_silent(config, now);
             shadow::sweep(now);
             keeper.tick(now);
+            rate_limit::tick(config, self.id, now);
         }
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        match self {
-            Self::New => None,
-            Self::Gateway(config, keeper) => Some(Box::new(gateway::Gateway::new(id, config.clone(), keeper.clone()))),
-            Self::Attempt(cluster) => Some(Box::new(attempt::AttemptFilter::new(cluster.clone()))),
+        match &self.role {
+            Role::New => None,
+            Role::Gateway(config, keeper) => {
+                Some(Box::new(gateway::Gateway::new(id, self.id, config.clone(), keeper.clone())))
+            }
+            Role::Attempt(cluster) => Some(Box::new(attempt::AttemptFilter::new(cluster.clone()))),
         }
     }
 
@@ -254,12 +273,13 @@ impl Root {
             Ok(config) => {
                 accounts::prepare(&config);
                 fleet::prepare(&config);
+                rate_limit::prepare(&config);
                 call::tick_every(FLUSH);
                 let (deployments, keys) = (config.deployments.len(), config.keys.len());
                 let ms = call::now().since(begun).0;
                 log::info!("configuration: {deployments} deployments and {keys} keys, read in {ms} ms");
                 let keeper = Keeper::new(config.token_sources());
-                *self = Self::Gateway(Rc::new(config), Rc::new(keeper));
+                self.role = Role::Gateway(Rc::new(config), Rc::new(keeper));
                 true
             }
             Err(faults) => {

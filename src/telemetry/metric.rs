@@ -40,11 +40,25 @@ pub enum Metric {
     AccountShadowRefusals,
     /// Marks that an account's spend passed, each once in a window.
     AccountAlerts,
+    /// Requests that the rate limit service admitted.
+    RateLimitAdmitted,
+    /// Requests that it refused.
+    RateLimitRefused,
+    /// Requests that were refused without a call, because it had refused their like a moment ago.
+    RateLimitRemembered,
+    /// Requests that were admitted because it did not answer.
+    RateLimitFailedOpen,
+    /// Requests that were refused because it did not answer.
+    RateLimitFailedClosed,
+    /// Reports to it that failed, and are sent again.
+    RateLimitReportsFailed,
+    /// Counters of it that lack what could not be told before their windows ended.
+    RateLimitReportsLost,
 }
 
 impl Metric {
     /// Every counter, in the order of their declaration.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 21] = [
         Self::Requests,
         Self::Attempts,
         Self::Fallbacks,
@@ -59,6 +73,13 @@ impl Metric {
         Self::AccountRefusals,
         Self::AccountShadowRefusals,
         Self::AccountAlerts,
+        Self::RateLimitAdmitted,
+        Self::RateLimitRefused,
+        Self::RateLimitRemembered,
+        Self::RateLimitFailedOpen,
+        Self::RateLimitFailedClosed,
+        Self::RateLimitReportsFailed,
+        Self::RateLimitReportsLost,
     ];
 
     /// The name before the labels.
@@ -78,12 +99,25 @@ impl Metric {
             Self::AccountRefusals => "tollgate_account_refusals",
             Self::AccountShadowRefusals => "tollgate_account_shadow_refusals",
             Self::AccountAlerts => "tollgate_account_alerts",
+            Self::RateLimitAdmitted => "tollgate_rate_limit_admitted",
+            Self::RateLimitRefused => "tollgate_rate_limit_refused",
+            Self::RateLimitRemembered => "tollgate_rate_limit_remembered",
+            Self::RateLimitFailedOpen => "tollgate_rate_limit_failed_open",
+            Self::RateLimitFailedClosed => "tollgate_rate_limit_failed_closed",
+            Self::RateLimitReportsFailed => "tollgate_rate_limit_reports_failed",
+            Self::RateLimitReportsLost => "tollgate_rate_limit_reports_lost",
         }
     }
 }
 
 /// The names of [`AccountLabels`], in the order in which they are written.
 pub const ACCOUNT_LABELS: [&str; 4] = ["scope", "account", "model", "reason"];
+
+/// The gauge of how many Envoys share what each of them enforces alone: `tollgate.replicas`.
+pub const REPLICAS: &str = "tollgate_replicas";
+
+/// The gauge that is 1 where a rate limit service counts for all Envoys, 0 where each counts for itself.
+pub const IS_GLOBAL: &str = "tollgate_limits_global";
 
 /// The labels of a counter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

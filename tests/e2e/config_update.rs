@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::harness::{Answer, Mock, Process, Request, chat, dist, tollgate, wait_for};
+use crate::harness::{Answer, Mock, Process, Request, Rls, chat, dist, tollgate, wait_for};
 
 const CONFIG: &str = "
 model_list:
@@ -151,6 +151,27 @@ fn a_block_outlasts_the_config() {
     assert_eq!(run.chat("sk-poor", "second").status, 401);
     order("/key/unblock");
     run.chat("sk-poor", "first").expect_ok();
+}
+
+#[test]
+fn an_update_while_the_rate_limit_service_is_asked_loses_neither_the_request_nor_its_report() {
+    let run = Run::start("update-rls");
+    let service = "  rate_limit_service: {cluster: rls, address: '{rls}', timeout: 9s}\n";
+    let [with_second, without] = [SECOND, ""].map(|more| with(&run.mock, &run.second, more) + service);
+    let rls = Rls::start("update-rls-rls", &without);
+    run.change(&rls.place(&with_second));
+    wait_for("the service's config", || run.has_model("second").then_some(()));
+    rls.delay(4000);
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| run.chat("sk-poor", "first"));
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        run.change(&rls.place(&without));
+        wait_for("the next config", || (!run.has_model("second")).then_some(()));
+        assert!(!asking.is_finished(), "the update came too late to tell");
+        rls.delay(0);
+        asking.join().unwrap().expect_ok();
+    });
+    rls.expect_counted("key/poor/budget/never", 750);
 }
 
 #[test]

@@ -30,6 +30,7 @@ mod explain;
 mod fallback;
 mod forms;
 mod gemini;
+mod global;
 mod harness;
 mod held_bodies;
 mod identity;

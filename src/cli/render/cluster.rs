@@ -1,5 +1,5 @@
 //! One Envoy cluster per address, each with the `attempt` role in its upstream filter chain; and one for each place
-//! that access tokens come from, without it.
+//! that access tokens come from, and one for the rate limit service, without it.
 //!
 //! A cluster that `model_info.cluster` names is the reader's own: it is not rendered, but a comment says what it needs.
 
@@ -14,6 +14,7 @@ use super::template::{fill, item, scalar};
 use crate::config::{Address, Config};
 use crate::provider::Credential;
 use crate::provider::aws::Aws;
+use crate::rls::Service;
 
 const CLUSTER: &str = include_str!("cluster.yaml");
 const ATTEMPT: &str = include_str!("attempt.yaml");
@@ -73,8 +74,19 @@ pub(super) fn tokens(config: &Config, ca_file: &Path) -> Vec<String> {
     sources.iter().map(|source| cluster(&source.cluster, &source.address, "", ca_file)).collect()
 }
 
+/// The cluster of the rate limit service, where the config says where that is; it speaks gRPC.
+pub(super) fn rate_limit(config: &Config, ca_file: &Path) -> Option<String> {
+    let Service { cluster, address, .. } = config.rate_limit_service.as_ref()?;
+    let address = address.as_ref()?;
+    Some(cluster_with(cluster, address, if address.tls { ALPN } else { HTTP2 }, "", ca_file))
+}
+
 /// A cluster at `address` with these upstream filters.
 fn cluster(name: &str, address: &Address, http_filters: &str, ca_file: &Path) -> String {
+    cluster_with(name, address, if address.tls { ALPN } else { HTTP1 }, http_filters, ca_file)
+}
+
+fn cluster_with(name: &str, address: &Address, protocol: &str, http_filters: &str, ca_file: &Path) -> String {
     let host = address.host.trim_matches(['[', ']']);
     let tls = if address.tls { tls(host, ca_file) } else { String::new() };
     let values = [
@@ -85,7 +97,7 @@ fn cluster(name: &str, address: &Address, http_filters: &str, ca_file: &Path) ->
         ("dns", if is_ip(host) { String::new() } else { DNS.to_owned() }),
         ("nobody", if is_ip(host) { String::new() } else { NOBODY.to_owned() }),
         ("transport_socket", tls),
-        ("protocol", if address.tls { ALPN } else { HTTP1 }.to_owned()),
+        ("protocol", protocol.to_owned()),
         ("http_filters", http_filters.to_owned()),
     ];
     let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -143,4 +155,5 @@ const NOBODY: &str = "# As long as the name has no address: a refused connection
                       - priority: 1\n  lb_endpoints:\n  \
                       - endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}";
 const ALPN: &str = "auto_config: {http2_protocol_options: {}}";
+const HTTP2: &str = "explicit_http_config: {http2_protocol_options: {}}";
 const HTTP1: &str = "explicit_http_config: {http_protocol_options: {}}";

@@ -10,6 +10,7 @@
 //! ("without trusted CA"), without one it takes any certificate. So `trusted_ca` names the system's bundle.
 
 mod cluster;
+pub mod limits;
 mod signing;
 mod template;
 
@@ -68,7 +69,7 @@ impl Rendering<'_> {
         let listener = item(&self.listener(&clusters, &self.vm_config()));
         let alias = "vm_config: *tollgate_vm".to_owned();
         let mut clusters = cluster::list(&clusters, |_| alias.clone(), &self.options.ca_file);
-        clusters.extend(self.token_clusters().iter().map(|cluster| item(cluster)));
+        clusters.extend(self.other_clusters().iter().map(|cluster| item(cluster)));
         let lists = [("listeners", listener.as_str()), ("clusters", clusters.as_str())];
         let resources = fill("static_resources:\n  listeners:\n  ${listeners}\n\n  clusters:\n  ${clusters}\n", &lists);
         let title = format!("# Tollgate, rendered by `tollgate render --config {}`.\n", self.options.source);
@@ -95,12 +96,15 @@ impl Rendering<'_> {
             let vm_config = if n == 0 { self.vm_config() } else { "vm_config: *tollgate_vm".to_owned() };
             out.push_str(&item(&format!("{kind}{}", cluster.render(&vm_config, &self.options.ca_file))));
         }
-        out.extend(self.token_clusters().iter().map(|cluster| item(&format!("{kind}{cluster}"))));
+        out.extend(self.other_clusters().iter().map(|cluster| item(&format!("{kind}{cluster}"))));
         out
     }
 
-    fn token_clusters(&self) -> Vec<String> {
-        cluster::tokens(self.config, &self.options.ca_file)
+    /// Those that no attempt goes to.
+    fn other_clusters(&self) -> Vec<String> {
+        let ca_file = &self.options.ca_file;
+        let tokens = cluster::tokens(self.config, ca_file).into_iter();
+        tokens.chain(cluster::rate_limit(self.config, ca_file)).collect()
     }
 
     fn own_clusters(&self) -> Vec<Cluster<'_>> {

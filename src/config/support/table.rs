@@ -24,6 +24,7 @@ pub(super) const NESTED: &[(Section, &str, Section)] = &[
     (Section::Tollgate, "shadow", Section::TollgateShadow),
     (Section::Tollgate, "identity", Section::TollgateIdentity),
     (Section::TollgateIdentity, "map", Section::TollgateIdentityMap),
+    (Section::Tollgate, "rate_limit_service", Section::TollgateRateLimitService),
     (Section::RouterSettings, "routing_strategy_args", Section::StrategyArgs),
 ];
 
@@ -73,6 +74,7 @@ pub(super) const fn rows(section: Section) -> &'static [Row] {
         Section::TollgateShadow => TOLLGATE_SHADOW,
         Section::TollgateIdentity => TOLLGATE_IDENTITY,
         Section::TollgateIdentityMap => TOLLGATE_IDENTITY_MAP,
+        Section::TollgateRateLimitService => TOLLGATE_RATE_LIMIT_SERVICE,
         Section::StrategyArgs => STRATEGY_ARGS,
     }
 }
@@ -108,7 +110,7 @@ const BY_CLASS: &str = "a 502 counts as an InternalServerError, and a connection
 const WAIT: &str = "Envoy waits whole seconds, and only before the same deployment is asked again";
 const PARALLEL: &str = "another deployment is asked, nobody waits; counted per Envoy";
 const NO_MEMORY: &str = "affinity needs no memory: nothing expires";
-const PER_ENVOY: &str = "counted per Envoy, in memory: not shared between Envoys, gone with a restart";
+const PER_ENVOY: &str = "counted per Envoy, in memory, gone with a restart; tollgate.rate_limit_service counts for all";
 const PER_ENVOY_STATE: &str = "state is in each Envoy's shared memory; sharing it is not supported yet";
 const GOOGLE_CREDENTIALS: &str = "service_account and authorized_user, as JSON or a mapping; a file with `tollgate run` alone; unset: \
                                   the metadata server; no workload identity federation";
@@ -428,6 +430,13 @@ const GENERAL_SETTINGS: &[Row] = &[
 const TOLLGATE: &[Row] = &[
     exact("", &["keys", "teams", "users", "end_users", "budgets", "allow_anonymous", "record_fields", "shadow", "identity"]),
     exact("allow unless set: a model without a price costs nothing", &["unpriced"]),
+    exact("", &["rate_limit_service"]),
+    exact("each Envoy enforces its part of what no rate limit service counts, rounded down", &["replicas"]),
+];
+
+const TOLLGATE_RATE_LIMIT_SERVICE: &[Row] = &[
+    exact("budgets and limits of all Envoys, at most what is under way past a cap; max_parallel_requests stays per Envoy", &["cluster"]),
+    exact("", &["address", "domain", "timeout", "failure_mode"]),
 ];
 
 const TOLLGATE_SHADOW: &[Row] = &[

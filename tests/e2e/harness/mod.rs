@@ -1,4 +1,5 @@
-//! What the tests are written with: [`Gate`] (Tollgate in an Envoy), [`Mock`] (the provider), and a small client.
+//! What the tests are written with: [`Gate`] (Tollgate in an Envoy), [`Mock`] (the provider), [`Rls`] (a rate limit
+//! service), and a small client.
 
 mod client;
 mod gate;
@@ -6,6 +7,7 @@ mod load;
 mod mock;
 mod process;
 mod rig;
+mod rls;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -16,6 +18,7 @@ pub(crate) use load::{Load, Sample, at_once};
 pub(crate) use mock::{Mock, Received};
 pub(crate) use process::{Process, tollgate};
 pub(crate) use rig::Rig;
+pub(crate) use rls::Rls;
 
 /// How long anything may take; far more than it takes on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);

@@ -1,0 +1,129 @@
+//! May this request come? One question to the service for all budgets and limits of its accounts.
+
+use std::rc::Rc;
+
+use super::wire::{self, Left};
+use super::{Cap, Counter, Full, Unit};
+use crate::budget::Account;
+use crate::units::Millis;
+
+/// The question of one request: one hit more of each of these counters.
+#[derive(Clone, Debug, Default)]
+pub struct Ask {
+    counters: Vec<Counter>,
+    caps: Vec<(Rc<Account>, Cap)>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All of them have room; what is left of each, where the service says it.
+    Room(Vec<Left>),
+    /// These positions have none; all of them where the service does not say which.
+    Full(Vec<usize>),
+    /// The service gives no answer that can be read.
+    Unknown,
+}
+
+impl Ask {
+    /// The question for a request of these accounts at `now`; `None` where they have nothing that the service counts.
+    pub fn new<'a>(accounts: impl Iterator<Item = &'a Rc<Account>>, now: Millis) -> Option<Self> {
+        let mut ask = Self::default();
+        for account in accounts {
+            for cap in Cap::all(account) {
+                ask.counters.push(cap.counter(account, now));
+                ask.caps.push((Rc::clone(account), cap));
+            }
+        }
+        (!ask.counters.is_empty()).then_some(ask)
+    }
+
+    /// The counters that it asks for.
+    pub fn counters(&self) -> &[Counter] {
+        &self.counters
+    }
+
+    /// The cap at a position, with its account and the end of its window.
+    pub fn cap(&self, position: usize) -> Option<(&Rc<Account>, &Cap, Option<Millis>)> {
+        let (account, cap) = self.caps.get(position)?;
+        Some((account, cap, self.counters.get(position)?.end))
+    }
+
+    /// Whether it took a hit of this counter.
+    pub fn took(&self, counter: &Counter) -> bool {
+        self.counters.contains(counter)
+    }
+
+    /// The message that asks it.
+    pub fn request(&self, domain: &str) -> Vec<u8> {
+        wire::request(domain, &self.counters, 1)
+    }
+
+    /// What is known without a call: the positions that are used up.
+    pub fn known(&self, full: &Full, now: Millis) -> Option<Vec<usize>> {
+        Some(full.find(&self.counters, now)).filter(|found| !found.is_empty())
+    }
+
+    /// Reads the answer, and remembers what is used up.
+    pub fn read(&self, answer: Option<&[u8]>, full: &mut Full, now: Millis) -> Verdict {
+        let Some(told) = answer.and_then(|bytes| wire::read(bytes, self.counters.len())) else {
+            return Verdict::Unknown;
+        };
+        if !told.is_over {
+            return Verdict::Room(told.counters);
+        }
+        let named: Vec<usize> =
+            told.counters.iter().enumerate().filter(|(_, left)| left.is_over).map(|(i, _)| i).collect();
+        if named.is_empty() {
+            full.learn(self.counters.clone(), now);
+            return Verdict::Full((0..self.counters.len()).collect());
+        }
+        for counter in named.iter().filter_map(|i| self.counters.get(*i)) {
+            full.learn(vec![counter.clone()], now);
+        }
+        Verdict::Full(named)
+    }
+
+    /// The position of `positions` whose window lasts longest: the one that the client is told.
+    pub fn longest(&self, positions: &[usize]) -> Option<usize> {
+        let end = |i: usize| self.counters.get(i).map(|counter| counter.end);
+        positions.iter().copied().max_by_key(|i| end(*i).map(|end| (end.is_none(), end)))
+    }
+
+    /// What the service is owed at `now` for a request with these accounts that cost `pico` picodollars and used `tokens`:
+    /// each counter with its amount in millionths of a hit. `asked` is the question that was answered, if one was.
+    pub fn owed<'a>(
+        accounts: impl Iterator<Item = &'a Rc<Account>>,
+        asked: Option<&Self>,
+        now: Millis,
+        pico: u64,
+        tokens: u64,
+    ) -> Vec<(Counter, i64)> {
+        let mut owed = Vec::new();
+        for account in accounts {
+            for cap in Cap::all(account) {
+                let counter = cap.counter(account, now);
+                let amount = match cap.unit {
+                    Unit::Money => i64::try_from(pico).unwrap_or(i64::MAX),
+                    Unit::Requests => MILLIONTHS,
+                    Unit::Tokens => i64::try_from(tokens).unwrap_or(i64::MAX).saturating_mul(MILLIONTHS),
+                };
+                let taken = if asked.is_some_and(|ask| ask.took(&counter)) { MILLIONTHS } else { 0 };
+                // A request counts when it comes, not when it ends: in the window in which it was asked for.
+                let is_counted = cap.unit == Unit::Requests && asked.is_some();
+                let amount = if is_counted { 0 } else { amount.saturating_sub(taken) };
+                if amount != 0 {
+                    owed.push((counter, amount));
+                }
+            }
+        }
+        owed
+    }
+}
+
+/// Millionths of a hit in one: a picodollar is one of a micro-dollar.
+pub(super) const MILLIONTHS: i64 = 1_000_000;
+
+#[cfg(test)]
+#[path = "ask_tests.rs"]
+mod tests;
