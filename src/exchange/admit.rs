@@ -80,7 +80,7 @@ pub struct Refused {
     /// What is left of the limits of its accounts.
     pub limits: RateLimits,
     /// The account that refused it.
-    pub denied: Option<Denied>,
+    pub denied: Option<Box<Denied>>,
 }
 
 /// When a place may be free: nobody knows when a request ends.
@@ -134,7 +134,7 @@ impl Exchange {
         exchange.advance(world, Plan::first);
         let Some(own) = exchange.own_timeout() else {
             let routing = exchange.explain();
-            let denied = exchange.plan.denied().cloned();
+            let denied = exchange.plan.denied().cloned().map(Box::new);
             return Err(Refused { routing, denied, ..exchange.nobody(world.now).into() });
         };
         exchange.timeout = knobs.timeout.unwrap_or(own);
@@ -238,7 +238,7 @@ impl Exchange {
             }
             Err(denied) => {
                 let (error, routing) = (Box::new(self.refuse(&denied)), self.explain());
-                Err(Refused { error, routing, limits: denied.left, denied: Some(denied) })
+                Err(Refused { error, routing, limits: denied.left, denied: Some(Box::new(denied)) })
             }
         }
     }

@@ -92,7 +92,7 @@ pub enum Caller {
     Master,
     /// The holder of a virtual key: a position in [`Config::keys`].
     Key(usize),
-    /// Somebody whom Envoy has verified, and the position of the user's account in [`Mesh::users`], where the key says no
+    /// Somebody whom Envoy has verified, and the position of the user's account in [`users`](crate::config::Mesh::users), where the key says no
     /// user.
     Verified(Principal, Option<usize>),
     /// Anyone, where the config allows it.

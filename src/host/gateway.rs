@@ -152,7 +152,8 @@ impl Gateway {
         match admitted {
             Ok(exchange) => self.consult(exchange, record),
             Err(Refused { error, routing, limits, denied }) => {
-                if let Some(Denied { account, lack, .. }) = denied {
+                if let Some(denied) = denied {
+                    let Denied { account, lack, .. } = *denied;
                     count_account(Metric::AccountRefusals, account.labels(lack.name()));
                 }
                 let reply = Reply { limits, ..Reply::error(&error, errors) };
