@@ -13,6 +13,8 @@ const LIMITS: &[(&str, &str, &str, f64)] = &[
     ("stream-c16", "tollgate-anthropic", BASELINE, 2.5),
     ("unary-c16", LARGE, SMALL, 1.1),
 ];
+/// The most microseconds of CPU that the budgets and limits of every principal may take.
+const PRINCIPALS_LIMIT_US: f64 = 15.0;
 /// What the others are compared with.
 const BASELINE: &str = "envoy";
 const SMALL: &str = "tollgate-openai";
@@ -135,6 +137,9 @@ impl Report {
                 Some(ratio) => Some(format!("{case} {target}: expected at most {limit:.2}x, found {ratio:.2}x")),
                 None => Some(format!("{case} {target}: expected at most {limit:.2}x, not measured")),
             })
+            .chain(self.principals().filter(|(_, us)| *us > PRINCIPALS_LIMIT_US).map(|(case, us)| {
+                format!("{case}: expected at most {PRINCIPALS_LIMIT_US} us for every principal, found {us:.1} us")
+            }))
             .collect()
     }
 

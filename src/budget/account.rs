@@ -1,6 +1,6 @@
 //! The accounts that a request spends from: its key's, its team's, its user's, its tags' and that of the whole proxy.
 //!
-//! Each account has a [`Ledger`] of its money and a [`Meter`] of its minute, one value in what all workers share. A request
+//! Each account has a [`Ledger`] of its money and a [`Meter`](crate::routing::Meter) of its minute, one value in what all workers share. A request
 //! is admitted where all of its accounts have room for it; it then sets its worst cost and its tokens aside in each of them.
 //! Where one has no room it sets nothing aside in any: who is refused has consumed nothing.
 //!
@@ -17,19 +17,24 @@
 //! - A VM counts as alive by the attempts that it has under way. One whose only requests wait for their next attempt for
 //!   longer than five seconds may lose their places of `max_parallel_requests`.
 
+mod books;
+mod end_users;
 mod scope;
 
 use std::rc::Rc;
 
 use super::ledger::Alarm;
-use super::{Ledger, RateLimits, Refusal, Reservation};
+use super::{Ledger, RateLimits, Refusal};
 use crate::config::{Budget, Limits};
+use crate::routing::Skip;
 use crate::routing::meter::Told;
-use crate::routing::{Meter, Place, Skip};
 use crate::store::{Store, Swap};
 use crate::units::{Millis, PicoUsd};
 
+pub use end_users::{END_USERS, enrolled};
 pub use scope::Scope;
+
+use books::{Books, Taken};
 
 /// Who pays, and how much.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -151,63 +156,6 @@ pub struct Standing {
     pub under_way: u64,
 }
 
-/// What is kept of an account.
-#[derive(Clone, Debug, Default)]
-struct Books {
-    ledger: Ledger,
-    /// Empty for an account without limits.
-    meter: Meter,
-}
-
-impl Books {
-    /// Reads what [`Books::encode`] wrote; anything else is empty books.
-    fn decode(bytes: &[u8]) -> Self {
-        let (ledger, meter) = Ledger::decode(bytes);
-        Self { ledger, meter: Meter::decode(meter) }
-    }
-
-    /// The ledger, then the meter where it has counted anything.
-    fn encode(&self) -> Vec<u8> {
-        let mut bytes = self.ledger.encode();
-        if self.meter != Meter::default() {
-            bytes.extend(self.meter.encode());
-        }
-        bytes
-    }
-
-    /// What `account` lacks for a request.
-    fn lack(&mut self, account: &Account, demand: &Demand<'_>, is_shadow: bool) -> Option<Lack> {
-        let now = demand.now;
-        if let Some(refusal) = self.ledger.lack(now, &account.budgets, is_shadow) {
-            return Some(Lack::Budget(refusal));
-        }
-        let limits = Some(if is_shadow { &account.shadow_limits } else { &account.limits });
-        let limits = limits.filter(|limits| !limits.is_none())?;
-        self.meter.lack(now, limits, demand.tokens, demand.vm, demand.is_alive).map(Lack::Limit)
-    }
-
-    /// Takes what a request needs of `account`, and tells what budgets and limits in shadow mode would refuse. Where it fails
-    /// nothing is taken.
-    fn take(&mut self, account: &Account, demand: &Demand<'_>) -> Result<Taken, Lack> {
-        if let Some(lack) = self.lack(account, demand, false) {
-            return Err(lack);
-        }
-        let shadow = self.lack(account, demand, true);
-        let now = demand.now;
-        let reservation = (!account.budgets.is_empty()).then(|| self.ledger.hold(now, demand.cost));
-        let place = account.has_limits().then(|| self.meter.hold(now, demand.tokens, demand.vm));
-        Ok(Taken { reservation: reservation.unwrap_or_default(), place, shadow })
-    }
-}
-
-/// What a request has taken of one account.
-#[derive(Clone, Copy, Debug)]
-struct Taken {
-    reservation: Reservation,
-    place: Option<Place>,
-    shadow: Option<Lack>,
-}
-
 /// What a request asks of its accounts.
 #[derive(Clone, Copy)]
 pub struct Demand<'a> {
@@ -219,7 +167,7 @@ pub struct Demand<'a> {
     pub tokens: u64,
     /// The number of the VM that serves it.
     pub vm: u64,
-    /// See [`Meter::take`].
+    /// See [`crate::routing::Meter::take`].
     pub is_alive: &'a dyn Fn(u64) -> bool,
     /// `fail_closed_budget_enforcement`: books that cannot be read refuse.
     pub fails_closed: bool,
@@ -246,7 +194,7 @@ pub struct Holds {
 pub enum Lack {
     /// Money.
     Budget(Refusal),
-    /// Requests, tokens or places; see [`Meter::take`].
+    /// Requests, tokens or places; see [`crate::routing::Meter::take`].
     Limit(Skip),
     /// Its books cannot be read.
     Books,
@@ -423,29 +371,6 @@ impl Holds {
         alerts
     }
 }
-
-/// The books of an end user that the config does not list: `account` itself where it has books, or can be given some;
-/// `shared` where too many others have. A client could else fill the store with names.
-pub fn enrolled(store: &impl Store, account: &Rc<Account>, shared: &Rc<Account>) -> Rc<Account> {
-    let record = account.record();
-    let enroll = |bytes: &[u8]| {
-        let count = bytes.first_chunk().copied().map_or(0, u64::from_le_bytes);
-        let has_room = count < MAX_END_USERS;
-        (has_room.then(|| count.saturating_add(1).to_le_bytes().to_vec()), has_room)
-    };
-    if store.get(&record).is_none() {
-        if store.update(END_USERS, enroll) != Some(true) {
-            return Rc::clone(shared);
-        }
-        store.prepare(&record);
-    }
-    Rc::clone(account)
-}
-
-/// How many end users that the config does not list have books of their own: 30 MB of them.
-const MAX_END_USERS: u64 = 100_000;
-/// The record of how many there are.
-pub const END_USERS: &str = "tollgate.1.end_users";
 
 /// A budget's spend has passed a mark.
 #[derive(Clone, Debug, PartialEq, Eq)]

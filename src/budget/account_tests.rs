@@ -2,9 +2,11 @@ use std::cell::{Cell, RefCell};
 
 use wasm_bindgen_test::wasm_bindgen_test;
 
+use super::end_users::MAX_END_USERS;
 use super::*;
 use crate::budget::Window;
 use crate::budget::window::Reset;
+use crate::routing::Meter;
 use crate::store::{Memory, Swap};
 
 /// A Monday noon in 2026.

@@ -1,0 +1,119 @@
+//! What counters are told apart by. Label values come from the config, never from a client.
+
+/// The names of [`AccountLabels`], in the order in which they are written.
+pub const ACCOUNT_LABELS: [&str; 4] = ["scope", "account", "model", "reason"];
+
+/// The labels of a counter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Labels<'a> {
+    /// The model group asked for.
+    pub model_group: &'a str,
+    /// `model_info.id`.
+    pub deployment: &'a str,
+    /// LiteLLM's name of the provider.
+    pub provider: &'a str,
+    /// Who asked.
+    pub key_alias: &'a str,
+    /// An HTTP status.
+    pub status: u16,
+}
+
+impl Labels<'_> {
+    /// Writes the labels as they stand in a stat name. An empty value is written `none`.
+    pub(super) fn write(&self, out: &mut String) {
+        let mut status = itoa::Buffer::new();
+        let parts = [
+            ("model_group.", self.model_group),
+            (".deployment.", self.deployment),
+            (".provider.", self.provider),
+            (".key_alias.", self.key_alias),
+            (".status.", status.format(self.status)),
+        ];
+        for (name, value) in parts {
+            out.push_str(name);
+            out.push_str(if value.is_empty() { "none" } else { value });
+        }
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        let texts = [self.model_group, self.deployment, self.provider, self.key_alias];
+        number(u64::from(self.status), &texts)
+    }
+}
+
+/// The labels of a counter of an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AccountLabels<'a> {
+    /// What it is of: `key`, `team`, ...
+    pub scope: &'a str,
+    /// Who that is; of end users that the config does not list nobody in particular.
+    pub account: &'a str,
+    /// The one model that it is for.
+    pub model: &'a str,
+    /// `budget`, `rpm`, ..., `soft_budget`.
+    pub reason: &'a str,
+}
+
+impl AccountLabels<'_> {
+    pub(super) fn write(&self, out: &mut String) {
+        let parts = [self.scope, self.account, self.model, self.reason];
+        for (n, (name, value)) in ACCOUNT_LABELS.into_iter().zip(parts).enumerate() {
+            out.push_str(if n == 0 { "" } else { "." });
+            out.push_str(name);
+            out.push('.');
+            out.push_str(if value.is_empty() { "none" } else { value });
+        }
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        /// No status: those of requests are others.
+        const ACCOUNT: u64 = 1 << 32;
+        number(ACCOUNT, &[self.scope, self.account, self.model, self.reason])
+    }
+}
+
+/// A number for labels: the same for the same ones.
+///
+/// Each step maps the numbers one to one, so labels that differ in one word of eight bytes never share one, and any
+/// others do by a chance of 2^-64: labels are the config's, nobody chooses them to collide.
+fn number(seed: u64, texts: &[&str]) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |number: u64, word: u64| {
+        let mixed = (number ^ word).wrapping_mul(ODD);
+        mixed ^ (mixed >> 32)
+    };
+    let text = |number: u64, text: &str| {
+        let (words, rest) = text.as_bytes().as_chunks::<8>();
+        let number = words.iter().fold(number, |number, word| mix(number, u64::from_le_bytes(*word)));
+        // The length ends the text: the last bytes of one never run into the first of the next.
+        let rest = rest.iter().fold(text.len() as u64, |word, byte| word << 8 | u64::from(*byte));
+        mix(number, rest)
+    };
+    texts.iter().fold(seed, |number, part| text(number, part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Labels;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn each_set_of_labels_has_its_own_number() {
+        let texts = ["", "a", "b", "ab", "abcdefgh", "abcdefghi", "abcdefgi", "\u{1}", "gpt-4o-mini"];
+        let mut numbers = std::collections::BTreeSet::new();
+        let mut sets = 0;
+        for model_group in texts {
+            for deployment in texts {
+                for (provider, key_alias) in texts.into_iter().zip(texts.into_iter().cycle().skip(1)) {
+                    for status in [0, 200, 503] {
+                        let labels = Labels { model_group, deployment, provider, key_alias, status };
+                        assert_eq!(labels.number(), Labels { ..labels }.number());
+                        numbers.insert(labels.number());
+                        sets += 1;
+                    }
+                }
+            }
+        }
+        assert_eq!(numbers.len(), sets);
+    }
+}
