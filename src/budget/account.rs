@@ -1,8 +1,8 @@
 //! The accounts that a request spends from: its key's, its team's, its user's, its tags' and that of the whole proxy.
 //!
-//! Each account has a [`Ledger`] of its money and a [`Meter`](crate::routing::Meter) of its minute, one value in what all workers share. A request
-//! is admitted where all of its accounts have room for it; it then sets its worst cost and its tokens aside in each of them.
-//! Where one has no room it sets nothing aside in any: who is refused has consumed nothing.
+//! Each account has a [`Ledger`] of its money and a [`Meter`](crate::routing::Meter) of its minute, one value in what all
+//! workers share. A request is admitted where all of its accounts have room for it; it then sets its worst cost and its
+//! tokens aside in each of them. Where one has no room it sets nothing aside in any: who is refused has consumed nothing.
 //!
 //! ## Why all are read before one is written
 //!
@@ -24,7 +24,7 @@ mod scope;
 use std::rc::Rc;
 
 use super::ledger::Alarm;
-use super::{Ledger, RateLimits, Refusal};
+use super::{Ledger, RateLimits, Refusal, Window};
 use crate::config::{Budget, Limits};
 use crate::routing::Skip;
 use crate::routing::meter::Told;
@@ -80,13 +80,17 @@ impl Account {
 
     /// What is spent of its first budget; `None` where the store does not know.
     pub fn spent(&self, store: &impl Store, now: Millis) -> Option<PicoUsd> {
-        let window = self.budgets.first().and_then(|budget| budget.window.as_ref());
-        Some(self.ledger(store)?.spent(now, window))
+        Some(self.ledger(store)?.spent(now, self.window()))
+    }
+
+    /// The window of its first budget.
+    fn window(&self) -> Option<&Window> {
+        self.budgets.first()?.window.as_ref()
     }
 
     /// Whether its budget is spent.
     pub fn is_spent(&self, store: &impl Store, now: Millis) -> bool {
-        self.ledger(store).is_some_and(|mut ledger| ledger.lack(now, &self.budgets, false).is_some())
+        self.ledger(store).is_some_and(|ledger| ledger.lack(now, &self.budgets, false).is_some())
     }
 
     fn books(&self, store: &impl Store) -> Option<Books> {
@@ -131,9 +135,8 @@ impl Account {
     /// Lowers what is spent to `to`, in every window: what was spent of its first budget before, which `Err` tells where it
     /// is less. What running requests hold is left to them, and what they cost comes on top. `None` where the store fails.
     pub fn reset(&self, store: &impl Store, now: Millis, to: PicoUsd) -> Option<Result<PicoUsd, PicoUsd>> {
-        let window = self.budgets.first().and_then(|budget| budget.window.as_ref());
         self.update(store, |books| {
-            let spent = books.ledger.spent(now, window);
+            let spent = books.ledger.spent(now, self.window());
             if to > spent {
                 return Err(spent);
             }
@@ -215,18 +218,9 @@ impl Lack {
         }
     }
 
-    /// When it is over; `None`: never, or nobody knows.
-    fn until(&self) -> Option<Millis> {
-        match self {
-            Self::Budget(refusal) => refusal.resets_at,
-            Self::Limit(skip) => skip.until(),
-            Self::Books => None,
-        }
-    }
-
     /// The order of how long it lasts: a place may be free at any time, a budget without a window never starts anew.
     fn length(&self) -> (bool, Option<Millis>) {
-        (matches!(self, Self::Budget(refusal) if refusal.resets_at.is_none()), self.until())
+        (matches!(self, Self::Budget(refusal) if refusal.resets_at.is_none()), self.skip().until())
     }
 }
 

@@ -4,7 +4,6 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::end_users::MAX_END_USERS;
 use super::*;
-use crate::budget::Window;
 use crate::budget::window::Reset;
 use crate::routing::Meter;
 use crate::store::{Memory, Swap};
@@ -232,7 +231,7 @@ fn a_limit_of_any_account_refuses_and_takes_nothing_of_the_others() {
     second.settle(&store, all.iter(), NOON, PicoUsd(0), 10);
     let fourth = ask(NOON);
     assert_eq!(denied(&fourth), "team 't': rpm");
-    assert_eq!(fourth.unwrap_err().lack.until(), Some(minute(1)));
+    assert_eq!(fourth.unwrap_err().lack.skip().until(), Some(minute(1)));
     let told = key.books(&store).unwrap().meter.counts(NOON).0;
     assert_eq!((told.requests, told.tokens), (3, 24), "who is refused consumes nothing");
     third.settle(&store, all.iter(), NOON, PicoUsd(0), 10);

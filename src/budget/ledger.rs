@@ -160,20 +160,20 @@ impl Ledger {
 
     /// Why `budgets` have no room; the one that has none for longest. `None`: all have. Only those that are in shadow mode
     /// are asked where `is_shadow`, else only the others.
-    pub fn lack(&mut self, now: Millis, budgets: &[Budget], is_shadow: bool) -> Option<Refusal> {
-        self.advance(now, budgets);
-        let reserved = self.held();
+    pub fn lack(&self, now: Millis, budgets: &[Budget], is_shadow: bool) -> Option<Refusal> {
+        let reserved = self.reserved(now);
         let asked = budgets.iter().filter(|budget| budget.is_shadow == is_shadow);
         let refusals = asked.filter_map(|budget| {
             let (max, spent) = (budget.max?, self.spent(now, budget.window.as_ref()));
-            let resets_at = budget.window.as_ref().map(|window| window.end_after(now));
-            (spent.plus(reserved) >= max).then_some(Refusal { spent, reserved, max, resets_at })
+            let refusal = || Refusal { spent, reserved, max, resets_at: budget.resets_at(now) };
+            (spent.plus(reserved) >= max).then(refusal)
         });
         refusals.max_by_key(|refusal| refusal.resets_at.map_or(u64::MAX, |at| at.0))
     }
 
-    /// Holds `amount` for a request until it is settled or lapses; to be called after [`Ledger::lack`].
-    pub fn hold(&mut self, now: Millis, amount: PicoUsd) -> Reservation {
+    /// Holds `amount` for a request until it is settled or lapses, whether `budgets` have room or not.
+    pub fn hold(&mut self, now: Millis, budgets: &[Budget], amount: PicoUsd) -> Reservation {
+        self.advance(now, budgets);
         if self.born == Millis(0) {
             self.born = now.max(Millis(1));
         }
@@ -236,13 +236,10 @@ impl Ledger {
 
     /// What running requests hold.
     pub fn reserved(&self, now: Millis) -> PicoUsd {
-        let mut at_now = self.clone();
-        at_now.expire(now);
-        at_now.held()
-    }
-
-    fn held(&self) -> PicoUsd {
-        self.reserved.iter().fold(PicoUsd(0), |sum, amount| sum.plus(*amount))
+        let passed = (now.0 / BUCKET.0).saturating_sub(self.newest);
+        let living = (0..BUCKETS.saturating_sub(passed)).map(|back| self.newest.wrapping_sub(back) % BUCKETS);
+        let amounts = living.filter_map(|at| self.reserved.get(usize::try_from(at).ok()?));
+        amounts.fold(PicoUsd(0), |sum, amount| sum.plus(*amount))
     }
 
     /// Drops what is over. One who has no budget has one sum, which never ends.
@@ -268,24 +265,19 @@ impl Ledger {
             return Spent { amount, told, ..Spent::default() };
         };
         let is_under_way = |spent: &Spent| spent.end.is_none_or(|end| end > now);
-        match self.own(window.code()) {
-            // A worker that read its clock just before the end, and comes late, must not lead the ledger back. A clock
-            // that was far ahead must not hold it for good.
-            Some(own)
-                if own
-                    .end
-                    .is_some_and(|end| end > now && end.since(now) <= window.longest().plus(window.longest())) =>
-            {
-                *own
-            }
-            Some(own) if !is_under_way(own) => {
-                Spent { code: window.code(), end: Some(window.end_after(now)), ..Spent::default() }
-            }
-            own => {
-                let (amount, told) = own.map_or((self.largest(is_under_way), 0), |spent| (spent.amount, spent.told));
-                Spent { code: window.code(), end: Some(window.end_after(now)), amount, told }
-            }
+        // A worker that read its clock just before the end, and comes late, must not lead the ledger back. A clock that was
+        // far ahead must not hold it for good.
+        let bound = now.plus(window.longest()).plus(window.longest());
+        let own = self.own(window.code());
+        if let Some(own) = own.filter(|own| own.end.is_some_and(|end| end > now && end <= bound)) {
+            return *own;
         }
+        let (amount, told) = match own {
+            Some(own) if is_under_way(own) => (own.amount, own.told),
+            Some(_) => (PicoUsd(0), 0),
+            None => (self.largest(is_under_way), 0),
+        };
+        Spent { code: window.code(), end: Some(window.end_after(now)), amount, told }
     }
 
     fn own(&self, code: u64) -> Option<&Spent> {

@@ -30,7 +30,8 @@ fn daily(max: u64) -> Budget {
 /// A principal with one budget.
 impl Ledger {
     fn reserve(&mut self, now: Millis, budget: &Budget, amount: PicoUsd) -> Result<Reservation, Refusal> {
-        self.lack(now, std::slice::from_ref(budget), false).map_or_else(|| Ok(self.hold(now, amount)), Err)
+        let budgets = std::slice::from_ref(budget);
+        self.lack(now, budgets, false).map_or_else(|| Ok(self.hold(now, budgets, amount)), Err)
     }
 
     fn charge(&mut self, now: Millis, window: Option<&Window>, reservation: &Reservation, cost: PicoUsd) {

@@ -16,8 +16,7 @@
 
 use std::fmt;
 
-use sha2::{Digest as _, Sha256};
-
+use crate::bytes::number_of;
 use crate::units::Millis;
 use crate::zone::Zone;
 
@@ -109,9 +108,7 @@ impl Window {
             Kind::Days { count, origin, reset } => format!("d {count} {origin} {}", reset.code()),
             Kind::Months { count, reset } => format!("mo {count} {}", reset.code()),
         };
-        let digest = Sha256::digest(name);
-        let code = digest.first_chunk().copied().map_or(1, u64::from_le_bytes).max(1);
-        Some(Self { kind, code })
+        Some(Self { kind, code: number_of(name).max(1) })
     }
 
     /// The end of the window that holds `now`: the first end that is later than `now`.

@@ -22,6 +22,7 @@ use crate::zone::Zone;
 
 const DURATION: &str = "expected a duration such as `30s`, `5m`, `1h`, `1d`, `1w` or `1mo`, found another string";
 const PARALLEL: &str = "max_parallel_requests";
+const LIMITS: [&str; 5] = ["rpm_limit", "tpm_limit", PARALLEL, "rpd_limit", "tpd_limit"];
 const MODES: &str = "expected enforce or shadow, found another string";
 
 /// Caps and limits as they are typed.
@@ -38,26 +39,20 @@ impl Terms {
         let mode = node.at("mode");
         check_mode(&mode);
         let replicas = node.reader.replicas.get();
-        let limits = |wants_shadow: bool| {
-            let is_wanted = |field: &str| is_shadow(&mode, field) == wants_shadow;
-            let limit = |field: &str| {
-                let limit = node.at(field).integer(0, MAX_INTEGER).filter(|_| is_wanted(field))?;
-                if field == PARALLEL {
-                    replicas.of_places(&node.at(field), limit)
-                } else {
-                    replicas.of_limit(&node.at(field), limit)
-                }
-            };
-            Limits {
-                rpm: limit("rpm_limit"),
-                tpm: limit("tpm_limit"),
-                parallel: limit(PARALLEL),
-                rpd: limit("rpd_limit"),
-                tpd: limit("tpd_limit"),
+        let limit = |field: &str| {
+            let limit = node.at(field).integer(0, MAX_INTEGER)?;
+            if field == PARALLEL {
+                replicas.of_places(&node.at(field), limit)
+            } else {
+                replicas.of_limit(&node.at(field), limit)
             }
         };
-        let (limits, shadow_limits) = (limits(false), node.quietly(|_| limits(true)));
-        Self { budgets: budgets(node, reset), limits, shadow_limits, replicas }
+        let [rpm, tpm, parallel, rpd, tpd] = LIMITS.map(|field| (is_shadow(&mode, field), limit(field)));
+        let limits = |wants_shadow: bool| {
+            let of = |(is_shadow, limit): (bool, Option<u64>)| limit.filter(|_| is_shadow == wants_shadow);
+            Limits { rpm: of(rpm), tpm: of(tpm), parallel: of(parallel), rpd: of(rpd), tpd: of(tpd) }
+        };
+        Self { budgets: budgets(node, reset), limits: limits(false), shadow_limits: limits(true), replicas }
     }
 
     /// The account of `name` with these terms.

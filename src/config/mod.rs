@@ -152,6 +152,11 @@ impl Config {
         keys.chain(&self.accounts).chain(&self.proxy)
     }
 
+    /// `failure_mode: closed`: a request is refused where the rate limit service does not answer.
+    pub fn needs_rate_limit_service(&self) -> bool {
+        self.rate_limit_service.as_ref().is_some_and(|service| service.fails_closed)
+    }
+
     /// Where tokens are fetched, each place once.
     pub fn token_sources(&self) -> Vec<Rc<Source>> {
         let mut sources: Vec<Rc<Source>> = Vec::new();
@@ -348,4 +353,11 @@ pub struct Budget {
     pub window: Option<Window>,
     /// `mode: shadow`: what it would refuse is recorded, and served.
     pub is_shadow: bool,
+}
+
+impl Budget {
+    /// When it starts anew; `None`: never.
+    pub fn resets_at(&self, now: Millis) -> Option<Millis> {
+        Some(self.window.as_ref()?.end_after(now))
+    }
 }

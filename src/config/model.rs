@@ -11,11 +11,10 @@ use super::markup::Markups;
 use super::read::{MAX_INTEGER, Node};
 use super::wildcard::{Pattern, Wildcard};
 use super::{
-    Address, Breaker, Deployment, Digest, Limits, Timeouts, account, aws, header, params, policy, vendor, vertex,
-    window,
+    Address, Breaker, Deployment, Limits, Timeouts, account, aws, header, params, policy, vendor, vertex, window,
 };
 use crate::budget::window::Reset;
-use crate::bytes::hex;
+use crate::bytes::{hex, number_of};
 use crate::provider::params::Params;
 use crate::provider::{Credential, Target, Vendor};
 use crate::routing::PerClass;
@@ -84,7 +83,7 @@ fn entry(node: &Node<'_>, defaults: &Defaults, ids: &mut Ids) -> Option<Entry> {
     let credential_number = credential_number(&target);
     let wildcard = Wildcard::new(&model_group, &target.model, said).map(Rc::new);
     let mut deployment = Deployment {
-        number: number(id.as_bytes()),
+        number: number_of(&id),
         id,
         credential_number,
         model_group,
@@ -218,12 +217,6 @@ impl Address {
     }
 }
 
-/// The first eight bytes of a SHA-256.
-fn number(name: &[u8]) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = Digest::from(Sha256::digest(name));
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
-}
-
 /// What stands for a credential at one place: it says nothing of the credential itself.
 fn credential_number(target: &Target) -> u64 {
     let place = format!("{}{}\n", target.authority, target.base_path);
@@ -233,7 +226,7 @@ fn credential_number(target: &Target) -> u64 {
         Credential::Signed(aws) => aws.suffix(),
         Credential::None => String::new(),
     };
-    number(format!("{place}{secret}").as_bytes())
+    number_of(format!("{place}{secret}"))
 }
 
 /// The ids given so far.

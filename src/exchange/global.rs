@@ -1,7 +1,6 @@
 //! The global mode: what a request asks the rate limit service, and what it owes it. See [`crate::rls`].
 
 use super::{Exchange, Refused};
-use crate::budget::RateLimits;
 use crate::error::{Error, Kind};
 use crate::rls::{Ask, Counter, Unit, Verdict};
 use crate::store::Store;
@@ -37,23 +36,15 @@ impl Exchange {
                 Ok(())
             }
             Verdict::Full(positions) => Err(self.refused(self.over(&ask, positions))),
-            Verdict::Unknown if self.fails_closed() => {
+            Verdict::Unknown if self.config.needs_rate_limit_service() => {
                 Err(self.refused(Error::new(Kind::RateLimitUnknown, "the rate limit service does not answer")))
             }
             Verdict::Unknown => Ok(()),
         }
     }
 
-    fn fails_closed(&self) -> bool {
-        self.config.rate_limit_service.as_ref().is_some_and(|service| service.fails_closed)
-    }
-
     fn refused(&self, error: Error) -> Refused {
-        Refused { limits: self.left(), routing: self.explain(), ..error.into() }
-    }
-
-    fn left(&self) -> RateLimits {
-        self.holds.left
+        Refused { limits: self.holds.left, routing: self.explain(), ..error.into() }
     }
 
     /// The error of the budget or limit that is used up for longest.
@@ -87,8 +78,7 @@ impl Exchange {
             }
         };
         // Of several the first one that ends may be the one.
-        let ends = positions.iter().filter_map(|position| ask.cap(*position)).filter_map(|(.., end)| end);
-        match ends.min() {
+        match caps().filter_map(|(.., end)| end).min() {
             Some(at) => Error::new(kind, message).with_retry_after(at.since(self.started)),
             None => Error::new(kind, message),
         }
@@ -104,7 +94,10 @@ impl Exchange {
         if self.config.rate_limit_service.is_none() {
             return Vec::new();
         }
-        let tokens = self.counted(&record.usage).saturating_add(self.burned.tokens);
-        Ask::owed(self.accounts.iter(), self.consulted.as_ref(), now, record.cost.0, tokens)
+        let (cost, tokens) = (record.cost.0, self.charged_tokens(record));
+        match &self.consulted {
+            Some(answered) => answered.owed(true, now, cost, tokens),
+            None => Ask::new(self.accounts.iter(), now).map_or_else(Vec::new, |ask| ask.owed(false, now, cost, tokens)),
+        }
     }
 }

@@ -7,8 +7,7 @@
 //!
 //! At most [`LOCKS_MAX`] keys.
 
-use sha2::{Digest as _, Sha256};
-
+use crate::bytes::number_of;
 use crate::store::Store;
 
 /// The numbers of the blocked keys' aliases, in their order.
@@ -33,7 +32,7 @@ impl Locks {
             let mut locks = Self::decode(bytes);
             match (locks.at(alias), is_blocked) {
                 (Err(_), true) if locks.0.len() >= LOCKS_MAX => return (None, false),
-                (Err(at), true) => locks.0.insert(at, number(alias)),
+                (Err(at), true) => locks.0.insert(at, number_of(alias)),
                 (Ok(at), false) => drop(locks.0.remove(at)),
                 (Ok(_), true) | (Err(_), false) => {}
             }
@@ -55,14 +54,8 @@ impl Locks {
 
     /// Where the alias is, or would be.
     fn at(&self, alias: &str) -> Result<usize, usize> {
-        self.0.binary_search(&number(alias))
+        self.0.binary_search(&number_of(alias))
     }
-}
-
-/// What stands for an alias: the first bytes of its digest.
-fn number(alias: &str) -> u64 {
-    let digest = Sha256::digest(alias);
-    digest.first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 /// Changes with the layout.

@@ -213,7 +213,7 @@ fn reset(key: &Key, body: &Map<String, Value>, store: &impl Store, now: Millis) 
         spend: number(to),
         previous_spend: number(previous),
         max_budget: budget.and_then(|budget| budget.max).and_then(number),
-        budget_reset_at: budget.and_then(|budget| budget.window.as_ref()).map(|window| window.end_after(now).rfc3339()),
+        budget_reset_at: budget.and_then(|budget| budget.resets_at(now)).map(Millis::rfc3339),
     }))
 }
 

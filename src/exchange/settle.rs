@@ -64,15 +64,20 @@ impl Exchange {
     /// Replaces what was set aside by what the request cost and used, in each of its accounts, and notes in `record` which
     /// alarms that sets off. To be called once.
     pub fn charge(&mut self, store: &impl Store, now: Millis, record: &mut Record) {
-        let tokens = self.counted(&record.usage).saturating_add(self.burned.tokens);
+        let tokens = self.charged_tokens(record);
         let alerts = self.holds.settle(store, self.accounts.iter(), now, record.cost, tokens);
         self.alerts.extend(alerts);
         record.budget_alerts =
             joined(self.alerts.iter().map(|alert| format!("{}: {}", alert.account, alert.alarm.name())));
     }
 
-    /// Which of an answer's tokens count in the limits of keys, teams and users.
-    pub(super) fn counted(&self, usage: &Usage) -> u64 {
+    /// The tokens of all attempts that count in the limits of keys, teams and users.
+    pub(super) fn charged_tokens(&self, record: &Record) -> u64 {
+        self.counted(&record.usage).saturating_add(self.burned.tokens)
+    }
+
+    /// Which of an answer's tokens count in them.
+    fn counted(&self, usage: &Usage) -> u64 {
         match self.config.counted_tokens {
             CountedTokens::Total => usage.total_tokens(),
             CountedTokens::Input => usage.input_tokens,

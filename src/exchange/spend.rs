@@ -198,8 +198,7 @@ impl<'a, S: Store> Books<'a, S> {
         let account = match id {
             Some(id) => visible.find(|account| account.name == id),
             None if self.caller == Caller::Master => {
-                let message = format!("missing required parameter: '{parameter}', in the query of the path");
-                return Err(Error::new(Kind::MissingRequiredParameter, message).with_param(parameter));
+                return Err(missing(parameter));
             }
             None => visible.next(),
         };
@@ -225,8 +224,7 @@ impl<'a, S: Store> Books<'a, S> {
             return Err(not_permitted());
         }
         let Some(id) = id else {
-            let message = format!("missing required parameter: '{parameter}', in the query of the path");
-            return Err(Error::new(Kind::MissingRequiredParameter, message).with_param(parameter));
+            return Err(missing(parameter));
         };
         let account =
             self.config.end_users.account(id).filter(|account| account.standing(self.store, self.now).is_some());
@@ -269,6 +267,11 @@ impl<'a, S: Store> Books<'a, S> {
         let max = budget.and_then(|budget| budget.max).and_then(number);
         Ok(Reply::of(&BTreeMap::from([("spend", number(spend)), ("max_budget", max)])))
     }
+}
+
+fn missing(parameter: String) -> Error {
+    let message = format!("missing required parameter: '{parameter}', in the query of the path");
+    Error::new(Kind::MissingRequiredParameter, message).with_param(parameter)
 }
 
 fn not_permitted() -> Error {

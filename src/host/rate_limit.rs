@@ -60,11 +60,10 @@ pub(super) fn read(ask: &Ask, root: u32, stream: u32, status: u32) -> Verdict {
 
 /// Counts what came of a question.
 pub(super) fn tell(exchange: &Exchange, verdict: &Verdict) {
-    let fails_closed = exchange.config().rate_limit_service.as_ref().is_some_and(|service| service.fails_closed);
     let metric = match verdict {
         Verdict::Room(_) => Metric::RateLimitAdmitted,
         Verdict::Full(_) => Metric::RateLimitRefused,
-        Verdict::Unknown if fails_closed => Metric::RateLimitFailedClosed,
+        Verdict::Unknown if exchange.config().needs_rate_limit_service() => Metric::RateLimitFailedClosed,
         Verdict::Unknown => Metric::RateLimitFailedOpen,
     };
     count(metric, Labels { key_alias: exchange.key_alias(), ..Labels::default() }, 1);

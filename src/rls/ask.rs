@@ -49,11 +49,6 @@ impl Ask {
         Some((account, cap, self.counters.get(position)?.end))
     }
 
-    /// Whether it took a hit of this counter.
-    pub fn took(&self, counter: &Counter) -> bool {
-        self.counters.contains(counter)
-    }
-
     /// The message that asks it.
     pub fn request(&self, domain: &str) -> Vec<u8> {
         wire::request(domain, &self.counters, 1)
@@ -90,34 +85,23 @@ impl Ask {
         positions.iter().copied().max_by_key(|i| end(*i).map(|end| (end.is_none(), end)))
     }
 
-    /// What the service is owed at `now` for a request with these accounts that cost `pico` picodollars and used `tokens`:
-    /// each counter with its amount in millionths of a hit. `asked` is the question that was answered, if one was.
-    pub fn owed<'a>(
-        accounts: impl Iterator<Item = &'a Rc<Account>>,
-        asked: Option<&Self>,
-        now: Millis,
-        pico: u64,
-        tokens: u64,
-    ) -> Vec<(Counter, i64)> {
-        let mut owed = Vec::new();
-        for account in accounts {
-            for cap in Cap::all(account) {
-                let counter = cap.counter(account, now);
-                let amount = match cap.unit {
-                    Unit::Money => i64::try_from(pico).unwrap_or(i64::MAX),
-                    Unit::Requests => MILLIONTHS,
-                    Unit::Tokens => i64::try_from(tokens).unwrap_or(i64::MAX).saturating_mul(MILLIONTHS),
-                };
-                let taken = if asked.is_some_and(|ask| ask.took(&counter)) { MILLIONTHS } else { 0 };
+    /// What the service is owed at `now` for a request that cost `pico` picodollars and used `tokens`: each counter with its
+    /// amount in millionths of a hit. An answered question has taken one hit of each of its counters.
+    pub fn owed(&self, is_answered: bool, now: Millis, pico: u64, tokens: u64) -> Vec<(Counter, i64)> {
+        let all = self.counters.iter().zip(&self.caps);
+        let owed = all.filter_map(|(asked, (_, cap))| {
+            let counter = Counter { end: cap.span.end_after(now), ..asked.clone() };
+            let amount = match cap.unit {
+                Unit::Money => i64::try_from(pico).unwrap_or(i64::MAX),
                 // A request counts when it comes, not when it ends: in the window in which it was asked for.
-                let is_counted = cap.unit == Unit::Requests && asked.is_some();
-                let amount = if is_counted { 0 } else { amount.saturating_sub(taken) };
-                if amount != 0 {
-                    owed.push((counter, amount));
-                }
-            }
-        }
-        owed
+                Unit::Requests if is_answered => return None,
+                Unit::Requests => MILLIONTHS,
+                Unit::Tokens => i64::try_from(tokens).unwrap_or(i64::MAX).saturating_mul(MILLIONTHS),
+            };
+            let taken = if is_answered && counter == *asked { MILLIONTHS } else { 0 };
+            Some((counter, amount.saturating_sub(taken))).filter(|(_, amount)| *amount != 0)
+        });
+        owed.collect()
     }
 }
 

@@ -1,5 +1,7 @@
 //! What counters are told apart by. Label values come from the config, never from a client.
 
+/// The names of [`Labels`], in the order in which they are written.
+pub const LABELS: [&str; 5] = ["model_group", "deployment", "provider", "key_alias", "status"];
 /// The names of [`AccountLabels`], in the order in which they are written.
 pub const ACCOUNT_LABELS: [&str; 4] = ["scope", "account", "model", "reason"];
 
@@ -19,20 +21,10 @@ pub struct Labels<'a> {
 }
 
 impl Labels<'_> {
-    /// Writes the labels as they stand in a stat name. An empty value is written `none`.
     pub(super) fn write(&self, out: &mut String) {
         let mut status = itoa::Buffer::new();
-        let parts = [
-            ("model_group.", self.model_group),
-            (".deployment.", self.deployment),
-            (".provider.", self.provider),
-            (".key_alias.", self.key_alias),
-            (".status.", status.format(self.status)),
-        ];
-        for (name, value) in parts {
-            out.push_str(name);
-            out.push_str(if value.is_empty() { "none" } else { value });
-        }
+        let status = status.format(self.status);
+        write(LABELS, [self.model_group, self.deployment, self.provider, self.key_alias, status], out);
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -56,19 +48,23 @@ pub struct AccountLabels<'a> {
 
 impl AccountLabels<'_> {
     pub(super) fn write(&self, out: &mut String) {
-        let parts = [self.scope, self.account, self.model, self.reason];
-        for (n, (name, value)) in ACCOUNT_LABELS.into_iter().zip(parts).enumerate() {
-            out.push_str(if n == 0 { "" } else { "." });
-            out.push_str(name);
-            out.push('.');
-            out.push_str(if value.is_empty() { "none" } else { value });
-        }
+        write(ACCOUNT_LABELS, [self.scope, self.account, self.model, self.reason], out);
     }
 
     pub(super) fn number(&self) -> u64 {
         /// No status: those of requests are others.
         const ACCOUNT: u64 = 1 << 32;
         number(ACCOUNT, &[self.scope, self.account, self.model, self.reason])
+    }
+}
+
+/// Writes labels as they stand in a stat name. An empty value is written `none`.
+fn write<const N: usize>(names: [&str; N], values: [&str; N], out: &mut String) {
+    for (n, (name, value)) in names.into_iter().zip(values).enumerate() {
+        out.push_str(if n == 0 { "" } else { "." });
+        out.push_str(name);
+        out.push('.');
+        out.push_str(if value.is_empty() { "none" } else { value });
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-pub use super::labels::{ACCOUNT_LABELS, AccountLabels, Labels};
+pub use super::labels::{ACCOUNT_LABELS, AccountLabels, LABELS, Labels};
 use crate::units::Millis;
 
 /// A counter.

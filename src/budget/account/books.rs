@@ -47,7 +47,7 @@ impl Books {
         }
         let shadow = self.lack(account, demand, true);
         let now = demand.now;
-        let reservation = (!account.budgets.is_empty()).then(|| self.ledger.hold(now, demand.cost));
+        let reservation = (!account.budgets.is_empty()).then(|| self.ledger.hold(now, &account.budgets, demand.cost));
         let place = account.has_limits().then(|| self.meter.hold(now, demand.tokens, demand.vm));
         Ok(Taken { reservation: reservation.unwrap_or_default(), place, shadow })
     }

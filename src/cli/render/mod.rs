@@ -24,7 +24,7 @@ use self::template::{fill, item, scalar};
 use super::yaml;
 use crate::config::{Config, Group};
 use crate::telemetry::RecordFields;
-use crate::telemetry::metric::ACCOUNT_LABELS;
+use crate::telemetry::metric::{ACCOUNT_LABELS, LABELS};
 
 const BOOTSTRAP: &str = include_str!("bootstrap.yaml");
 const DYNAMIC: &str = include_str!("dynamic.yaml");
@@ -228,9 +228,6 @@ fn reachable<'c>(config: &'c Config, name: &'c str) -> BTreeSet<&'c str> {
     }
     found
 }
-
-/// The labels of every counter, in the order of its name.
-const LABELS: [&str; 5] = ["model_group", "deployment", "provider", "key_alias", "status"];
 
 /// Fields that the access log takes from Envoy itself, or that repeat the others.
 const ENVOYS_OWN: [&str; 3] = ["cluster", "duration_ms", "log"];

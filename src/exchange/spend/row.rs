@@ -38,7 +38,7 @@ pub(super) struct Row<'a> {
 }
 
 /// One budget.
-#[derive(Default, Serialize)]
+#[derive(Serialize)]
 struct Money {
     spend: Option<Box<RawValue>>,
     max_budget: Option<Box<RawValue>>,
@@ -74,19 +74,16 @@ impl<'a> Row<'a> {
     pub(super) fn of(account: &'a Account, store: &impl Store, now: Millis) -> Self {
         let standing = account.standing(store, now);
         let money = |(at, budget): (usize, &Budget)| Money::of(budget, at, standing.as_ref(), now);
-        let mut all: Vec<Money> = account.budgets.iter().enumerate().map(money).collect();
-        let unlimited = || Money::of(&Budget::default(), 0, standing.as_ref(), now);
-        let Money { spend, max_budget, budget_reset_at } = match all.len() {
-            0 | 1 => all.pop().unwrap_or_else(unlimited),
-            _ => account.budgets.first().map_or_else(Money::default, |budget| money((0, budget))),
-        };
+        let unlimited = Budget::default();
+        let Money { spend, max_budget, budget_reset_at } = money((0, account.budgets.first().unwrap_or(&unlimited)));
+        let several = account.budgets.iter().enumerate().filter(|_| account.budgets.len() > 1);
         Self {
             names: BTreeMap::from([(id(account.scope), account.name.as_str())]),
             spend,
             max_budget,
             budget_reset_at,
             soft_budget: account.budgets.first().and_then(|budget| budget.soft).and_then(number),
-            budget_limits: all,
+            budget_limits: several.map(money).collect(),
             limits: LimitFields::of(account),
             used: standing.as_ref().filter(|_| account.has_limits()).map(Used::of),
             model_max_budget: BTreeMap::new(),
@@ -114,7 +111,7 @@ impl Money {
         Self {
             spend: standing.and_then(|standing| standing.spent.get(at).copied()).and_then(number),
             max_budget: budget.max.and_then(number),
-            budget_reset_at: budget.window.as_ref().map(|window| window.end_after(now).rfc3339()),
+            budget_reset_at: budget.resets_at(now).map(Millis::rfc3339),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use proxy_wasm::types::Action;
 
 use super::{Asking, Gateway, Phase};
-use crate::budget::account::Denied;
+use crate::error::Shape;
 use crate::exchange::{Caller, Exchange, Front, Refused, Reply};
 use crate::host::call::{self, Buffer, Map};
 use crate::host::fleet::SharedData;
@@ -66,15 +66,17 @@ impl Gateway {
         });
         match admitted {
             Ok(exchange) => self.consult(exchange, record),
-            Err(Refused { error, routing, limits, denied }) => {
-                if let Some(denied) = denied {
-                    let Denied { account, lack, .. } = *denied;
-                    count_account(Metric::AccountRefusals, account.labels(lack.name()));
-                }
-                let reply = Reply { limits, ..Reply::error(&error, errors) };
-                self.answer(Record { routing, ..record }, &reply)
-            }
+            Err(refused) => self.refuse(refused, errors, record),
         }
+    }
+
+    fn refuse(&mut self, refused: Refused, errors: Shape, record: Record) -> Action {
+        let Refused { error, routing, limits, denied } = refused;
+        if let Some(denied) = denied {
+            count_account(Metric::AccountRefusals, denied.account.labels(denied.lack.name()));
+        }
+        let reply = Reply { limits, ..Reply::error(&error, errors) };
+        self.answer(Record { routing, ..record }, &reply)
     }
 
     /// Asks the rate limit service, where there is one.
@@ -100,11 +102,10 @@ impl Gateway {
                 self.route(exchange);
                 Action::Continue
             }
-            Err(Refused { error, routing, limits, .. }) => {
+            Err(refused) => {
                 let errors = exchange.errors();
                 self.take_back(exchange);
-                let reply = Reply { limits, ..Reply::error(&error, errors) };
-                self.answer(Record { routing, ..record }, &reply)
+                self.refuse(refused, errors, record)
             }
         }
     }
