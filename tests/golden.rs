@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use tollgate::bridge::Asked;
 use tollgate::config::{Config, Env};
 use tollgate::openai::{Endpoint, Request};
-use tollgate::provider::{Body, Pass, Target};
+use tollgate::provider::{Body, Pass, Target, ended_early};
 
 const NOW_SECS: u64 = 1_700_000_000;
 const ASK: &str = r#"{"model":"m","messages":[{"role":"user","content":"u"}],"stream_options":{"include_usage":true}}"#;
@@ -144,7 +144,7 @@ fn streamed(target: &Target, asked: &Asked, input: &[u8], name: &str) -> Vec<u8>
                 out.extend_from_slice(chunk);
             }
         });
-        stream.finish(&mut out);
+        stream.finish(ended_early(), &mut out);
         (out, stream.tally().clone())
     };
     let whole = feed(&mut [input].into_iter());

@@ -134,7 +134,7 @@ fn stream(mut events: Vec<Event>, error: Bytes, script: &Script) -> VecDeque<Ste
         keep_content(&mut events, count);
         events.push(Event { bytes: error, content: false });
     }
-    if let Some(count) = fault.cut {
+    if let Some(count) = fault.cut.or(fault.stall) {
         keep_content(&mut events, count);
     }
     let mut steps = VecDeque::from_iter(fault.first_chunk_ms.map(gap));
@@ -144,6 +144,9 @@ fn stream(mut events: Vec<Event>, error: Bytes, script: &Script) -> VecDeque<Ste
             recut(&mut steps, bytes, size, fault.chunk_ms);
         }
         None => pace(&mut steps, events, fault.chunk_ms),
+    }
+    if fault.stall.is_some() {
+        steps.extend([Step::Flush, Step::Wait(STALL)]);
     }
     abort_if(fault.cut.is_some(), steps)
 }
@@ -241,3 +244,6 @@ impl hyper::body::Body for Body {
         self.steps.is_empty()
     }
 }
+
+/// Longer than any test waits.
+const STALL: Duration = Duration::from_secs(3600);

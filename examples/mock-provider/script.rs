@@ -10,6 +10,7 @@
 //! | `first-chunk-ms=N`, `chunk-ms=N` | waits before the first body piece, between content chunks |
 //! | `drip-ms=N` | waits before every single byte of the response, its head too |
 //! | `cut=N` | drops the connection after N content chunks of a stream, or N bytes of another body |
+//! | `stall=N` | says nothing more after N content chunks of a stream, and keeps the connection |
 //! | `error-stream=N` | the vendor's error event after N content chunks, then the end |
 //! | `error-first=1` | the vendor's error event in place of the stream |
 //! | `garbage=1` | 200 with a body, or events, that are no JSON |
@@ -51,6 +52,7 @@ pub(crate) struct Fault {
     pub(crate) chunk_ms: Option<u64>,
     pub(crate) drip_ms: Option<u64>,
     pub(crate) cut: Option<usize>,
+    pub(crate) stall: Option<usize>,
     pub(crate) error_stream: Option<usize>,
     pub(crate) error_first: bool,
     pub(crate) garbage: bool,
@@ -127,6 +129,7 @@ const KEYS: &[(&str, Set)] = &[
     ("chunk-ms", |s, v| put(&mut s.fault.chunk_ms, v)),
     ("drip-ms", |s, v| put(&mut s.fault.drip_ms, v)),
     ("cut", |s, v| put(&mut s.fault.cut, v)),
+    ("stall", |s, v| put(&mut s.fault.stall, v)),
     ("error-stream", |s, v| put(&mut s.fault.error_stream, v)),
     ("error-first", |s, v| flag(&mut s.fault.error_first, v)),
     ("garbage", |s, v| flag(&mut s.fault.garbage, v)),

@@ -94,16 +94,16 @@ impl Stream for Bridged {
         Pass::Replaced
     }
 
-    fn finish(&mut self, out: &mut Vec<u8>) {
+    fn finish(&mut self, unfinished: Error, out: &mut Vec<u8>) {
         let mut chat = Vec::new();
-        self.inner.finish(&mut chat);
+        self.inner.finish(unfinished.clone(), &mut chat);
         self.read(&chat, out);
         let has_error = self.inner.tally().error.is_some();
         let Self { decoder, events, phase, .. } = self;
         decoder.finish(|event| read(event, events.as_mut(), phase, has_error, out));
         self.tell_failure(out);
         if !self.inner.tally().is_complete {
-            self.end_with(&Error::new(Kind::BadUpstream, "the provider's stream ended before the answer did"), out);
+            self.end_with(&unfinished, out);
         } else if std::mem::replace(&mut self.phase, Phase::Ended) != Phase::Ended {
             self.events.done(out);
         }

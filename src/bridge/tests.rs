@@ -8,7 +8,7 @@ use crate::json::Index;
 use crate::openai::{Endpoint, Request};
 use crate::provider::hostile::Hostile;
 use crate::provider::vendor::VENDORS;
-use crate::provider::{Body, Pass, Target};
+use crate::provider::{Body, Pass, Target, ended_early};
 
 /// Names that some vendor reads, in requests or in answers.
 const NAMES: &[&str] = &[
@@ -289,7 +289,7 @@ fn arbitrary_streams_are_the_same_however_they_are_cut() {
                             out.extend_from_slice(chunk);
                         }
                     }
-                    stream.finish(&mut out);
+                    stream.finish(ended_early(), &mut out);
                     out
                 };
                 let whole = feed(bytes.len().max(1));

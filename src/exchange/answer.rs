@@ -3,7 +3,7 @@
 use super::{Caller, Exchange, Headers, Quota, Reply};
 use crate::error::{Error, Kind};
 use crate::provider::openai::Tail;
-use crate::provider::{self, Pass, Stream};
+use crate::provider::{self, Pass, Stream, ended_early};
 use crate::units::Millis;
 
 /// The longest error body that is read; the rest is thrown away.
@@ -106,7 +106,7 @@ impl Answer {
                     return pass;
                 }
                 let mut end = Vec::new();
-                stream.finish(&mut end);
+                stream.finish(ended_early(), &mut end);
                 if pass == Pass::Unchanged && !end.is_empty() {
                     out.extend_from_slice(bytes);
                 }
@@ -119,6 +119,15 @@ impl Answer {
             }
             _ => Pass::Unchanged,
         }
+    }
+
+    /// Ends a stream that its provider leaves unfinished; what the client still gets.
+    pub(super) fn break_off(&mut self, error: Error) -> Vec<u8> {
+        let mut end = Vec::new();
+        if let Self::Stream(stream) = self {
+            stream.finish(error, &mut end);
+        }
+        end
     }
 
     pub(super) fn error(&self) -> Option<&Error> {

@@ -72,10 +72,22 @@ impl Exchange {
         self.heard.zip(self.silence()).is_some_and(|(heard, idle)| now.since(heard) > idle)
     }
 
-    /// The stream is cut for its silence, which counts as a failure of its provider.
-    pub fn cut(&mut self, world: &mut World<'_>) {
+    /// Whether the silence of the stream under way has a bound.
+    pub fn is_watched(&self) -> bool {
+        self.heard.is_some()
+    }
+
+    /// Whether the stream was cut: what comes of it now comes too late.
+    pub fn is_cut(&self) -> bool {
+        self.cut.is_some()
+    }
+
+    /// The stream is cut for its silence, which counts as a failure of its provider; what the client still gets.
+    pub fn cut(&mut self, world: &mut World<'_>) -> Vec<u8> {
         self.heard = None;
-        self.cut = Some(Error::new(Kind::Timeout, "the provider fell silent in the middle of its answer"));
+        let error = Error::new(Kind::Timeout, "the provider fell silent in the middle of its answer");
+        self.cut = Some(error.clone());
         self.blame(Class::Timeout, world);
+        self.answer.break_off(error)
     }
 }

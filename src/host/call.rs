@@ -50,6 +50,9 @@ unsafe extern "C" {
     fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_close_stream(stream: u32) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
+    fn proxy_register_shared_queue(name: *const u8, name_len: usize, queue: *mut u32) -> u32;
+    fn proxy_enqueue_shared_queue(queue: u32, data: *const u8, size: usize) -> u32;
+    fn proxy_dequeue_shared_queue(queue: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -229,11 +232,9 @@ pub(super) fn tick_every(period: Millis) {
 /// Resets the stream of another context, after this callback.
 pub(super) fn reset(context: u32) {
     const RESPONSE: u32 = 1;
-    // SAFETY: no pointers.
-    unsafe {
-        if proxy_set_effective_context(context) == OK {
-            proxy_close_stream(RESPONSE);
-        }
+    if enter(context) {
+        // SAFETY: no pointers.
+        unsafe { proxy_close_stream(RESPONSE) };
     }
 }
 
@@ -253,10 +254,10 @@ pub(super) fn grpc(target: &str, service: &str, method: &str, message: &[u8], ti
     proxy_wasm::hostcalls::dispatch_grpc_call(target, service, method, Vec::new(), Some(message), timeout).ok()
 }
 
-/// Has the host calls that follow act for another context; the SDK undoes that before the next callback.
-pub(super) fn enter(context: u32) {
+/// Has the host calls that follow act for another context, where it is there still.
+pub(super) fn enter(context: u32) -> bool {
     // SAFETY: no pointers.
-    unsafe { proxy_set_effective_context(context) };
+    OK == unsafe { proxy_set_effective_context(context) }
 }
 
 /// Lets a request go on that was held back, after this callback.
@@ -264,6 +265,35 @@ pub(super) fn resume_request() {
     const REQUEST: u32 = 0;
     // SAFETY: no pointers.
     unsafe { proxy_continue_stream(REQUEST) };
+}
+
+/// Lets a response go on that was held back, after this callback.
+pub(super) fn resume_response() {
+    const RESPONSE: u32 = 1;
+    // SAFETY: no pointers.
+    unsafe { proxy_continue_stream(RESPONSE) };
+}
+
+/// Opens a queue of the plugin's: Envoy calls its `on_queue_ready` for each message, after the callback that sent it.
+pub(super) fn open_queue(name: &str) -> Option<u32> {
+    let mut queue = 0;
+    // SAFETY: the slice and the pointer are valid for the call.
+    let status = unsafe { proxy_register_shared_queue(name.as_ptr(), name.len(), &raw mut queue) };
+    (status == OK).then_some(queue)
+}
+
+/// Sends an empty message; whether the queue took it.
+pub(super) fn ring(queue: u32) -> bool {
+    // SAFETY: a slice of no bytes.
+    OK == unsafe { proxy_enqueue_shared_queue(queue, [].as_ptr(), 0) }
+}
+
+/// Takes a message; whether there was one.
+pub(super) fn dequeue(queue: u32) -> bool {
+    let (mut data, mut size) = (null_mut(), 0);
+    // SAFETY: the pointers are valid for the call.
+    let status = unsafe { proxy_dequeue_shared_queue(queue, &raw mut data, &raw mut size) };
+    taken(status, data, size).is_some()
 }
 
 /// Calls a function of Envoy's own.

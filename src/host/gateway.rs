@@ -11,6 +11,7 @@ use proxy_wasm::types::Action;
 use super::call::{self, Buffer, Map};
 use super::fleet::SharedData;
 use super::rate_limit;
+use super::silence;
 use super::token::Keeper;
 use super::{Shared, close, count, count_account, with_world};
 use crate::config::Config;
@@ -35,6 +36,8 @@ pub(super) struct Gateway {
     status: u16,
     /// What becomes of the body of the answer.
     rewrite: Rewrite,
+    /// Whether the answer is held, so that there is a way into it; see [`silence`].
+    is_holding: bool,
 }
 
 /// How far the request has come.
@@ -87,6 +90,7 @@ impl Gateway {
             started: Millis::default(),
             status: 0,
             rewrite: Rewrite::Keep,
+            is_holding: false,
         }
     }
 
@@ -120,6 +124,20 @@ impl Gateway {
         if wanted.contains("log") {
             set("log", &record.log());
         }
+    }
+
+    /// A piece of an answer goes on as it is. That of a stream whose silence has a bound goes on as one that is held: see
+    /// [`silence`].
+    fn pass(&mut self, end_of_stream: bool) -> Action {
+        let Phase::Running(_, exchange) = &self.phase else { return Action::Continue };
+        if self.is_holding && exchange.borrow().is_cut() {
+            call::set_buffer(Buffer::Response, &[]);
+        } else if !end_of_stream && self.is_holding {
+            silence::go_on(self.id);
+        } else if !end_of_stream && exchange.borrow().is_watched() {
+            self.is_holding = silence::begin(self.id);
+        }
+        if self.is_holding && !end_of_stream { Action::Pause } else { Action::Continue }
     }
 
     fn record(&self, now: Millis) -> Record {
@@ -203,7 +221,7 @@ impl HttpContext for Gateway {
 
     fn on_http_response_body(&mut self, _size: usize, end_of_stream: bool) -> Action {
         match std::mem::replace(&mut self.rewrite, Rewrite::Keep) {
-            Rewrite::Keep => {}
+            Rewrite::Keep => return self.pass(end_of_stream),
             Rewrite::Replace(body) => {
                 call::set_buffer(Buffer::Response, &body);
                 // What follows of the old body goes.
@@ -222,6 +240,9 @@ impl HttpContext for Gateway {
     }
 
     fn on_log(&mut self) {
+        if self.is_holding {
+            silence::forget(self.id);
+        }
         let now = call::now();
         let mut record = self.record(now);
         if let Phase::Running(number, exchange) = &self.phase {

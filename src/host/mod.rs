@@ -14,6 +14,7 @@ mod fleet;
 mod gateway;
 mod rate_limit;
 mod shadow;
+mod silence;
 mod token;
 mod wasi;
 
@@ -25,6 +26,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, LogLevel};
 use serde_json::Value;
 
+use self::silence::Watch;
 use self::token::Keeper;
 use crate::config::{Config, Env, document};
 use crate::exchange::{Copies, Exchange, World};
@@ -63,6 +65,7 @@ struct Vm {
     full: RefCell<Full>,
     /// What it is owed.
     reports: RefCell<Reports>,
+    watch: RefCell<Watch>,
     worker: Rc<RefCell<Worker>>,
 }
 
@@ -79,6 +82,7 @@ impl Vm {
             tokens: RefCell::default(),
             full: RefCell::default(),
             reports: RefCell::default(),
+            watch: RefCell::default(),
             worker: Rc::new(RefCell::new(Worker::new(nonce))),
         }
     }
@@ -150,17 +154,6 @@ fn count(metric: Metric, labels: Labels<'_>, by: u64) {
 /// Adds one to a counter of an account.
 fn count_account(metric: Metric, labels: AccountLabels<'_>) {
     VM.with(|vm| vm.pending.borrow_mut().count_account(metric, labels));
-}
-
-/// Cuts the streams that have been silent for too long. Envoy lets no filter write into a silent stream: its client sees
-/// the connection break.
-fn cut_silent(config: &Config, now: Millis) {
-    let is_silent = |(exchange, _): &&(Shared, u32)| exchange.borrow().is_silent(now);
-    let silent: Vec<_> = VM.with(|vm| vm.exchanges.borrow().values().filter(is_silent).cloned().collect());
-    for (exchange, context) in silent {
-        with_world(config, |world| exchange.borrow_mut().cut(world));
-        call::reset(context);
-    }
 }
 
 /// Tells Envoy what was counted.
@@ -243,11 +236,15 @@ impl RootContext for Root {
             let now = call::now();
             VM.with(|vm| vm.ticked.set(now));
             fleet::tick(config, now);
-            cut_silent(config, now);
+            silence::tick(config, self.id, now);
             shadow::sweep(now);
             keeper.tick(now);
             rate_limit::tick(config, self.id, now);
         }
+    }
+
+    fn on_queue_ready(&mut self, queue: u32) {
+        silence::rung(self.id, queue);
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {

@@ -31,7 +31,7 @@ pub mod vertex;
 
 use std::fmt;
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::json::Splice;
 use crate::openai::{Endpoint, Request, Usage};
 use crate::secret::Secret;
@@ -92,8 +92,9 @@ pub trait Stream: fmt::Debug {
     /// Takes the next bytes of the provider; appends what the client gets to `out` where that differs from `bytes`.
     fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Pass;
 
-    /// Takes the end of the provider's bytes; appends what the client still gets to `out`.
-    fn finish(&mut self, out: &mut Vec<u8>);
+    /// Takes the end of the provider's bytes; appends what the client still gets to `out`: `unfinished`, where the answer
+    /// is not complete.
+    fn finish(&mut self, unfinished: Error, out: &mut Vec<u8>);
 
     /// What it has come to so far.
     fn tally(&self) -> &Tally;
@@ -160,6 +161,11 @@ pub struct Tally {
     pub is_complete: bool,
     /// The error that the provider put into the stream.
     pub error: Option<Error>,
+}
+
+/// What the client is told where the provider ended a stream before its answer was complete.
+pub fn ended_early() -> Error {
+    Error::new(Kind::BadUpstream, "the provider's stream ended before the answer did")
 }
 
 /// What happened to the bytes given to a stream.

@@ -9,7 +9,7 @@ use crate::harness::{Answer, Request, Rig, at_once, chat};
 
 /// Groups of one deployment: name, vendor's model, what its provider does, `litellm_params`. Those named `first-*`
 /// fall back to `second`.
-const DEPLOYMENTS: [(&str, &str, &str, &str); 13] = [
+const DEPLOYMENTS: [(&str, &str, &str, &str); 16] = [
     ("first-late", OPENAI, "first-chunk-ms=9000", "stream_timeout: 0.5"),
     ("first-late-claude", CLAUDE, "first-chunk-ms=9000", "stream_timeout: 0.5"),
     ("first-wordless", OPENAI, "delay-ms=9000", "stream_timeout: 0.5"),
@@ -18,8 +18,11 @@ const DEPLOYMENTS: [(&str, &str, &str, &str); 13] = [
     ("first-patient", OPENAI, "delay-ms=9000", ""),
     ("first-hasty", OPENAI, "delay-ms=9000", "timeout: 0.4"),
     ("long", OPENAI, "chunks=6,chunk-ms=200", "stream_timeout: 0.5"),
-    ("idle", OPENAI, "chunks=3,chunk-ms=9000", "stream_idle_timeout: 0.5"),
-    ("idle-claude", CLAUDE, "chunks=3,chunk-ms=9000", "stream_idle_timeout: 0.5"),
+    ("idle", OPENAI, "stall=1", "stream_idle_timeout: 0.5"),
+    ("idle-claude", CLAUDE, "stall=1", "stream_idle_timeout: 0.5"),
+    ("idle-later", OPENAI, "stall=4,chunk-ms=150", "stream_idle_timeout: 0.5"),
+    ("idle-later-claude", CLAUDE, "stall=4,chunk-ms=150", "stream_idle_timeout: 0.5"),
+    ("idle-again", OPENAI, "chunks=30,chunk-ms=570", "stream_idle_timeout: 0.5"),
     ("busy", OPENAI, "chunks=6,chunk-ms=200", "stream_idle_timeout: 0.6"),
     ("patient", OPENAI, "delay-ms=9000", ""),
     ("second", "openai/gpt-4o", "usage=10:20", "stream_timeout: 9"),
@@ -40,10 +43,11 @@ fn rig() -> &'static Rig {
         };
         let fallbacks = DEPLOYMENTS.iter().filter(|(name, ..)| name.starts_with("first-"));
         let fallbacks: Vec<String> = fallbacks.map(|(name, ..)| format!("{{{name}: [second]}}")).collect();
+        let idle = DEPLOYMENTS.iter().filter(|(name, ..)| name.starts_with("idle"));
+        let keys: String = idle.map(|(name, ..)| format!("  - {{key_alias: {name}, key: sk-{name}}}\n")).collect();
         let config = format!(
             "model_list:\n{}router_settings: {{num_retries: 0, disable_cooldowns: true, fallbacks: [{}]}}\n\
-             tollgate:\n  keys:\n  - {{key_alias: app, key: sk-app}}\n  - {{key_alias: idle, key: sk-idle}}\n  \
-             - {{key_alias: idle-claude, key: sk-idle-claude}}\n",
+             tollgate:\n  keys:\n  - {{key_alias: app, key: sk-app}}\n{keys}",
             DEPLOYMENTS.map(entry).concat(),
             fallbacks.join(", ")
         );
@@ -129,17 +133,42 @@ fn a_deployments_timeout_is_its_own() {
     assert_eq!(answer.header("x-tollgate-deployment"), Some("id-second"));
 }
 
+/// A stream of `name`, in the words of each API.
+fn streams(name: &str) -> [Request; 3] {
+    let body = |input: &str| format!(r#"{{"model":"{name}","stream":true,{input}}}"#);
+    let messages = r#""messages":[{"role":"user","content":"Say it."}],"max_tokens":99"#;
+    [("chat/completions", messages), ("messages", messages), ("responses", r#""input":"Say it.""#)]
+        .map(|(path, input)| rig().gate.request(&format!("/v1/{path}"), &format!("sk-{name}"), body(input)))
+}
+
 #[test]
-fn a_stream_that_falls_silent_is_ended() {
-    for name in ["idle", "idle-claude"] {
-        let stream = rig().gate.request("/v1/chat/completions", &format!("sk-{name}"), chat(name, ",\"stream\":true"));
-        let answer = within(4.0, &stream).expect_ok();
-        assert!(answer.text().contains("The mock"), "it had begun: {}", answer.text());
-        assert!(
-            !answer.chunks().iter().any(|chunk| chunk["choices"][0]["finish_reason"] == "stop"),
-            "{}",
-            answer.text()
-        );
-        assert_eq!(rig().gate.record(name)["error"], json!("timeout"));
+fn a_stream_that_falls_silent_ends_with_an_error_event() {
+    for name in ["idle", "idle-claude", "idle-later", "idle-later-claude", "idle-again"] {
+        for answer in at_once(streams(name)) {
+            let answer = answer.expect_ok();
+            let text = answer.text();
+            assert!(text.contains("The m"), "it had begun: {text}");
+            assert!(text.ends_with("\n\n") && !answer.is_whole, "{text}");
+            let (_, after) = text.split_once("fell silent").expect("an error");
+            assert!(after.len() < 4000 && !after.contains("\"delta\""), "nothing follows: {text}");
+            assert!(text.contains("timeout") && !text.contains("\"stop\"") && !text.contains("[DONE]"), "{text}");
+        }
+        for record in rig().gate.access_log(name, 3) {
+            assert_eq!(record["error"], json!("timeout"));
+        }
     }
+}
+
+#[test]
+fn a_stream_whose_silence_has_a_bound_comes_as_it_is_made() {
+    let mut answer = stream("busy").open().expect_ok();
+    let (mut last, mut gaps) = (Instant::now(), Vec::new());
+    while let Some(piece) = answer.next_piece() {
+        let contents = String::from_utf8_lossy(&piece).matches("\"content\":\"").count();
+        gaps.push((last.elapsed(), contents));
+        last = Instant::now();
+    }
+    assert!(answer.is_whole && answer.text().ends_with("data: [DONE]\n\n"), "{}", answer.text());
+    let longest = gaps.iter().map(|(gap, _)| *gap).max().unwrap();
+    assert!(gaps.len() >= 6 && longest < Duration::from_millis(400), "each is 200 ms after the other: {gaps:?}");
 }

@@ -6,7 +6,7 @@ use wasm_bindgen_test::wasm_bindgen_test;
 use crate::bridge::Asked;
 use crate::openai::{Endpoint, Request};
 use crate::provider::hostile::Hostile;
-use crate::provider::{Body, Pass, Target};
+use crate::provider::{Body, Pass, Target, ended_early};
 
 macro_rules! golden {
     ($($case:literal),* $(,)?) => {
@@ -52,7 +52,7 @@ fn streamed(asked: &Asked, input: &[u8]) -> Vec<u8> {
     if stream.push(input, &mut out) == Pass::Unchanged {
         out.extend_from_slice(input);
     }
-    stream.finish(&mut out);
+    stream.finish(ended_early(), &mut out);
     out
 }
 

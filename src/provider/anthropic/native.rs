@@ -100,7 +100,7 @@ impl crate::provider::Stream for Stream {
         Pass::Replaced
     }
 
-    fn finish(&mut self, out: &mut Vec<u8>) {
+    fn finish(&mut self, unfinished: Error, out: &mut Vec<u8>) {
         let mut decoder = std::mem::take(&mut self.decoder);
         decoder.finish(|event| {
             // The last event may lack its blank line; half an event is no event.
@@ -111,11 +111,10 @@ impl crate::provider::Stream for Stream {
             }
         });
         if !self.is_blind && !self.tally.is_complete && self.tally.error.is_none() {
-            let error = Error::new(Kind::BadUpstream, "the provider ended the stream before the answer was complete");
-            for part in [b"event: error\ndata: ", error.body_as(Shape::Anthropic).as_slice(), b"\n\n"] {
+            for part in [b"event: error\ndata: ", unfinished.body_as(Shape::Anthropic).as_slice(), b"\n\n"] {
                 out.extend_from_slice(part);
             }
-            self.tally.error = Some(error);
+            self.tally.error = Some(unfinished);
         }
     }
 

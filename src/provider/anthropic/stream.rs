@@ -50,10 +50,10 @@ impl crate::provider::Stream for Stream {
         Pass::Replaced
     }
 
-    fn finish(&mut self, out: &mut Vec<u8>) {
+    fn finish(&mut self, unfinished: Error, out: &mut Vec<u8>) {
         let Self { decoder, machine } = self;
         decoder.finish(|event| machine.event(event, out));
-        machine.fail(Error::new(Kind::BadUpstream, "the provider's stream ended before the answer did"), out);
+        machine.fail(unfinished, out);
     }
 
     fn tally(&self) -> &Tally {

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::openai::{Endpoint, Request};
 use crate::provider::hostile::Hostile;
 use crate::provider::params::{Params, check};
-use crate::provider::{Body, Pass, Stream as _, Tally, Target};
+use crate::provider::{Body, Pass, Stream as _, Tally, Target, ended_early};
 
 macro_rules! golden {
     ($($case:literal),* $(,)?) => {
@@ -75,7 +75,7 @@ fn streamed(asked: &Request, chunks: &[&[u8]]) -> (Vec<u8>, Tally) {
     chunks.iter().for_each(|chunk| {
         stream.push(chunk, &mut out);
     });
-    stream.finish(&mut out);
+    stream.finish(ended_early(), &mut out);
     (out, stream.tally().clone())
 }
 
@@ -137,7 +137,7 @@ fn passed(chunks: &[&[u8]]) -> (Vec<u8>, Tally) {
             out.extend_from_slice(chunk);
         }
     }
-    stream.finish(&mut out);
+    stream.finish(ended_early(), &mut out);
     (out, stream.tally().clone())
 }
 
@@ -179,7 +179,7 @@ fn an_event_without_end_is_an_error() {
     assert!(out.starts_with(b"event: error\ndata: {\"error\":"));
     let len = out.len();
     stream.push(STREAMS[0], &mut out);
-    stream.finish(&mut out);
+    stream.finish(ended_early(), &mut out);
     assert_eq!(out.len(), len);
 }
 

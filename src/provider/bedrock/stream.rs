@@ -68,8 +68,8 @@ impl crate::provider::Stream for Stream {
         Pass::Replaced
     }
 
-    fn finish(&mut self, out: &mut Vec<u8>) {
-        self.machine.end(out);
+    fn finish(&mut self, unfinished: Error, out: &mut Vec<u8>) {
+        self.machine.end(unfinished, out);
     }
 
     fn tally(&self) -> &Tally {
@@ -379,10 +379,9 @@ impl Machine {
     }
 
     /// The bytes have ended.
-    fn end(&mut self, out: &mut Vec<u8>) {
+    fn end(&mut self, unfinished: Error, out: &mut Vec<u8>) {
         self.close_message(Extras::default(), out);
-        let error = Error::new(Kind::BadUpstream, "the provider's stream ended before the answer did");
-        self.chunks.fail(error, out);
+        self.chunks.fail(unfinished, out);
     }
 
     fn write(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) {

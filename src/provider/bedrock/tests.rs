@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::openai::{Endpoint, Request};
 use crate::provider::hostile::Hostile;
 use crate::provider::params::{Params, check};
-use crate::provider::{Body, Language as _, Stream as _, Tally, Target};
+use crate::provider::{Body, Language as _, Stream as _, Tally, Target, ended_early};
 
 macro_rules! golden {
     ($($case:literal),* $(,)?) => {
@@ -70,7 +70,7 @@ fn streamed(asked: &Request, chunks: &[&[u8]]) -> (Vec<u8>, Tally) {
     chunks.iter().for_each(|chunk| {
         stream.push(chunk, &mut out);
     });
-    stream.finish(&mut out);
+    stream.finish(ended_early(), &mut out);
     (out, stream.tally().clone())
 }
 

@@ -9,7 +9,7 @@ use super::{Cohere, embed, finish_reason, request, rerank, response};
 use crate::error::Error;
 use crate::openai::{Endpoint, Request};
 use crate::provider::hostile::Hostile;
-use crate::provider::{Body, Language as _, Stream as _, Tally, Target};
+use crate::provider::{Body, Language as _, Stream as _, Tally, Target, ended_early};
 
 macro_rules! golden {
     ($($case:literal),* $(,)?) => {
@@ -64,7 +64,7 @@ fn streamed(chunks: &[&[u8]]) -> (Vec<u8>, Tally) {
     chunks.iter().for_each(|chunk| {
         stream.push(chunk, &mut out);
     });
-    stream.finish(&mut out);
+    stream.finish(ended_early(), &mut out);
     (out, stream.tally().clone())
 }
 

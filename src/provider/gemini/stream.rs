@@ -96,10 +96,10 @@ impl crate::provider::Stream for Stream {
         Pass::Replaced
     }
 
-    fn finish(&mut self, out: &mut Vec<u8>) {
+    fn finish(&mut self, unfinished: Error, out: &mut Vec<u8>) {
         let Self { decoder, machine } = self;
         decoder.finish(|event| machine.event(event, out));
-        machine.end(out);
+        machine.end(unfinished, out);
     }
 
     fn tally(&self) -> &Tally {
@@ -220,15 +220,14 @@ impl Machine {
         self.chunks.delta_with(index, delta, logprobs, out);
     }
 
-    /// Ends the stream: what was held, then the end, or an error where no candidate finished.
-    fn end(&mut self, out: &mut Vec<u8>) {
+    /// Ends the stream: what was held, then the end, or `unfinished` where no candidate finished.
+    fn end(&mut self, unfinished: Error, out: &mut Vec<u8>) {
         if self.chunks.has_ended() {
             return;
         }
         let choices = std::mem::take(&mut self.choices);
         if choices.values().all(|choice| choice.reason.is_none()) {
-            let error = Error::new(Kind::BadUpstream, "the provider's stream ended before the answer did");
-            return self.chunks.fail(error, out);
+            return self.chunks.fail(unfinished, out);
         }
         for (index, mut choice) in choices {
             let grounding = choice.held.get("grounding_metadata").map(|raw| &**raw);

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::openai::{Endpoint, Request};
 use crate::provider::hostile::Hostile;
 use crate::provider::params::check;
-use crate::provider::{Language as _, Stream as _, Tally, Target};
+use crate::provider::{Language as _, Stream as _, Tally, Target, ended_early};
 use crate::units::Millis;
 
 macro_rules! golden {
@@ -68,7 +68,7 @@ fn streamed(chunks: &[&[u8]]) -> (Vec<u8>, Tally) {
     chunks.iter().for_each(|chunk| {
         stream.push(chunk, &mut out);
     });
-    stream.finish(&mut out);
+    stream.finish(ended_early(), &mut out);
     (out, stream.tally().clone())
 }
 
@@ -114,7 +114,7 @@ fn an_event_without_end_is_an_error() {
     assert!(out.starts_with(b"event: error\ndata: {\"error\":"));
     let len = out.len();
     stream.push(STREAMS[0], &mut out);
-    stream.finish(&mut out);
+    stream.finish(ended_early(), &mut out);
     assert_eq!(out.len(), len);
 }
 
@@ -126,7 +126,7 @@ fn what_is_held_for_the_end_is_bounded() {
         let event = format!(r#"{{"candidates":[{{"index":{index},"finishMessage":"{big}","finishReason":"STOP"}}]}}"#);
         stream.push(format!("data: {event}\n\n").as_bytes(), &mut out);
     }
-    stream.finish(&mut out);
+    stream.finish(ended_early(), &mut out);
     assert!(out.len() < crate::sse::MAX_EVENT_BYTES + 16_384, "{}", out.len());
     assert!(stream.tally().is_complete);
 }

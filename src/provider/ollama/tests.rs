@@ -10,7 +10,7 @@ use crate::config::{Config, Env};
 use crate::error::Error;
 use crate::openai::{Endpoint, Request};
 use crate::provider::hostile::Hostile;
-use crate::provider::{Body, Language as _, Stream as _, Tally, Target, params};
+use crate::provider::{Body, Language as _, Stream as _, Tally, Target, ended_early, params};
 
 macro_rules! golden {
     ($($case:literal),* $(,)?) => {
@@ -62,7 +62,7 @@ fn streamed(chunks: &[&[u8]]) -> (Vec<u8>, Tally) {
     chunks.iter().for_each(|chunk| {
         stream.push(chunk, &mut out);
     });
-    stream.finish(&mut out);
+    stream.finish(ended_early(), &mut out);
     (out, stream.tally().clone())
 }
 

@@ -1,6 +1,7 @@
 //! Images, sound and WebSockets: forms, events that are no chat, and the query of a realtime session.
 
 use super::Tail;
+use crate::error::Error;
 use crate::json::Splice;
 use crate::openai::{Form, Request};
 use crate::provider::{Estimate, Pass, Stream, Tally};
@@ -48,7 +49,7 @@ impl Stream for Events {
         Pass::Unchanged
     }
 
-    fn finish(&mut self, _out: &mut Vec<u8>) {
+    fn finish(&mut self, _unfinished: Error, _out: &mut Vec<u8>) {
         self.tally.is_complete = true;
     }
 
@@ -61,7 +62,7 @@ impl Stream for Events {
 mod tests {
     use super::*;
     use crate::openai::Endpoint;
-    use crate::provider::{Body, Target};
+    use crate::provider::{Body, Target, ended_early};
     use wasm_bindgen_test::wasm_bindgen_test;
 
     const FORM: &str = "--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nalias\r\n--b\r\nContent-Disposition: \
@@ -105,7 +106,7 @@ data: {"type":"transcript.text.done","text":"a","usage":{"type":"tokens","input_
         for size in [1, 7, stream.len()] {
             let (mut events, mut out) = (Events::default(), Vec::new());
             assert!(stream.chunks(size).all(|chunk| events.push(chunk, &mut out) == Pass::Unchanged));
-            events.finish(&mut out);
+            events.finish(ended_early(), &mut out);
             let usage = events.tally().usage.unwrap();
             assert_eq!((usage.input_tokens, usage.output_tokens, out.len()), (14, 3, 0), "chunks of {size}");
         }

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use super::reshape;
 use super::usage::Counted;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::json::{Index, Shape};
 use crate::openai::Request;
 use crate::openai::Usage;
@@ -105,7 +105,7 @@ impl crate::provider::Stream for Stream {
         kept.pass(bytes, out)
     }
 
-    fn finish(&mut self, out: &mut Vec<u8>) {
+    fn finish(&mut self, unfinished: Error, out: &mut Vec<u8>) {
         let reader = &mut self.reader;
         self.decoder.finish(|event| {
             out.extend(reader.untold_usage(event).unwrap_or_default());
@@ -120,11 +120,10 @@ impl crate::provider::Stream for Stream {
             out.extend_from_slice(b"data: [DONE]\n\n");
         }
         if !self.blind && !reader.tally.is_complete && reader.tally.error.is_none() {
-            let error = Error::new(Kind::BadUpstream, "the provider ended the stream before the answer was complete");
-            for part in [b"data: ", error.body().as_slice(), b"\n\n"] {
+            for part in [b"data: ", unfinished.body().as_slice(), b"\n\n"] {
                 out.extend_from_slice(part);
             }
-            reader.tally.error = Some(error);
+            reader.tally.error = Some(unfinished);
         }
     }
 

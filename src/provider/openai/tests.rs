@@ -6,7 +6,7 @@ use super::*;
 use crate::json::Index;
 use crate::provider::hostile::Hostile;
 use crate::provider::vendor::VENDORS;
-use crate::provider::{Body, Pass, Tally};
+use crate::provider::{Body, Pass, Tally, ended_early};
 
 macro_rules! golden {
     ($($case:literal),* $(,)?) => {
@@ -51,7 +51,7 @@ fn streamed(chunks: &[&[u8]]) -> (Vec<u8>, Tally) {
             out.extend_from_slice(chunk);
         }
     }
-    stream.finish(&mut out);
+    stream.finish(ended_early(), &mut out);
     (out, stream.tally().clone())
 }
 

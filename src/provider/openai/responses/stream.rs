@@ -10,7 +10,7 @@ use memchr::memmem;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::json::Literal;
 use crate::openai::usage::{ResponseWire, Served, Usage};
 use crate::provider::openai::error;
@@ -106,7 +106,7 @@ impl crate::provider::Stream for Stream {
         Pass::Replaced
     }
 
-    fn finish(&mut self, out: &mut Vec<u8>) {
+    fn finish(&mut self, unfinished: Error, out: &mut Vec<u8>) {
         let reader = &mut self.reader;
         self.decoder.finish(|event| {
             // The last event may lack its blank line; half an event is no event.
@@ -117,9 +117,8 @@ impl crate::provider::Stream for Stream {
             }
         });
         if !self.blind && !reader.tally.is_complete && reader.tally.error.is_none() {
-            let error = Error::new(Kind::BadUpstream, "the provider ended the stream before the answer was complete");
-            error_event(&error, reader.events, out);
-            reader.tally.error = Some(error);
+            error_event(&unfinished, reader.events, out);
+            reader.tally.error = Some(unfinished);
         }
     }
 

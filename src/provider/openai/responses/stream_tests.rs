@@ -1,6 +1,7 @@
 use super::*;
-use crate::provider::Stream as _;
+use crate::error::Kind;
 use crate::provider::hostile::Hostile;
+use crate::provider::{Stream as _, ended_early};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 const CREATED: &str = "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_1\",\"tools\":[{\"parameters\":{\"delta\":{}}}],\"usage\":null},\"sequence_number\":0}\n\n";
@@ -20,7 +21,7 @@ fn run(stream: &mut Stream, chunks: &[&[u8]]) -> String {
             Pass::Replaced => all.extend_from_slice(&out),
         }
     }
-    stream.finish(&mut all);
+    stream.finish(ended_early(), &mut all);
     String::from_utf8(all).unwrap()
 }
 

@@ -1,6 +1,7 @@
 use super::*;
+use crate::error::Kind;
 use crate::openai::Endpoint;
-use crate::provider::Stream as _;
+use crate::provider::{Stream as _, ended_early};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 const USAGE: &str = "data: {\"id\":\"1\",\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2,\"total_tokens\":7}}\n\n";
@@ -27,7 +28,7 @@ fn run(stream: &mut Stream, chunks: &[&[u8]]) -> String {
             Pass::Replaced => all.extend_from_slice(&out),
         }
     }
-    stream.finish(&mut all);
+    stream.finish(ended_early(), &mut all);
     String::from_utf8(all).unwrap()
 }
 
