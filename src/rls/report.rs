@@ -13,8 +13,8 @@ use super::ask::MILLIONTHS;
 use super::{Counter, wire};
 use crate::units::Millis;
 
-/// How long a report may take: longer than a request may wait, since nobody waits for it.
-pub const TIMEOUT: Millis = Millis::from_secs(1);
+/// How long a report may take. Nobody waits for it, and one that is given up too early counts twice.
+pub const TIMEOUT: Millis = Millis::from_secs(5);
 
 /// The most reports of one VM that are under way; the rest adds up meanwhile.
 const UNDER_WAY: usize = 32;

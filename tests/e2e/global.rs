@@ -239,7 +239,7 @@ fn a_slow_service_is_not_waited_for_longer_than_the_config_says() {
 #[test]
 fn a_service_that_is_down_is_told_later() {
     let keys = "- {key_alias: lasting, key: sk-lasting, max_budget: 0.55}";
-    let mut fleet = Fleet::start("gl-down", &Wanted { gates: 2, timeout: "timeout: 1s", delay: "", keys });
+    let mut fleet = Fleet::start("gl-down", &Wanted { gates: 2, timeout: "timeout: 5s", delay: "", keys });
     let counter = "key/lasting/budget/never";
     ask(fleet.gate(0), "sk-lasting").expect_ok();
     fleet.rls.expect_counted(counter, TEN_CENTS);

@@ -86,8 +86,8 @@ async fn main() {
     let limits: Vec<Limit> = serde_saphyr::from_str(&text).expect("limits as limitador-server reads them");
     let client = redis::Client::open(arg("--redis")).expect("an address");
     let soon = ConnectionManagerConfig::new()
-        .set_connection_timeout(Some(Duration::from_millis(500)))
-        .set_response_timeout(Some(Duration::from_millis(500)))
+        .set_connection_timeout(Some(Duration::from_secs(5)))
+        .set_response_timeout(Some(Duration::from_secs(5)))
         .set_max_delay(Duration::from_millis(200));
     let redis = ConnectionManager::new_with_config(client, soon).await.expect("Redis is there");
     let limits = limits.into_iter().map(Arc::new).collect();
