@@ -33,3 +33,23 @@ pub(crate) fn number_of(name: impl AsRef<[u8]>) -> u64 {
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+/// A number for texts: the same for the same ones.
+///
+/// Each step maps the numbers one to one, so texts that differ in one word of eight bytes never share one, and any others
+/// do by a chance of 2^-64, unless somebody chooses them to.
+pub(crate) fn number_of_texts(seed: u64, texts: &[&str]) -> u64 {
+    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mix = |number: u64, word: u64| {
+        let mixed = (number ^ word).wrapping_mul(ODD);
+        mixed ^ (mixed >> 32)
+    };
+    let text = |number: u64, text: &str| {
+        let (words, rest) = text.as_bytes().as_chunks::<8>();
+        let number = words.iter().fold(number, |number, word| mix(number, u64::from_le_bytes(*word)));
+        // The length ends the text: the last bytes of one never run into the first of the next.
+        let rest = rest.iter().fold(text.len() as u64, |word, byte| word << 8 | u64::from(*byte));
+        mix(number, rest)
+    };
+    texts.iter().fold(seed, |number, part| text(number, part))
+}

@@ -19,20 +19,23 @@
 
 mod books;
 mod end_users;
+mod holds;
 mod scope;
+mod till;
 
 use std::rc::Rc;
 
 use super::ledger::Alarm;
-use super::{Ledger, RateLimits, Refusal, Window};
+use super::{Ledger, RateLimits, Window};
 use crate::config::{Budget, Limits};
-use crate::routing::Skip;
 use crate::routing::meter::Told;
-use crate::store::{Store, Swap};
+use crate::store::Store;
 use crate::units::{Millis, PicoUsd};
 
 pub use end_users::{END_USERS, enrolled};
+pub use holds::{Demand, Denied, Holds, Lack, reserve};
 pub use scope::Scope;
+pub use till::Till;
 
 use books::{Books, Taken};
 
@@ -132,6 +135,23 @@ impl Account {
         }
     }
 
+    /// Replaces what a request has taken by what it came to. Which alarms that sets off, each with its budget's position.
+    fn settle(
+        &self,
+        store: &impl Store,
+        vm: u64,
+        taken: Taken,
+        now: Millis,
+        cost: PicoUsd,
+        tokens: u64,
+    ) -> Vec<(usize, Alarm)> {
+        let settled = self.close(store, |books| {
+            taken.place.iter().for_each(|place| books.meter.leave(vm, place, tokens));
+            books.ledger.settle(now, &self.budgets, &taken.reservation, cost)
+        });
+        settled.unwrap_or_default()
+    }
+
     /// Lowers what is spent to `to`, in every window: what was spent of its first budget before, which `Err` tells where it
     /// is less. What running requests hold is left to them, and what they cost comes on top. `None` where the store fails.
     pub fn reset(&self, store: &impl Store, now: Millis, to: PicoUsd) -> Option<Result<PicoUsd, PicoUsd>> {
@@ -157,213 +177,6 @@ pub struct Standing {
     pub day: Told,
     /// Requests under way.
     pub under_way: u64,
-}
-
-/// What a request asks of its accounts.
-#[derive(Clone, Copy)]
-pub struct Demand<'a> {
-    /// When it came.
-    pub now: Millis,
-    /// The most that it can cost.
-    pub cost: PicoUsd,
-    /// The tokens that it may use.
-    pub tokens: u64,
-    /// The number of the VM that serves it.
-    pub vm: u64,
-    /// See [`crate::routing::Meter::take`].
-    pub is_alive: &'a dyn Fn(u64) -> bool,
-    /// `fail_closed_budget_enforcement`: books that cannot be read refuse.
-    pub fails_closed: bool,
-}
-
-/// What a request has set aside in one account.
-#[derive(Clone, Debug)]
-struct Hold {
-    account: Rc<Account>,
-    taken: Taken,
-}
-
-/// What a request has set aside in all of its accounts.
-#[derive(Clone, Debug, Default)]
-pub struct Holds {
-    vm: u64,
-    holds: Vec<Hold>,
-    /// What is left of the tightest limits after it.
-    pub left: RateLimits,
-}
-
-/// What an account lacks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lack {
-    /// Money.
-    Budget(Refusal),
-    /// Requests, tokens or places; see [`crate::routing::Meter::take`].
-    Limit(Skip),
-    /// Its books cannot be read.
-    Books,
-}
-
-impl Lack {
-    /// The word for it in records and metrics.
-    pub const fn name(self) -> &'static str {
-        self.skip().name()
-    }
-
-    /// What it is to a deployment.
-    pub const fn skip(self) -> Skip {
-        match self {
-            Self::Budget(refusal) => Skip::Budget(refusal.resets_at),
-            Self::Limit(skip) => skip,
-            Self::Books => Skip::Budget(None),
-        }
-    }
-
-    /// The order of how long it lasts: a place may be free at any time, a budget without a window never starts anew.
-    fn length(&self) -> (bool, Option<Millis>) {
-        (matches!(self, Self::Budget(refusal) if refusal.resets_at.is_none()), self.skip().until())
-    }
-}
-
-/// Why a request is not admitted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denied {
-    /// Who has no room.
-    pub account: Rc<Account>,
-    /// Of what.
-    pub lack: Lack,
-    /// What is left of the tightest limits of all its accounts.
-    pub left: RateLimits,
-}
-
-/// Sets what a request needs aside in each of its accounts that has a budget or limits.
-///
-/// # Errors
-///
-/// One of them has no room: the one that has none for longest. Where [`Demand::fails_closed`], also one that cannot be
-/// read; else that one is passed over. Nothing is set aside then.
-pub fn reserve<'a>(
-    store: &impl Store,
-    accounts: impl Iterator<Item = &'a Rc<Account>>,
-    demand: &Demand<'_>,
-) -> Result<Holds, Denied> {
-    let capped: Vec<&Rc<Account>> = accounts.filter(|account| account.is_capped()).collect();
-    let (looks, left) = look(store, &capped, demand)?;
-    let mut holds = Holds { vm: demand.vm, left, holds: Vec::with_capacity(capped.len()) };
-    for (account, look) in capped.into_iter().zip(looks) {
-        let taken = match look.map(|look| (store.set(&look.record, &look.books, look.version), look.taken)) {
-            Some((Swap::Done, taken)) => Some(Ok(taken)),
-            Some((Swap::Lost, _)) => account.update(store, |books| {
-                let taken = books.take(account, demand);
-                holds.left.tighten(&account.limits, &books.meter, demand.now);
-                taken
-            }),
-            Some((Swap::Failed, _)) | None => None,
-        };
-        let lack = match taken {
-            Some(Ok(taken)) => {
-                holds.holds.push(Hold { account: Rc::clone(account), taken });
-                continue;
-            }
-            Some(Err(lack)) => lack,
-            None if demand.fails_closed => Lack::Books,
-            None => {
-                log::warn!("the books of {account} cannot be read: request admitted");
-                continue;
-            }
-        };
-        holds.cancel(store, demand.now);
-        return Err(Denied { account: Rc::clone(account), lack, left: holds.left });
-    }
-    Ok(holds)
-}
-
-/// The books of an account as they will be.
-struct Look {
-    record: String,
-    /// The version of those that were read.
-    version: u32,
-    books: Vec<u8>,
-    taken: Taken,
-}
-
-/// Reads all books before any is written, and refuses where not all of them have room. Those of each account, `None` where
-/// there are none, and what will be left of the tightest limits.
-fn look(
-    store: &impl Store,
-    accounts: &[&Rc<Account>],
-    demand: &Demand<'_>,
-) -> Result<(Vec<Option<Look>>, RateLimits), Denied> {
-    let (mut before, mut after) = (RateLimits::default(), RateLimits::default());
-    let mut longest: Option<(&Rc<Account>, Lack)> = None;
-    let mut looks = Vec::with_capacity(accounts.len());
-    for account in accounts {
-        let record = account.record();
-        let Some((bytes, version)) = store.get(&record) else {
-            looks.push(None);
-            continue;
-        };
-        let mut books = Books::decode(&bytes);
-        before.tighten(&account.limits, &books.meter, demand.now);
-        match books.take(account, demand) {
-            Ok(taken) => {
-                after.tighten(&account.limits, &books.meter, demand.now);
-                looks.push(Some(Look { record, version, books: books.encode(), taken }));
-            }
-            Err(lack) if longest.as_ref().is_none_or(|(_, other)| lack.length() > other.length()) => {
-                longest = Some((account, lack));
-            }
-            Err(_) => {}
-        }
-    }
-    match longest {
-        Some((account, lack)) => Err(Denied { account: Rc::clone(account), lack, left: before }),
-        None => Ok((looks, after)),
-    }
-}
-
-impl Holds {
-    /// Gives everything back, as if it had never been taken.
-    pub fn cancel(&self, store: &impl Store, now: Millis) {
-        for Hold { account, taken } in &self.holds {
-            account.close(store, |books| {
-                books.ledger.settle(now, &account.budgets, &taken.reservation, PicoUsd::default());
-                taken.place.iter().for_each(|place| books.meter.cancel(self.vm, place));
-            });
-        }
-    }
-
-    /// What budgets and limits in shadow mode would have refused, each with its account.
-    pub fn shadows(&self) -> impl Iterator<Item = (&Account, Lack)> {
-        self.holds.iter().filter_map(|hold| Some((&*hold.account, hold.taken.shadow?)))
-    }
-
-    /// Replaces what was set aside by what the request cost and used, in each of its accounts. To be called once for each
-    /// request, with all of its accounts: those without a cap count what is spent. Tells which alarms that sets off.
-    pub fn settle<'a>(
-        &self,
-        store: &impl Store,
-        accounts: impl Iterator<Item = &'a Rc<Account>>,
-        now: Millis,
-        cost: PicoUsd,
-        tokens: u64,
-    ) -> Vec<Alert> {
-        let mut alerts = Vec::new();
-        for account in accounts {
-            let hold = self.holds.iter().find(|hold| Rc::ptr_eq(&hold.account, account));
-            if hold.is_none() && cost == PicoUsd::default() {
-                continue;
-            }
-            let reservation = hold.map(|hold| hold.taken.reservation).unwrap_or_default();
-            let place = hold.and_then(|hold| hold.taken.place);
-            let alarms = account.close(store, |books| {
-                place.iter().for_each(|place| books.meter.leave(self.vm, place, tokens));
-                books.ledger.settle(now, &account.budgets, &reservation, cost)
-            });
-            let alarms = alarms.unwrap_or_default().into_iter();
-            alerts.extend(alarms.map(|(budget, alarm)| Alert { account: Rc::clone(account), budget, alarm }));
-        }
-        alerts
-    }
 }
 
 /// A budget's spend has passed a mark.

@@ -24,11 +24,11 @@ fn limited(scope: Scope, name: &str, [rpm, tpm, parallel]: [u64; 3]) -> Rc<Accou
     Rc::new(Account { scope, name: name.to_owned(), limits, ..Account::default() })
 }
 
-const DEMAND: Demand<'_> = Demand { now: NOON, cost: ONE, tokens: 10, vm: 1, is_alive: &|_| true, fails_closed: false };
+const DEMAND: Demand<'_> = Demand { now: NOON, cost: ONE, tokens: 10, is_alive: &|_| true, fails_closed: false };
 
 /// Charges without a reservation.
 fn charge<'a>(store: &impl Store, accounts: impl Iterator<Item = &'a Rc<Account>>, cost: u64) {
-    Holds::default().settle(store, accounts, NOON, PicoUsd(cost), 0);
+    Holds::default().settle(store, &mut Till::new(1), accounts, NOON, PicoUsd(cost), 0);
 }
 
 fn store(accounts: &[Rc<Account>]) -> Memory {
@@ -43,7 +43,7 @@ fn books(store: &impl Store, account: &Account) -> (u64, u64) {
 }
 
 fn take(store: &impl Store, accounts: &[Rc<Account>]) -> Result<Holds, Denied> {
-    reserve(store, accounts.iter(), &DEMAND)
+    reserve(store, &mut Till::new(1), accounts.iter(), &DEMAND)
 }
 
 fn denied(result: &Result<Holds, Denied>) -> String {
@@ -92,10 +92,10 @@ fn an_end_is_charged_to_each_account_once() {
     let store = store(&all);
     let holds = take(&store, &all).unwrap();
     assert_eq!((books(&store, &all[0]), books(&store, &all[1])), ((0, 100), (0, 0)));
-    holds.settle(&store, all.iter(), NOON, PicoUsd(7), 0);
+    holds.settle(&store, &mut Till::new(1), all.iter(), NOON, PicoUsd(7), 0);
     assert_eq!((books(&store, &all[0]), books(&store, &all[1])), ((7, 0), (7, 0)));
     let holds = take(&store, &all).unwrap();
-    holds.settle(&store, all.iter(), NOON, PicoUsd(0), 0);
+    holds.settle(&store, &mut Till::new(1), all.iter(), NOON, PicoUsd(0), 0);
     assert_eq!((books(&store, &all[0]), books(&store, &all[1])), ((7, 0), (7, 0)));
 }
 
@@ -120,7 +120,7 @@ fn in_every_order_nothing_is_lost_and_no_cap_is_passed() {
             let accounts = &requests[step];
             if std::mem::replace(&mut begun[step], true) {
                 if let Some(holds) = running[step].take() {
-                    holds.settle(&store, accounts.iter(), NOON, ONE, 0);
+                    holds.settle(&store, &mut Till::new(1), accounts.iter(), NOON, ONE, 0);
                     spent[usize::from(step == 2)] += ONE.0;
                 }
             } else {
@@ -196,10 +196,10 @@ fn what_cannot_be_read_refuses_where_the_config_says_so() {
     let all = [known.clone(), lost.clone()];
     let store = store(&all[..1]);
     let strict = Demand { fails_closed: true, ..DEMAND };
-    assert_eq!(denied(&reserve(&store, all.iter(), &strict)), "team 't' is unreadable");
+    assert_eq!(denied(&reserve(&store, &mut Till::new(1), all.iter(), &strict)), "team 't' is unreadable");
     assert_eq!(books(&store, &known), (0, 0));
     let holds = take(&store, &all).unwrap();
-    holds.settle(&store, all.iter(), NOON, PicoUsd(7), 0);
+    holds.settle(&store, &mut Till::new(1), all.iter(), NOON, PicoUsd(7), 0);
     assert_eq!(books(&store, &known), (7, 0));
     assert_eq!(lost.ledger(&store), None);
 }
@@ -217,7 +217,7 @@ fn a_limit_of_any_account_refuses_and_takes_nothing_of_the_others() {
     let all = [key.clone(), team];
     let minute = |n: u64| NOON.plus(Millis(n * 60_000));
     let store = store(&all);
-    let ask = |now| reserve(&store, all.iter(), &Demand { now, ..DEMAND });
+    let ask = |now| reserve(&store, &mut Till::new(1), all.iter(), &Demand { now, ..DEMAND });
     let first = ask(NOON).unwrap();
     assert_eq!(left(&first.left), "2 25");
     let second = ask(NOON).unwrap();
@@ -225,16 +225,16 @@ fn a_limit_of_any_account_refuses_and_takes_nothing_of_the_others() {
     let third = ask(NOON);
     assert_eq!((denied(&third).as_str(), left(&third.unwrap_err().left).as_str()), ("team 't': parallel", "1 15"));
     // It used less than was set aside.
-    first.settle(&store, all.iter(), NOON, PicoUsd(0), 4);
+    first.settle(&store, &mut Till::new(1), all.iter(), NOON, PicoUsd(0), 4);
     let third = ask(NOON).unwrap();
     assert_eq!(left(&third.left), "0 11");
-    second.settle(&store, all.iter(), NOON, PicoUsd(0), 10);
+    second.settle(&store, &mut Till::new(1), all.iter(), NOON, PicoUsd(0), 10);
     let fourth = ask(NOON);
     assert_eq!(denied(&fourth), "team 't': rpm");
     assert_eq!(fourth.unwrap_err().lack.skip().until(), Some(minute(1)));
     let told = key.books(&store).unwrap().meter.counts(NOON).0;
     assert_eq!((told.requests, told.tokens), (3, 24), "who is refused consumes nothing");
-    third.settle(&store, all.iter(), NOON, PicoUsd(0), 10);
+    third.settle(&store, &mut Till::new(1), all.iter(), NOON, PicoUsd(0), 10);
     assert_eq!(left(&ask(minute(1)).unwrap().left), "2 25");
 }
 
@@ -261,7 +261,7 @@ fn the_lack_that_lasts_longest_is_told() {
 fn books_outlast_their_bytes() {
     let mut books = Books::default();
     for account in [limited(Scope::Key, "k", [9, 900, 9]), account(Scope::Key, "k", Some(1000), "1d")] {
-        books.take(&account, &DEMAND).unwrap();
+        books.take(&account, &DEMAND, 1).unwrap();
         let read = Books::decode(&books.encode());
         assert_eq!((&read.ledger, &read.meter), (&books.ledger, &books.meter));
     }
@@ -296,7 +296,7 @@ fn what_is_in_shadow_mode_is_told_and_served() {
     assert_eq!(told(&third.unwrap()), ["key 'k' rpm", "team 't' budget"]);
     // They are counted as if they were enforced.
     assert_eq!(books(&store, &all[1]), (0, 300));
-    let alerts = second.unwrap().settle(&store, all.iter(), NOON, PicoUsd(120), 10);
+    let alerts = second.unwrap().settle(&store, &mut Till::new(1), all.iter(), NOON, PicoUsd(120), 10);
     assert_eq!(alerts, [Alert { account: all[1].clone(), budget: 0, alarm: Alarm::Near }]);
     assert_eq!(all[0].reset(&store, NOON, PicoUsd(121)), Some(Err(PicoUsd(120))));
     assert_eq!(all[1].reset(&store, NOON, PicoUsd(3)), Some(Ok(PicoUsd(120))));

@@ -76,6 +76,20 @@ pub struct Reservation {
     ledger: Millis,
 }
 
+impl Reservation {
+    /// Takes a part of it that is a reservation of its own.
+    pub fn split(&mut self, amount: PicoUsd) -> Self {
+        let amount = amount.min(self.amount);
+        self.amount = self.amount.minus(amount);
+        Self { amount, ..*self }
+    }
+
+    /// Whether both are in one bucket of one ledger.
+    pub fn is_like(&self, other: &Self) -> bool {
+        (self.expires, self.ledger) == (other.expires, other.ledger)
+    }
+}
+
 /// Why a request is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -169,6 +183,19 @@ impl Ledger {
             (spent.plus(reserved) >= max).then(refusal)
         });
         refusals.max_by_key(|refusal| refusal.resets_at.map_or(u64::MAX, |at| at.0))
+    }
+
+    /// The least that is left until one of `budgets` has no room, or an alarm goes off.
+    pub fn room(&self, now: Millis, budgets: &[Budget]) -> PicoUsd {
+        let reserved = self.reserved(now);
+        let rooms = budgets.iter().enumerate().map(|(at, budget)| {
+            let Spent { amount, told, .. } = self.in_window(now, budget.window.as_ref());
+            let alarms = Alarm::ALL.into_iter().filter(|alarm| told & alarm.bit(at) == 0);
+            let marks = alarms.filter_map(|alarm| alarm.threshold(budget)).filter(|mark| mark.0 > 0);
+            let next = marks.chain(budget.max).min().unwrap_or(PicoUsd(u64::MAX));
+            next.minus(amount).minus(reserved)
+        });
+        rooms.min().unwrap_or(PicoUsd(u64::MAX))
     }
 
     /// Holds `amount` for a request until it is settled or lapses, whether `budgets` have room or not.

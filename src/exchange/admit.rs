@@ -9,7 +9,7 @@ use super::reply::model_not_found;
 use super::way::{Terms, affinity, way};
 use super::{Answer, Burned, Caller, Exchange, Front, Quota, Reply, World};
 use crate::bridge::Asked;
-use crate::budget::account::{Demand, Denied, Holds, Lack, enrolled, reserve};
+use crate::budget::account::{Demand, Denied, Holds, Lack, Till, enrolled, reserve};
 use crate::budget::{Account, Price, RateLimits, Refusal, Scope, estimate};
 use crate::config::{Config, CountedTokens};
 use crate::error::{Error, Kind};
@@ -220,18 +220,24 @@ impl Exchange {
     /// # Errors
     ///
     /// `BudgetExceeded`, `RateLimitExceeded`; `Internal` where the books cannot be read and the config says to refuse then.
-    pub fn reserve(&mut self, store: &impl Store, vm: u64, is_alive: &dyn Fn(u64) -> bool) -> Result<(), Refused> {
+    pub fn reserve(
+        &mut self,
+        store: &impl Store,
+        till: &mut Till,
+        is_alive: &dyn Fn(u64) -> bool,
+    ) -> Result<(), Refused> {
         let (config, now) = (&self.config, self.started);
         if let Some(shared) = &config.end_users.others {
             let others = self.accounts.iter_mut().filter(|account| account.scope == Scope::OtherEndUser);
+            let others = others.filter(|account| !till.knows(account));
             others.for_each(|account| *account = enrolled(store, account, shared));
         }
         if !self.accounts.iter().any(|account| account.is_capped()) {
             return Ok(());
         }
         let (cost, fails_closed) = (self.worst_cost(), config.fail_closed);
-        let demand = Demand { now, cost, tokens: self.worst_tokens(), vm, is_alive, fails_closed };
-        match reserve(store, self.accounts.iter(), &demand) {
+        let demand = Demand { now, cost, tokens: self.worst_tokens(), is_alive, fails_closed };
+        match reserve(store, till, self.accounts.iter(), &demand) {
             Ok(holds) => {
                 self.holds = holds;
                 Ok(())

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
-use crate::budget::account::{Demand, Holds, reserve};
+use crate::budget::account::{Demand, Holds, Till, reserve};
 use crate::config::Env;
 use crate::store::Memory;
 
@@ -77,9 +77,9 @@ fn what_runs_at_a_reset_is_charged_after_it() {
     let (config, store) = rig();
     let accounts = || Caller::Key(0).accounts(&config);
     let dime = PicoUsd(PicoUsd::PER_USD / 10);
-    Holds::default().settle(&store, accounts(), NOW, dime.times(7), 0);
-    let demand = Demand { now: NOW, cost: dime, tokens: 0, vm: 1, is_alive: &|_| true, fails_closed: false };
-    let running = reserve(&store, accounts(), &demand).unwrap();
+    Holds::default().settle(&store, &mut Till::new(1), accounts(), NOW, dime.times(7), 0);
+    let demand = Demand { now: NOW, cost: dime, tokens: 0, is_alive: &|_| true, fails_closed: false };
+    let running = reserve(&store, &mut Till::new(1), accounts(), &demand).unwrap();
     let order = Order::Reset(Named::by_alias(crate::bytes::hex(&Sha256::digest("sk-one"))));
     let (told, done) = obey(&config, &store, &order, &json!({"reset_to": 0.5})).unwrap();
     let expected = json!({"key_alias": "one/a", "spend": 0.5, "previous_spend": 0.7, "max_budget": 1,
@@ -87,7 +87,7 @@ fn what_runs_at_a_reset_is_charged_after_it() {
     assert_eq!((told, done.as_str()), (expected, "reset one/a"));
     let ledger = || config.keys[0].account.ledger(&store).unwrap();
     assert_eq!(ledger().reserved(NOW), dime);
-    running.settle(&store, accounts(), NOW, dime, 0);
+    running.settle(&store, &mut Till::new(1), accounts(), NOW, dime, 0);
     assert_eq!(config.keys[0].account.spent(&store, NOW), Some(dime.times(6)));
     assert_eq!(ledger().reserved(NOW), PicoUsd(0));
 }

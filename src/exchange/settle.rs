@@ -2,7 +2,7 @@
 
 use super::{Answer, Burned, Caller, Exchange, World};
 use crate::budget::Account;
-use crate::budget::account::{Holds, Lack};
+use crate::budget::account::{Holds, Lack, Till};
 use crate::budget::{Rate, estimate};
 use crate::config::{Config, CountedTokens, Deployment};
 use crate::openai::usage::Measure;
@@ -63,9 +63,9 @@ impl Exchange {
 
     /// Replaces what was set aside by what the request cost and used, in each of its accounts, and notes in `record` which
     /// alarms that sets off. To be called once.
-    pub fn charge(&mut self, store: &impl Store, now: Millis, record: &mut Record) {
+    pub fn charge(&mut self, store: &impl Store, till: &mut Till, now: Millis, record: &mut Record) {
         let tokens = self.charged_tokens(record);
-        let alerts = self.holds.settle(store, self.accounts.iter(), now, record.cost, tokens);
+        let alerts = self.holds.settle(store, till, self.accounts.iter(), now, record.cost, tokens);
         self.alerts.extend(alerts);
         record.budget_alerts =
             joined(self.alerts.iter().map(|alert| format!("{}: {}", alert.account, alert.alarm.name())));

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
-use crate::budget::account::Holds;
+use crate::budget::account::{Holds, Till};
 use crate::config::Env;
 use crate::store::Memory;
 
@@ -32,7 +32,7 @@ fn told(config: &Config, spend: &Spend, caller: Caller) -> Result<Value, u16> {
     config.accounts().for_each(|account| store.prepare(&account.record()));
     for i in 0..3 {
         let accounts: Vec<&Rc<Account>> = Caller::Key(i).accounts(config).collect();
-        Holds::default().settle(&store, accounts.into_iter(), NOW, PicoUsd(PicoUsd::PER_USD / 4), 0);
+        Holds::default().settle(&store, &mut Till::new(1), accounts.into_iter(), NOW, PicoUsd(PicoUsd::PER_USD / 4), 0);
     }
     let reply = spend.reply(config, caller, &store, NOW);
     let body = serde_json::from_slice(&reply.body).unwrap();

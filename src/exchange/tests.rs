@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
+use crate::budget::account::Till;
 use crate::config::Env;
 use crate::error::Kind;
 use crate::routing::fleet::Calm;
@@ -183,13 +184,13 @@ fn what_was_set_aside_becomes_what_it_cost() {
     config.accounts().for_each(|account| store.prepare(&account.record()));
     let ledger = || config.keys[0].account.ledger(&store).unwrap();
     let mut exchange = admit(&config, "sk-app", "");
-    exchange.reserve(&store, 1, &|_| true).unwrap();
+    exchange.reserve(&store, &mut Till::new(1), &|_| true).unwrap();
     assert!(ledger().reserved(NOW) > PicoUsd::default());
     exchange.begin(b"cluster-first", NOW).unwrap();
     assert_eq!(answered(&mut exchange, 200), Heading::Hold);
     assert_eq!(with(|world| exchange.held(ANSWER, world)), Held::Release);
     let mut record = with(|world| exchange.settle(200, world));
-    exchange.charge(&store, NOW, &mut record);
+    exchange.charge(&store, &mut Till::new(1), NOW, &mut record);
     assert_eq!((record.cost.to_string().as_str(), record.usage_source), ("0.03", Some(UsageSource::Provider)));
     assert_eq!((ledger().spent(NOW, None), ledger().reserved(NOW)), (record.cost, PicoUsd::default()));
 }

@@ -28,7 +28,7 @@ pub(super) fn prepare(config: &Config) {
 pub(super) fn reserve(exchange: &mut Exchange, now: Millis) -> Result<(), Refused> {
     let fleet = fleet::open(exchange.config());
     let is_alive = fleet.witness(now);
-    exchange.reserve(&SharedData, fleet.vm(), &is_alive)
+    fleet::with_till(|till| exchange.reserve(&SharedData, till, &is_alive))
 }
 
 /// The name of the mark that each of these accounts has its books: one for every list of them.

@@ -2,6 +2,7 @@
 
 use super::VM;
 use super::call::{self, Swap};
+use crate::budget::account::Till;
 use crate::config::Config;
 use crate::routing::SharedFleet;
 use crate::store::Store;
@@ -25,6 +26,11 @@ impl Store for SharedData {
 pub(super) fn open(config: &Config) -> SharedFleet<SharedData> {
     let worker = VM.with(|vm| vm.worker.clone());
     SharedFleet::new(SharedData, worker, config.routing.strategy)
+}
+
+/// Lets something be done with what this worker has in hand of busy accounts.
+pub(super) fn with_till<T>(act: impl FnOnce(&mut Till) -> T) -> T {
+    VM.with(|vm| act(vm.worker.borrow_mut().till()))
 }
 
 /// Makes the records of a config.

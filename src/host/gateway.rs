@@ -9,7 +9,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use super::call::{self, Buffer, Map};
-use super::fleet::SharedData;
+use super::fleet::{self, SharedData};
 use super::rate_limit;
 use super::silence;
 use super::token::Keeper;
@@ -171,6 +171,7 @@ impl HttpContext for Gateway {
         match Front::open(&self.config, &headers, end_of_stream, &scene) {
             Opening::Answer(caller, reply) => self.answer(self.record_of(caller), &reply),
             Opening::Spend(caller, spend) => {
+                fleet::with_till(|till| till.tell(&SharedData, self.started));
                 let reply = spend.reply(&self.config, caller, &SharedData, self.started);
                 self.answer(self.record_of(Some(caller)), &reply)
             }
@@ -247,7 +248,7 @@ impl HttpContext for Gateway {
         let mut record = self.record(now);
         if let Phase::Running(number, exchange) = &self.phase {
             close(*number);
-            exchange.borrow_mut().charge(&SharedData, now, &mut record);
+            fleet::with_till(|till| exchange.borrow_mut().charge(&SharedData, till, now, &mut record));
             if !record.budget_alerts.is_empty() {
                 log::warn!("budget: {}", record.budget_alerts);
             }

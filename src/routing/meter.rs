@@ -80,8 +80,8 @@ impl<const SPAN: u64> Count<SPAN> {
         limit.is_some_and(|limit| !fits(limit))
     }
 
-    fn add(&mut self, tokens: u64) {
-        self.requests = self.requests.saturating_add(1);
+    fn add(&mut self, tokens: u64, requests: u32) {
+        self.requests = self.requests.saturating_add(requests.into());
         self.tokens = self.tokens.saturating_add(tokens);
     }
 
@@ -208,17 +208,22 @@ impl Meter {
 
     /// Counts an attempt of `vm` that may use `tokens`, whether there is room or not.
     pub fn hold(&mut self, now: Millis, tokens: u64, vm: u64) -> Place {
+        self.hold_many(now, tokens, vm, 1)
+    }
+
+    /// Counts so many attempts of `vm` that may use `tokens` together; their places are pieces of what it gives.
+    pub fn hold_many(&mut self, now: Millis, tokens: u64, vm: u64, count: u32) -> Place {
         self.minute.advance(now);
         self.day.advance(now);
         let at = self.at(now);
         if let Some(holder) = self.holders.iter_mut().find(|holder| holder.vm == vm) {
-            holder.count = holder.count.saturating_add(1);
+            holder.count = holder.count.saturating_add(count);
             holder.since = holder.since.min(at);
         } else if self.holders.len() < MAX_VMS {
-            self.holders.push(Holder { vm, since: at, count: 1 });
+            self.holders.push(Holder { vm, since: at, count });
         }
-        self.minute.add(tokens);
-        self.day.add(tokens);
+        self.minute.add(tokens, count);
+        self.day.add(tokens, count);
         Place { is_probe: false, tokens, at }
     }
 
@@ -235,19 +240,20 @@ impl Meter {
 
     /// Gives a place of `vm` back, whose attempt used `tokens`. To be called once for each place.
     pub fn leave(&mut self, vm: u64, place: &Place, tokens: u64) {
-        self.give_back(vm, place, tokens, 0);
+        self.leave_many(vm, place, 1, 0, tokens);
     }
 
     /// Gives a place of `vm` back that led to nothing: it is as if it had never been taken.
     pub fn cancel(&mut self, vm: u64, place: &Place) {
-        self.give_back(vm, place, 0, 1);
+        self.leave_many(vm, place, 1, 1, 0);
     }
 
-    fn give_back(&mut self, vm: u64, place: &Place, tokens: u64, requests: u64) {
-        self.minute.settle(place, tokens, requests);
-        self.day.settle(place, tokens, requests);
+    /// Gives `count` places back that were taken together; `unused` of them led to nothing, and the others used `tokens`.
+    pub fn leave_many(&mut self, vm: u64, place: &Place, count: u32, unused: u32, tokens: u64) {
+        self.minute.settle(place, tokens, unused.into());
+        self.day.settle(place, tokens, unused.into());
         if let Some(holder) = self.holders.iter_mut().find(|holder| holder.vm == vm && holder.since <= place.at) {
-            holder.count = holder.count.saturating_sub(1);
+            holder.count = holder.count.saturating_sub(count);
         }
         self.holders.retain(|holder| holder.count > 0);
     }
@@ -258,6 +264,24 @@ impl Meter {
         minute.advance(now);
         day.advance(now);
         (minute.told(), day.told())
+    }
+
+    /// Whether so many requests more fit, which may use so many tokens together. Where places are limited there is never
+    /// said to be room.
+    pub fn has_room(&self, now: Millis, limits: &Limits, requests: u64, tokens: u64) -> bool {
+        let (minute, day) = self.counts(now);
+        let fits =
+            |limit: Option<u64>, used: u64, more: u64| limit.is_none_or(|limit| used.saturating_add(more) <= limit);
+        limits.parallel.is_none()
+            && fits(limits.rpm, minute.requests, requests)
+            && fits(limits.tpm, minute.tokens, tokens)
+            && fits(limits.rpd, day.requests, requests)
+            && fits(limits.tpd, day.tokens, tokens)
+    }
+
+    /// Whether its minute is that of `now`.
+    pub const fn is_of_this_minute(&self, now: Millis) -> bool {
+        now.0 / MINUTE == self.minute.number
     }
 
     /// Attempts under way.

@@ -29,7 +29,7 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use super::{Alerts, Board, Fleet, Health, Local, Meter, Outcome, Place, Skip, State, Strategy, Traffic, Usage, View};
-use crate::budget::account::{Alert, Demand, Denied, Holds, reserve};
+use crate::budget::account::{Alert, Demand, Denied, Holds, Till, reserve};
 use crate::config::{Config, Deployment};
 use crate::store::Store;
 use crate::units::{Millis, PicoUsd};
@@ -43,12 +43,18 @@ pub struct Worker {
     /// The version of the board that was read; 0: it was written here since.
     version: u32,
     local: Local,
+    till: Till,
 }
 
 impl Worker {
     /// The worker of the VM with this number, drawn at its start.
     pub fn new(vm: u64) -> Self {
-        Self { vm, board: Board::default(), version: 0, local: Local::new(vm, 0) }
+        Self { vm, board: Board::default(), version: 0, local: Local::new(vm, 0), till: Till::new(vm) }
+    }
+
+    /// What it has in hand of busy accounts.
+    pub const fn till(&mut self) -> &mut Till {
+        &mut self.till
     }
 }
 
@@ -80,6 +86,7 @@ impl<S: Store> SharedFleet<S> {
 
     /// Tells the others what this worker has seen, and learns what they have: to be called every 50 ms.
     pub fn tick(&self, now: Millis) {
+        self.worker.borrow_mut().till.tell(&self.store, now);
         let is_due = self.worker.borrow().local.is_due(now);
         match self.strategy {
             _ if is_due => self.merge(now),
@@ -205,9 +212,9 @@ impl<S: Store> Fleet for SharedFleet<S> {
     }
 
     fn fund(&mut self, deployment: &Deployment, now: Millis, cost: PicoUsd, tokens: u64) -> Result<Holds, Denied> {
-        let (vm, is_alive) = (self.vm(), self.witness(now));
-        let demand = Demand { now, cost, tokens, vm, is_alive: &is_alive, fails_closed: false };
-        reserve(&self.store, deployment.accounts.iter(), &demand)
+        let is_alive = self.witness(now);
+        let demand = Demand { now, cost, tokens, is_alive: &is_alive, fails_closed: false };
+        reserve(&self.store, &mut self.worker.borrow_mut().till, deployment.accounts.iter(), &demand)
     }
 
     fn refund(&mut self, now: Millis, funds: &Holds) {
@@ -215,7 +222,7 @@ impl<S: Store> Fleet for SharedFleet<S> {
     }
 
     fn pay(&mut self, deployment: &Deployment, now: Millis, funds: &Holds, cost: PicoUsd, tokens: u64) -> Vec<Alert> {
-        funds.settle(&self.store, deployment.accounts.iter(), now, cost, tokens)
+        funds.settle(&self.store, &mut self.worker.borrow_mut().till, deployment.accounts.iter(), now, cost, tokens)
     }
 
     fn tell(&mut self, deployment: &Deployment, now: Millis, outcome: &Outcome) {

@@ -1,5 +1,7 @@
 //! What counters are told apart by. Label values come from the config, never from a client.
 
+use crate::bytes::number_of_texts;
+
 /// The names of [`Labels`], in the order in which they are written.
 pub const LABELS: [&str; 5] = ["model_group", "deployment", "provider", "key_alias", "status"];
 /// The names of [`AccountLabels`], in the order in which they are written.
@@ -29,7 +31,7 @@ impl Labels<'_> {
 
     pub(super) fn number(&self) -> u64 {
         let texts = [self.model_group, self.deployment, self.provider, self.key_alias];
-        number(u64::from(self.status), &texts)
+        number_of_texts(u64::from(self.status), &texts)
     }
 }
 
@@ -54,7 +56,7 @@ impl AccountLabels<'_> {
     pub(super) fn number(&self) -> u64 {
         /// No status: those of requests are others.
         const ACCOUNT: u64 = 1 << 32;
-        number(ACCOUNT, &[self.scope, self.account, self.model, self.reason])
+        number_of_texts(ACCOUNT, &[self.scope, self.account, self.model, self.reason])
     }
 }
 
@@ -66,26 +68,6 @@ fn write<const N: usize>(names: [&str; N], values: [&str; N], out: &mut String) 
         out.push('.');
         out.push_str(if value.is_empty() { "none" } else { value });
     }
-}
-
-/// A number for labels: the same for the same ones.
-///
-/// Each step maps the numbers one to one, so labels that differ in one word of eight bytes never share one, and any
-/// others do by a chance of 2^-64: labels are the config's, nobody chooses them to collide.
-fn number(seed: u64, texts: &[&str]) -> u64 {
-    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mix = |number: u64, word: u64| {
-        let mixed = (number ^ word).wrapping_mul(ODD);
-        mixed ^ (mixed >> 32)
-    };
-    let text = |number: u64, text: &str| {
-        let (words, rest) = text.as_bytes().as_chunks::<8>();
-        let number = words.iter().fold(number, |number, word| mix(number, u64::from_le_bytes(*word)));
-        // The length ends the text: the last bytes of one never run into the first of the next.
-        let rest = rest.iter().fold(text.len() as u64, |word, byte| word << 8 | u64::from(*byte));
-        mix(number, rest)
-    };
-    texts.iter().fold(seed, |number, part| text(number, part))
 }
 
 #[cfg(test)]

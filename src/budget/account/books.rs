@@ -29,34 +29,36 @@ impl Books {
     }
 
     /// What `account` lacks for a request.
-    pub(super) fn lack(&mut self, account: &Account, demand: &Demand<'_>, is_shadow: bool) -> Option<Lack> {
+    pub(super) fn lack(&mut self, account: &Account, demand: &Demand<'_>, vm: u64, is_shadow: bool) -> Option<Lack> {
         let now = demand.now;
         if let Some(refusal) = self.ledger.lack(now, &account.budgets, is_shadow) {
             return Some(Lack::Budget(refusal));
         }
         let limits = Some(if is_shadow { &account.shadow_limits } else { &account.limits });
         let limits = limits.filter(|limits| !limits.is_none())?;
-        self.meter.lack(now, limits, demand.tokens, demand.vm, demand.is_alive).map(Lack::Limit)
+        self.meter.lack(now, limits, demand.tokens, vm, demand.is_alive).map(Lack::Limit)
     }
 
     /// Takes what a request needs of `account`, and tells what budgets and limits in shadow mode would refuse. Where it fails
     /// nothing is taken.
-    pub(super) fn take(&mut self, account: &Account, demand: &Demand<'_>) -> Result<Taken, Lack> {
-        if let Some(lack) = self.lack(account, demand, false) {
+    pub(super) fn take(&mut self, account: &Account, demand: &Demand<'_>, vm: u64) -> Result<Taken, Lack> {
+        if let Some(lack) = self.lack(account, demand, vm, false) {
             return Err(lack);
         }
-        let shadow = self.lack(account, demand, true);
+        let shadow = self.lack(account, demand, vm, true);
         let now = demand.now;
         let reservation = (!account.budgets.is_empty()).then(|| self.ledger.hold(now, &account.budgets, demand.cost));
-        let place = account.has_limits().then(|| self.meter.hold(now, demand.tokens, demand.vm));
-        Ok(Taken { reservation: reservation.unwrap_or_default(), place, shadow })
+        let place = account.has_limits().then(|| self.meter.hold(now, demand.tokens, vm));
+        Ok(Taken { reservation: reservation.unwrap_or_default(), place, shadow, is_told_later: false })
     }
 }
 
 /// What a request has taken of one account.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Taken {
     pub(super) reservation: Reservation,
     pub(super) place: Option<Place>,
     pub(super) shadow: Option<Lack>,
+    /// Whether the books may be told of its end at the next tick: they have room to spare.
+    pub(super) is_told_later: bool,
 }

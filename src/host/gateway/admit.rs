@@ -9,7 +9,7 @@ use super::{Asking, Gateway, Phase};
 use crate::error::Shape;
 use crate::exchange::{Caller, Exchange, Front, Refused, Reply};
 use crate::host::call::{self, Buffer, Map};
-use crate::host::fleet::SharedData;
+use crate::host::fleet::{self, SharedData};
 use crate::host::rate_limit::{self, Asked};
 use crate::host::{accounts, count_account, open, shadow, with_world};
 use crate::openai::Request;
@@ -35,6 +35,7 @@ impl Gateway {
     pub(super) fn obey(&mut self) -> Action {
         let Phase::Ordered(order) = std::mem::replace(&mut self.phase, Phase::Start) else { return Action::Continue };
         let record = self.record_of(Some(Caller::Master));
+        fleet::with_till(|till| till.tell(&SharedData, self.started));
         match order.obey(&self.config, &call::buffer(Buffer::Request), &SharedData, self.started) {
             Ok((reply, done)) => self.answer(Record { order: done, ..record }, &reply),
             Err(error) => self.answer(record, &Reply::from(&error)),
