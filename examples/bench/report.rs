@@ -21,8 +21,8 @@ const SMALL: &str = "tollgate-openai";
 /// The same request where there are 1,000 deployments and 10,000 keys.
 const LARGE: &str = "tollgate-openai-1k";
 /// A key that nothing limits, and one whose every principal has a budget and limits.
-const FREE: &str = "tollgate-openai-free";
-const ALL: &str = "tollgate-openai-all";
+const FREE: [&str; 2] = ["tollgate-openai-free", "tollgate-openai-free-4w"];
+const ALL: [&str; 2] = ["tollgate-openai-all", "tollgate-openai-all-4w"];
 
 /// One measurement of one case through one target.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +116,7 @@ impl Report {
             self.skipped.iter().map(|(target, reason)| json!({"target": target, "reason": reason})).collect();
         let cpus = std::thread::available_parallelism().map_or(0, usize::from);
         let growth: BTreeMap<&str, f64> = self.growth().collect();
-        let principals: BTreeMap<&str, f64> = self.principals().collect();
+        let principals: BTreeMap<String, f64> = self.principals().collect();
         json!({
             "cpus": cpus,
             "rows": rows,
@@ -149,10 +149,14 @@ impl Report {
         cases.filter_map(|(_, case, _)| Some((case.as_str(), self.ratio(case, LARGE, SMALL)?)))
     }
 
-    /// By case, how many microseconds of CPU time a request takes longer that every principal pays for.
-    fn principals(&self) -> impl Iterator<Item = (&str, f64)> {
-        let cases = self.samples.keys().filter(|(_, _, target)| *target == ALL);
-        cases.filter_map(|(_, case, _)| Some((case.as_str(), self.compare(case, ALL, FREE, |all, free| all - free)?)))
+    /// By case, with one worker and with four, how many microseconds of CPU time a request takes longer that every
+    /// principal pays for.
+    fn principals(&self) -> impl Iterator<Item = (String, f64)> {
+        self.samples.keys().filter_map(|(_, case, target)| {
+            let (all, free) = ALL.into_iter().zip(FREE).find(|(all, _)| target == all)?;
+            let us = self.compare(case, all, free, |all, free| all - free)?;
+            Some((format!("{case} {all}"), us))
+        })
     }
 
     /// The CPU time of `target` over that of `other`.

@@ -65,15 +65,20 @@ impl Setup {
         let logged = [("tollgate-openai-log", "bench-openai")];
         let large = [("tollgate-openai-1k", "bench-openai")];
         let (free, all) = ([("tollgate-openai-free", "bench-openai")], [("tollgate-openai-all", "bench-openai")]);
-        let configs: [(String, &[_]); 5] = [
-            (small_yaml(mock), &models),
-            (principals_yaml(mock, false), &free),
-            (principals_yaml(mock, true), &all),
-            (large_yaml(mock), &large),
-            (format!("{}{}", litellm_yaml(mock, 1), keys_yaml(1)), &logged),
+        // Four workers change the same accounts.
+        let free_4 = [("tollgate-openai-free-4w", "bench-openai")];
+        let all_4 = [("tollgate-openai-all-4w", "bench-openai")];
+        let configs: [(String, u32, &[_]); 7] = [
+            (small_yaml(mock), 1, &models),
+            (large_yaml(mock), 1, &large),
+            (principals_yaml(mock, false), 1, &free),
+            (principals_yaml(mock, true), 1, &all),
+            (principals_yaml(mock, false), 4, &free_4),
+            (principals_yaml(mock, true), 4, &all_4),
+            (format!("{}{}", litellm_yaml(mock, 1), keys_yaml(1)), 1, &logged),
         ];
-        for (config, models) in configs {
-            if let Err(error) = setup.start_tollgate(&envoy, &config, models).await {
+        for (config, workers, models) in configs {
+            if let Err(error) = setup.start_tollgate(&envoy, &config, workers, models).await {
                 setup.skipped.push(("tollgate", error.to_string()));
             }
         }
@@ -115,6 +120,7 @@ impl Setup {
         &mut self,
         envoy: &Path,
         document: &str,
+        workers: u32,
         models: &[(&'static str, &'static str)],
     ) -> Result<()> {
         let (binary, wasm) = built()?;
@@ -122,7 +128,7 @@ impl Setup {
         let config = format!("target/bench/tollgate-{port}.yaml");
         fs::write(&config, document)?;
         let mut command = Command::new(binary);
-        command.args(["run", "--config", &config, "--concurrency", "1"]);
+        command.args(["run", "--config", &config, "--concurrency", &workers.to_string()]);
         command.args(["--port", &port.to_string(), "--admin-port", &admin.to_string()]);
         command.arg("--envoy").arg(envoy).arg("--wasm").arg(wasm);
         let pid = self.run("tollgate", command, port, "/health/readiness", START_TIME).await?;

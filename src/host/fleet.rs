@@ -38,6 +38,21 @@ pub(super) fn prepare(config: &Config) {
     open(config).prepare(config);
 }
 
+/// A gateway begins to tick.
+pub(super) fn begin() {
+    VM.with(|vm| vm.gateways.set(vm.gateways.get().saturating_add(1)));
+    with_till(|till| till.set_open(true));
+}
+
+/// A gateway ticks no more. Its streams may go on for long.
+pub(super) fn end() {
+    let left = VM.with(|vm| {
+        vm.gateways.set(vm.gateways.get().saturating_sub(1));
+        vm.gateways.get()
+    });
+    with_till(|till| till.set_open(left > 0));
+}
+
 /// Exchanges what the workers have seen.
 pub(super) fn tick(config: &Config, now: Millis) {
     open(config).tick(now);

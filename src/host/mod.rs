@@ -54,6 +54,8 @@ struct Vm {
     nonce: u64,
     next: Cell<u64>,
     random: Cell<u64>,
+    /// How many gateways tick.
+    gateways: Cell<u32>,
     /// With the gateway's context of each.
     exchanges: RefCell<BTreeMap<u64, (Shared, u32)>>,
     /// The time of the last tick.
@@ -75,6 +77,7 @@ impl Vm {
             nonce,
             next: Cell::new(0),
             random: Cell::new(wasi::random() | 1),
+            gateways: Cell::new(0),
             exchanges: RefCell::default(),
             ticked: Cell::default(),
             copies: RefCell::new(Copies::new(nonce)),
@@ -189,6 +192,7 @@ impl Context for Root {
         tell(VM.with(|vm| vm.pending.borrow_mut().flush_all()));
         if let Role::Gateway(config, keeper) = &self.role {
             fleet::tick(config, call::now());
+            fleet::end();
             keeper.give_up();
             rate_limit::end(self.id);
         }
@@ -270,6 +274,9 @@ impl Root {
             Ok(config) => {
                 accounts::prepare(&config);
                 fleet::prepare(&config);
+                if !matches!(self.role, Role::Gateway(..)) {
+                    fleet::begin();
+                }
                 rate_limit::prepare(&config);
                 call::tick_every(FLUSH);
                 let (deployments, keys) = (config.deployments.len(), config.keys.len());

@@ -34,6 +34,8 @@ use crate::units::{Millis, PicoUsd};
 #[derive(Debug)]
 pub struct Till {
     vm: u64,
+    /// Nobody ticks any more: requests that are still under way go to the books.
+    is_closed: bool,
     drawers: BTreeMap<u64, Drawer>,
 }
 
@@ -83,12 +85,17 @@ struct Leaving {
 impl Till {
     /// The till of the VM with this number.
     pub const fn new(vm: u64) -> Self {
-        Self { vm, drawers: BTreeMap::new() }
+        Self { vm, is_closed: false, drawers: BTreeMap::new() }
     }
 
     /// The number of its VM.
     pub const fn vm(&self) -> u64 {
         self.vm
+    }
+
+    /// Says whether [`Self::tell`] will be called again. While it is not, nothing is taken in hand, and nothing put off.
+    pub const fn set_open(&mut self, is_open: bool) {
+        self.is_closed = !is_open;
     }
 
     /// Whether `account` is known to have books.
@@ -144,7 +151,7 @@ impl Till {
 
     /// Takes room for requests like `demand` out of `books`, where `account` is busy and has plenty.
     pub(super) fn lend(&self, account: &Account, books: &mut Books, demand: &Demand<'_>) -> Option<Lent> {
-        let requests = self.drawer(account).filter(|drawer| drawer.is_busy())?.expected();
+        let requests = self.drawer(account).filter(|drawer| drawer.is_busy() && !self.is_closed)?.expected();
         let cost = PicoUsd(demand.cost.0.saturating_mul(requests.into()));
         let tokens = demand.tokens.saturating_mul(requests.into());
         let has_plenty = books.ledger.room(demand.now, &account.budgets).0 / PLENTY >= cost.0
@@ -182,8 +189,9 @@ impl Till {
         if taken.is_none() {
             self.ask(account);
         }
+        let is_open = !self.is_closed;
         let Some(drawer) = self.drawer_mut(account) else { return (false, Vec::new()) };
-        let is_told_later = drawer.is_busy() && taken.is_none_or(|taken| taken.is_told_later);
+        let is_told_later = is_open && drawer.is_busy() && taken.is_none_or(|taken| taken.is_told_later);
         if is_told_later {
             drawer.ended.cost = drawer.ended.cost.plus(cost);
             if let Some(taken) = taken {

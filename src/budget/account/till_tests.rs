@@ -125,6 +125,24 @@ fn a_request_may_end_after_the_tick_and_long_after_the_rush() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn where_nobody_ticks_any_more_the_books_are_told_at_once() {
+    let all = three();
+    let (store, mut till) = (store(&all), Till::new(1));
+    run(&store, &mut till, &all, 50);
+    let late = begin(&store, &mut till, &all, NOON).unwrap();
+    till.tell(&store, NOON);
+    till.set_open(false);
+    late.settle(&store, &mut till, all.iter(), NOON, PicoUsd(50), 4);
+    assert_eq!(books(&store, &all[0]), [51 * 50, 0, 51, 51 * 4, 0]);
+    run(&store, &mut till, &all, 50);
+    assert_eq!(books(&store, &all[2]), [101 * 50, 0, 0, 0, 0]);
+    assert_eq!(books(&store, &all[0]), [101 * 50, 0, 101, 101 * 4, 0]);
+    till.set_open(true);
+    run(&store, &mut till, &all, 9);
+    assert!(books(&store, &all[0])[1] > 0, "room is in hand again");
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn what_leads_to_nothing_leaves_nothing() {
     let all = three();
     let (store, mut till) = (store(&all), Till::new(1));
