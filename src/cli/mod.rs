@@ -41,8 +41,18 @@ struct Check {
     #[arg(long, short, value_name = "FILE")]
     config: PathBuf,
     /// Also what each deployment can be asked: endpoints, and the parameters that it takes and lacks
-    #[arg(long, short)]
+    #[arg(long, short, conflicts_with = "format")]
     verbose: bool,
+    /// For people, or as one JSON object for machines
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Format {
+    #[default]
+    Text,
+    Json,
 }
 
 #[derive(Debug, clap::Args)]
@@ -119,7 +129,10 @@ fn check(args: &Check) -> Result<(), Failure> {
     if args.verbose {
         say(&check::abilities(&document, &load::variable))?;
     }
-    say(&format!("{report}\n"))?;
+    match args.format.unwrap_or_default() {
+        Format::Text => say(&format!("{report}\n"))?,
+        Format::Json => say(&json(&report.json())?)?,
+    }
     match report.faults().is_empty() {
         true => Ok(()),
         false => Err(Failure::Told),
@@ -155,6 +168,12 @@ fn render(args: &Render) -> Result<(), Failure> {
         None => say(&rendered),
         Some(path) => Ok(std::fs::write(path, rendered).map_err(|fault| format!("{}: {fault}", path.display()))?),
     }
+}
+
+/// One object, a member a line.
+fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|fault| format!("the report: {fault}"))?;
+    Ok(text + "\n")
 }
 
 fn file_name(path: &Path) -> String {
