@@ -8,6 +8,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::lint;
 use crate::bridge::{Reach, reach};
 use crate::config::support::{self, Finding, Grade};
 use crate::config::{self, Config, Deployment, Env, Fault, Unpriced};
@@ -23,6 +24,15 @@ pub struct Report {
     /// Where deployments are that have no price, and what they ask for.
     unpriced: Vec<(String, String)>,
     what_then: Unpriced,
+}
+
+/// All that `check` says, in JSON.
+#[derive(Serialize)]
+pub(super) struct Whole<'r> {
+    #[serde(flatten)]
+    pub(super) config: Json<'r>,
+    /// `null` without `--envoy`.
+    pub(super) envoy: Option<&'r lint::Report>,
 }
 
 /// The report in JSON.

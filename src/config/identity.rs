@@ -85,7 +85,7 @@ pub enum Principal {
 }
 
 /// The filter that verifies JWTs, which is also the namespace of its metadata.
-const JWT_AUTHN: &str = "envoy.filters.http.jwt_authn";
+pub(crate) const JWT_AUTHN: &str = "envoy.filters.http.jwt_authn";
 
 impl Principal {
     /// The key, or what stands for it.
