@@ -4,7 +4,6 @@
 #![cfg(feature = "cli")]
 #![expect(
     clippy::disallowed_methods,
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
@@ -180,20 +179,24 @@ fn each_finding_is_found_where_it_is_and_nowhere_else() {
     assert_eq!(seen, all);
 }
 
-/// Whether the JSON path `place` leads to something.
+/// Whether the JSON path `place` leads to something: `$.a[0]['b.c'].d`.
 fn leads_somewhere(envoy: &Value, place: &str) -> bool {
     let mut at = envoy;
-    let path = place.strip_prefix('$').unwrap().replace("['", "\u{0}").replace("']", "").replace(['[', '.'], "\u{1}");
-    // A quoted member holds dots of its own: those are told apart by what the document has.
-    for step in path.split(['\u{0}', '\u{1}']).filter(|step| !step.is_empty()).map(|step| step.trim_end_matches(']')) {
-        let next = step.parse().ok().and_then(|i: usize| at.get(i)).or_else(|| at.get(step));
-        match next {
-            Some(next) => at = next,
-            None => match at.as_object().and_then(|map| map.iter().find(|(key, _)| key.contains(step))) {
-                Some((_, value)) if value.is_object() && !at.get(step).is_some() => return true,
-                _ => return false,
-            },
-        }
+    let mut rest = place.strip_prefix('$').unwrap();
+    while !rest.is_empty() {
+        let (next, after) = if let Some(quoted) = rest.strip_prefix("['") {
+            let (key, after) = quoted.split_once("']").unwrap();
+            (at.get(key), after)
+        } else if let Some(index) = rest.strip_prefix('[') {
+            let (index, after) = index.split_once(']').unwrap();
+            (at.get(index.parse::<usize>().unwrap()), after)
+        } else {
+            let name = rest.strip_prefix('.').unwrap();
+            let (key, after) = name.split_at(name.find(['.', '[']).unwrap_or(name.len()));
+            (at.get(key), after)
+        };
+        let Some(next) = next else { return false };
+        (at, rest) = (next, after);
     }
     true
 }
