@@ -245,6 +245,15 @@ fn what_is_no_configuration_of_envoys_is_refused() {
 }
 
 #[test]
+fn every_finding_is_documented() {
+    let text = fs::read_to_string(root().join("envoy/README.md")).unwrap();
+    for (id, name) in names() {
+        assert!(text.contains(&format!("| {id} | {name} | ")), "{id} {name}");
+    }
+    assert_eq!(text.matches("| TG").count(), names().count());
+}
+
+#[test]
 fn the_command_ends_with_1_on_errors_alone() {
     let mut envoy = bootstrap(CONFIG);
     let ends_with = |code: i32, envoy: &Value| {

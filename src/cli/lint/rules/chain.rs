@@ -21,7 +21,7 @@ const FIRST: &[(&str, &str)] = &[
 const AFTERWARDS: &[(&str, &str)] =
     &[("RateLimit", "its descriptors are made before the filter state wasm.tollgate.* is there")];
 
-/// What the router gets is the gateway's work, and what it trusts has been verified before.
+/// The router comes after the gateway, and what `tollgate.identity` trusts before it.
 pub(super) fn gateway_order(scene: &Scene<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for (manager, plugin) in &scene.gateways {
@@ -47,7 +47,7 @@ pub(super) fn gateway_order(scene: &Scene<'_>) -> Vec<Hit> {
     hits
 }
 
-/// Filters that belong on the other side of the gateway.
+/// CORS and compression belong before the gateway, rate limits after it.
 pub(super) fn gateway_neighbours(scene: &Scene<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for (manager, plugin) in &scene.gateways {

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::Hit;
 use super::scene::Scene;
+use crate::cli::lint::mesh::Cluster;
 use crate::config::Address;
 
 /// Envoy's default for retries under way at a time.
@@ -43,7 +44,7 @@ fn snippet(name: &str, address: Option<&Address>) -> String {
     )
 }
 
-/// In an outage every request is a retry; Envoy lets three at a time through.
+/// In an outage every request is a retry; Envoy lets three at a time through unless told otherwise.
 pub(super) fn max_retries(scene: &Scene<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for cluster in scene.clusters() {
@@ -79,7 +80,7 @@ pub(super) fn cluster_of_clusters(scene: &Scene<'_>) -> Vec<Hit> {
 
 /// A cluster's own policy comes before the route's, from Envoy 1.37 on.
 pub(super) fn cluster_retry_policy(scene: &Scene<'_>) -> Vec<Hit> {
-    let policy = |cluster: &crate::cli::lint::mesh::Cluster<'_>| {
+    let policy = |cluster: &Cluster<'_>| {
         let at = cluster.protocol.as_ref()?.get("retry_policy")?;
         let message = "the cluster's retry_policy comes before the route's, with which fallbacks are made";
         Some(Hit::new(cluster.resource(), &at, message, "# remove retry_policy from HttpProtocolOptions"))

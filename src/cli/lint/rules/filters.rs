@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Hit;
 use super::scene::{Plugin, Role, Scene, role_of};
-use crate::cli::lint::mesh::configuration;
+use crate::cli::lint::mesh::{Cluster, configuration};
 use crate::cli::lint::tree::At;
 use crate::cli::load;
 use crate::config::{Config, Env};
@@ -33,7 +33,7 @@ pub(super) fn gateway_missing(scene: &Scene<'_>) -> Vec<Hit> {
 /// Without the role `attempt` a provider gets the client's own request, with the client's key.
 pub(super) fn attempt_missing(scene: &Scene<'_>) -> Vec<Hit> {
     let without = scene.clusters().filter(|cluster| scene.attempts.iter().all(|(one, _)| one.name != cluster.name));
-    let hit = |cluster: &crate::cli::lint::mesh::Cluster<'_>| {
+    let hit = |cluster: &Cluster<'_>| {
         let message = "attempts go here, and its upstream filters lack the one with root_id attempt: the provider would get \
                        the client's request as it came";
         let codec = "- name: envoy.filters.http.upstream_codec\n  typed_config:\n    \"@type\": \
@@ -187,7 +187,7 @@ pub(super) fn root_id(scene: &Scene<'_>) -> Vec<Hit> {
 
 /// The role `attempt` sends a credential to no cluster but the one that it was told.
 pub(super) fn attempt_cluster(scene: &Scene<'_>) -> Vec<Hit> {
-    let hit = |(cluster, plugin): &(&crate::cli::lint::mesh::Cluster<'_>, Plugin<'_>)| {
+    let hit = |(cluster, plugin): &(&Cluster<'_>, Plugin<'_>)| {
         let configuration = configuration(&plugin.at);
         let told = configuration.as_ref().and_then(|value| value.get("cluster")?.as_str());
         let message = match told {

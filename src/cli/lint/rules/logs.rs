@@ -59,7 +59,7 @@ fn line(name: &str) -> String {
     format!("        {name}: \"%FILTER_STATE({FIELD}{name}:PLAIN)%\"\n")
 }
 
-/// A log that has some fields, and not all.
+/// An access log that has some fields of the record, and not all.
 pub(super) fn access_log_fields(scene: &Scene<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for manager in scene.managers() {
@@ -139,7 +139,7 @@ pub(super) fn access_log_query(scene: &Scene<'_>) -> Vec<Hit> {
     hits
 }
 
-/// Without them the filter's counters have no labels: their names hold them.
+/// Without `stats_tags` the filter's counters have no labels: their names hold them.
 pub(super) fn stats_tags(scene: &Scene<'_>) -> Vec<Hit> {
     let Some(bootstrap) = &scene.mesh.bootstrap else { return Vec::new() };
     let tags = bootstrap.get("stats_config").map(|at| at.list("stats_tags")).unwrap_or_default();

@@ -10,7 +10,7 @@ use super::scene::Scene;
 use crate::cli::lint::tree::At;
 use crate::cli::lint::version::{OLDEST, OLDEST_BY_PRIORITY};
 
-/// What an older Envoy does not know, it refuses.
+/// An Envoy before 1.39 does not know `refresh_cluster_on_retry`.
 pub(super) fn envoy_version(scene: &Scene<'_>) -> Vec<Hit> {
     let Some(version) = scene.mesh.version else { return Vec::new() };
     let is_by_priority = || scene.routes().any(|(_, route)| by_priority(route));
@@ -24,7 +24,7 @@ pub(super) fn envoy_version(scene: &Scene<'_>) -> Vec<Hit> {
     vec![Hit::new("server", at, message, format!("# run Envoy {OLDEST} or newer, or an Istio built on it"))]
 }
 
-/// What runs is not what the file says.
+/// Envoy runs another config than the file.
 pub(super) fn config_differs(scene: &Scene<'_>) -> Vec<Hit> {
     let (Some(running), Some(plan), Some((_, plugin))) = (scene.running, scene.plan, scene.gateways.first()) else {
         return Vec::new();

@@ -75,7 +75,7 @@ pub(super) fn retry_connections(scene: &Scene<'_>) -> Vec<Hit> {
     hits
 }
 
-/// Without it every attempt goes to the cluster of the first, and is refused where another provider was meant.
+/// Without `refresh_cluster_on_retry` every attempt goes to the first cluster, and is refused where another was meant.
 pub(super) fn refresh_cluster(scene: &Scene<'_>) -> Vec<Hit> {
     let without = policies(scene)
         .into_iter()

@@ -1,10 +1,12 @@
 //! Routes to the providers: which cluster they lead to, and for how long.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::Hit;
 use super::scene::{CLUSTER_KEY, Scene, entries};
-use crate::cli::lint::mesh::Route;
+use crate::cli::lint::mesh::{Manager, Route};
 
 /// Envoy's default for a whole request, retries and stream included.
 const DEFAULT_TIMEOUT_SECS: f64 = 15.0;
@@ -15,9 +17,9 @@ const LONGEST_SECS: f64 = 600.0;
 /// Envoy's default for a silent stream.
 const DEFAULT_IDLE_SECS: f64 = 300.0;
 
-/// A request that the gateway has admitted needs a route whose cluster the filter may choose.
+/// A request that was admitted needs a route whose cluster the filter chooses, by `wasm.tollgate.cluster`.
 pub(super) fn route_missing(scene: &Scene<'_>) -> Vec<Hit> {
-    let hit = |manager: &crate::cli::lint::mesh::Manager<'_>| {
+    let hit = |manager: &Manager<'_>| {
         let routes = manager.routes.as_ref()?;
         if scene.routes().any(|(other, _)| other.at.path == manager.at.path) {
             return None;
@@ -76,7 +78,7 @@ fn entry(cluster: &str) -> String {
     )
 }
 
-/// A name that the matcher lacks leads to whatever cluster is taken where none matches, and is refused there.
+/// A cluster that the matcher lacks cannot be reached: its attempts go to another one, and are refused there.
 pub(super) fn matcher_entry(scene: &Scene<'_>) -> Vec<Hit> {
     let mut hits: Vec<Hit> = Vec::new();
     let planned = || scene.plan.iter().flat_map(|plan| plan.clusters.keys());
@@ -86,7 +88,7 @@ pub(super) fn matcher_entry(scene: &Scene<'_>) -> Vec<Hit> {
             continue;
         }
         let attempts = scene.attempts.iter().map(|(cluster, _)| cluster.name);
-        let wanted: std::collections::BTreeSet<&str> = planned().map(String::as_str).chain(attempts).collect();
+        let wanted: BTreeSet<&str> = planned().map(String::as_str).chain(attempts).collect();
         for name in wanted.into_iter().filter(|name| entries.get(name) != Some(name)) {
             let message = match entries.get(name) {
                 Some(other) => format!("the matcher sends attempts for the cluster {name} to {other}"),
@@ -103,7 +105,7 @@ pub(super) fn matcher_entry(scene: &Scene<'_>) -> Vec<Hit> {
     hits
 }
 
-/// A stream may last; how long an attempt may take, the filter says for each request.
+/// Envoy ends requests after 15 s unless told otherwise; how long an attempt may take, the filter says.
 pub(super) fn route_timeout(scene: &Scene<'_>) -> Vec<Hit> {
     let longest = scene.plan.map_or(LONGEST_SECS, |plan| plan.idle_secs as f64);
     let mut hits = Vec::new();
@@ -148,14 +150,8 @@ pub(super) fn idle_timeout(scene: &Scene<'_>) -> Vec<Hit> {
 
 /// The host is the provider's, and the filter writes it: on a fresh connection Envoy would write over it.
 pub(super) fn host_rewrite(scene: &Scene<'_>) -> Vec<Hit> {
-    const NAMES: [&str; 6] = [
-        "auto_host_rewrite",
-        "auto_host_rewrite_header",
-        "host_rewrite_literal",
-        "host_rewrite_header",
-        "host_rewrite_path_regex",
-        "host_rewrite",
-    ];
+    const NAMES: [&str; 5] =
+        ["auto_host_rewrite", "host_rewrite", "host_rewrite_literal", "host_rewrite_header", "host_rewrite_path_regex"];
     let mut hits = Vec::new();
     for (_, route) in scene.routes() {
         let set = |name: &&&str| route.action.get(name).is_some_and(|at| at.value != &Value::Bool(false));
@@ -171,7 +167,7 @@ pub(super) fn host_rewrite(scene: &Scene<'_>) -> Vec<Hit> {
 /// Envoy takes clients on private addresses for its own unless told otherwise, and believes what they say of others.
 pub(super) fn internal_address(scene: &Scene<'_>) -> Vec<Hit> {
     let without = scene.managers().filter(|manager| manager.at.get("internal_address_config").is_none());
-    let hit = |manager: &crate::cli::lint::mesh::Manager<'_>| {
+    let hit = |manager: &Manager<'_>| {
         let message = "without internal_address_config every client on a private address is internal to Envoy";
         let fix = "use_remote_address: true\ninternal_address_config: {cidr_ranges: [{address_prefix: 0.0.0.0, prefix_len: 32}]}";
         Hit::new(&manager.resource, &manager.at, message, fix)

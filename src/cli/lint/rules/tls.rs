@@ -54,7 +54,7 @@ fn automatic(cluster: &Cluster<'_>, flag: &str) -> bool {
     options.or_else(|| cluster.at.get("upstream_http_protocol_options")).is_some_and(|options| options.flag(flag))
 }
 
-/// Providers behind a CDN choose their certificate by this name.
+/// Without an SNI a provider behind a CDN cannot choose its certificate.
 pub(super) fn sni(scene: &Scene<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for cluster in trusted(scene) {
@@ -151,7 +151,7 @@ pub(super) fn tls_missing(scene: &Scene<'_>) -> Vec<Hit> {
     hits
 }
 
-/// Envoy takes the name once for a request, and keeps it for the attempts at other providers.
+/// With `auto_sni` Envoy takes the name once for a request, and keeps it for attempts at other providers.
 pub(super) fn auto_sni(scene: &Scene<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for cluster in scene.clusters().filter(|cluster| automatic(cluster, "auto_sni")) {
