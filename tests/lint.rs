@@ -128,6 +128,32 @@ fn a_cluster_that_the_config_names_is_asked_for_alone() {
 }
 
 #[test]
+fn an_envoy_without_tollgate_lacks_one_thing() {
+    let manager = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "http_filters": [{"name": "envoy.filters.http.router"}],
+        "route_config": {"virtual_hosts": [{"name": "all", "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "app"}}]}]},
+    });
+    let envoy = json!({"static_resources": {
+        "listeners": [{
+            "address": {"socket_address": {"address": "0.0.0.0", "port_value": 8080}},
+            "filter_chains": [{"filters": [{"typed_config": manager}]}],
+        }],
+        "clusters": [{"name": "app"}],
+    }});
+    let found = findings(envoy.clone());
+    let all: Vec<_> = found.iter().map(|finding| (finding.id, finding.resource.as_str())).collect();
+    assert_eq!(all, [("TG001", "listener 0.0.0.0:8080")], "{}", text(&found));
+    let found = findings_with(envoy, CONFIG);
+    let all: Vec<_> = found.iter().map(|finding| (finding.id, finding.resource.as_str())).collect();
+    let clusters = ["cluster tollgate_https_api.anthropic.com_443", "cluster tollgate_https_api.openai.com_443"];
+    assert_eq!(all, [("TG001", "listener 0.0.0.0:8080"), ("TG201", clusters[0]), ("TG201", clusters[1])]);
+    let told = json!({"dynamic_resources": {"lds_config": {"ads": {}}, "cds_config": {"ads": {}}}});
+    let found = findings_with(told, CONFIG);
+    assert!(found.len() == 1 && found[0].message.contains("a control plane may have more"), "{}", text(&found));
+}
+
+#[test]
 fn files_that_a_bootstrap_names_are_read() {
     let folder = scratch("files");
     fs::create_dir_all(&folder).unwrap();

@@ -90,6 +90,15 @@ fn a_dump_in_istios_manner_is_read_alike() {
     let gateway =
         "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0/typed_config/config";
     edited.pointer_mut(gateway).unwrap()["failure_policy"] = json!("FAIL_OPEN");
+    let mut late = as_istio(&edited);
+    late["configs"].as_array_mut().unwrap().pop();
+    let found = super::findings(late);
+    assert!(
+        found[0].id == "TG001" && found[0].message.contains("tollgate_gateway is discovered"),
+        "{}",
+        super::text(&found)
+    );
+
     let found = super::findings_with(as_istio(&edited), &config);
     assert_eq!(super::ids(&found), std::collections::BTreeSet::from(["TG008", "TG402"]), "{}", super::text(&found));
     assert_eq!(found[0].place, "$.configs[5].ecdsFilters[0].ecdsFilter.typedConfig.value.config");

@@ -212,13 +212,24 @@ fn managers<'v>(listener: &At<'v>, found: &Resources<'v>) -> Vec<Manager<'v>> {
     let managers = typed.filter(|typed| typed.kind == "HttpConnectionManager");
     managers
         .map(|Typed { message: at, .. }| Manager {
-            resource: format!("listener {}", listener.name()),
+            resource: format!("listener {}", label(listener)),
             listener: listener.clone(),
             filters: at.list("http_filters").iter().map(|entry| filter(entry, &found.extensions)).collect(),
             routes: routes(&at, found),
             at,
         })
         .collect()
+}
+
+/// The name of a listener, or its address where it has none.
+fn label(listener: &At<'_>) -> String {
+    let socket = || listener.find(&["address", "socket_address"]);
+    match (listener.name(), socket()) {
+        ("", Some(at)) => {
+            format!("{}:{}", at.text("address").unwrap_or_default(), at.number("port_value").unwrap_or_default())
+        }
+        (name, _) => name.to_owned(),
+    }
 }
 
 /// The routes of a connection manager: in its own place, or discovered.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Hit;
 use super::scene::{Plugin, Role, Scene, role_of};
-use crate::cli::lint::mesh::{Cluster, configuration};
+use crate::cli::lint::mesh::{Cluster, Filter, configuration};
 use crate::cli::lint::tree::At;
 use crate::cli::load;
 use crate::config::{Config, Env};
@@ -17,8 +17,13 @@ pub(super) fn gateway_missing(scene: &Scene<'_>) -> Vec<Hit> {
         return Vec::new();
     }
     let count = scene.mesh.managers.len();
-    let partial = if scene.mesh.is_partial { "; a control plane may have more: lint the running Envoy" } else { "" };
-    let message = format!("none of {count} HTTP connection managers has the filter with root_id gateway{partial}");
+    let filters = scene.mesh.managers.iter().flat_map(|manager| &manager.filters);
+    let more = match undelivered(filters) {
+        Some(name) => format!("; {name} is discovered by itself, and is not in the dump"),
+        None if scene.mesh.is_partial => "; a control plane may have more: lint the running Envoy".to_owned(),
+        None => String::new(),
+    };
+    let message = format!("none of {count} HTTP connection managers has the filter with root_id gateway{more}");
     let first = scene.mesh.managers.first();
     let resource = first.map_or("listeners", |manager| manager.resource.as_str());
     let at = first.map(|manager| manager.at.clone()).or_else(|| scene.mesh.bootstrap.clone());
@@ -34,8 +39,11 @@ pub(super) fn gateway_missing(scene: &Scene<'_>) -> Vec<Hit> {
 pub(super) fn attempt_missing(scene: &Scene<'_>) -> Vec<Hit> {
     let without = scene.clusters().filter(|cluster| scene.attempts.iter().all(|(one, _)| one.name != cluster.name));
     let hit = |cluster: &Cluster<'_>| {
-        let message = "attempts go here, and its upstream filters lack the one with root_id attempt: the provider would get \
-                       the client's request as it came";
+        let more = match undelivered(cluster.filters.iter()) {
+            Some(name) => format!("{name} is discovered by itself, and is not in the dump"),
+            None => "the provider would get the client's request as it came".to_owned(),
+        };
+        let message = format!("attempts go here, and its upstream filters lack the one with root_id attempt: {more}");
         let codec = "- name: envoy.filters.http.upstream_codec\n  typed_config:\n    \"@type\": \
                      type.googleapis.com/envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec";
         let filters = format!("http_filters:\n{}\n{codec}", plugin(scene, Role::Attempt, cluster.name));
@@ -49,6 +57,12 @@ pub(super) fn attempt_missing(scene: &Scene<'_>) -> Vec<Hit> {
         Hit::new(cluster.resource(), &cluster.at, message, fix)
     };
     without.map(hit).collect()
+}
+
+/// The filter of ours, by its name, whose configuration has not arrived.
+fn undelivered<'f>(mut filters: impl Iterator<Item = &'f Filter<'f>>) -> Option<&'f str> {
+    let is_missing = |filter: &&Filter<'_>| filter.message.is_none() && filter.name.contains("tollgate");
+    filters.find(is_missing).map(|filter| filter.name)
 }
 
 /// A plugin of `role` as YAML, in the VM that the others have.
