@@ -25,6 +25,10 @@ fn env(name: &str) -> Option<String> {
     Some(value.to_owned())
 }
 
+/// What is expected says by itself what to write.
+const SELF_EVIDENT: &[&str] =
+    &[" or ", "found", "the name of", "the project", "a Gemini", "a host and a port", "another", "the payload"];
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/config")
 }
@@ -80,7 +84,13 @@ fn with_anthropic(name: &str) -> Option<String> {
 #[test]
 fn every_field_has_a_reject_case() {
     for name in ["models", "settings", "keys", "identity", "open", "empty"] {
-        expect(&format!("{name}.txt"), &faults(&read(name), Env::Strict(&env)));
+        let document = read(name);
+        expect(&format!("{name}.txt"), &faults(&document, Env::Strict(&env)));
+        for fault in Config::compile(&document, Env::Strict(&env)).map(|_| ()).unwrap_err() {
+            let is_told = !fault.expected.is_empty() && !fault.found.is_empty();
+            let says_how = !fault.hint.is_empty() || fault.expected.contains("such as") || fault.expected.contains('`');
+            assert!(is_told && (says_how || SELF_EVIDENT.iter().any(|end| fault.expected.contains(end))), "{fault}");
+        }
     }
 }
 
@@ -89,6 +99,7 @@ fn a_report_grades_every_key() {
     let report = check(&read("graded"), &env);
     assert!(report.faults().is_empty(), "{report}");
     expect("graded.txt", &format!("{report}\n"));
+    expect("graded.json", &format!("{}\n", serde_json::to_string_pretty(&report.json()).unwrap()));
 }
 
 #[test]

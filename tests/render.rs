@@ -208,6 +208,25 @@ fn check_ends_with_1_on_faults_and_names_them_all() {
 }
 
 #[test]
+fn check_speaks_json_too() {
+    let config = scratch("json.config.yaml");
+    let text = "model_list: [{model_name: a, litellm_params: {model: openai/gpt-4o, wieght: 1}}]\nrouter_settings: {timeout: x}\n";
+    fs::write(&config, text).unwrap();
+    let output = tollgate(&["check", "--config", &config.to_string_lossy(), "--format", "json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let fault = &report["faults"][0];
+    assert_eq!(
+        (fault["path"].as_str(), fault["found"].as_str(), fault["expected"].as_str()),
+        (Some("router_settings.timeout"), Some("a string"), Some("a number of seconds, more than zero"))
+    );
+    assert!(fault["hint"].as_str().unwrap().contains("`30`"), "{fault}");
+    let key = report["keys"].as_array().unwrap().iter().find(|key| key["grade"] == "unsupported").unwrap();
+    assert_eq!(key["key"], "model_list[0].litellm_params.wieght");
+    assert!(key["instead"].as_str().unwrap().contains("`weight`"), "{key}");
+}
+
+#[test]
 fn check_tells_what_each_deployment_can_be_asked() {
     let config = scratch("verbose.config.yaml");
     fs::write(&config, ODD).unwrap();

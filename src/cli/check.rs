@@ -1,10 +1,14 @@
 //! `tollgate check`: every fault of a config, and how far each of its keys is supported; with `--verbose` what each
 //! deployment can be asked, too.
+//!
+//! The report is text for people, one line a matter, or the JSON that [`Report::json`] describes.
 
 use std::fmt;
 
+use serde::Serialize;
 use serde_json::Value;
 
+use super::lint;
 use crate::bridge::{Reach, reach};
 use crate::config::support::{self, Finding, Grade};
 use crate::config::{self, Config, Deployment, Env, Fault, Unpriced};
@@ -12,7 +16,7 @@ use crate::openai::Endpoint;
 use crate::provider::params;
 
 /// What `check` has to say about a config; none of it is secret.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Report {
     faults: Vec<Fault>,
     findings: Vec<Finding>,
@@ -20,6 +24,48 @@ pub struct Report {
     /// Where deployments are that have no price, and what they ask for.
     unpriced: Vec<(String, String)>,
     what_then: Unpriced,
+}
+
+/// All that `check` says, in JSON.
+#[derive(Serialize)]
+pub(super) struct Whole<'r> {
+    #[serde(flatten)]
+    pub(super) config: Json<'r>,
+    /// `null` without `--envoy`.
+    pub(super) envoy: Option<&'r lint::Report>,
+}
+
+/// The report in JSON.
+#[derive(Serialize)]
+pub struct Json<'r> {
+    faults: Vec<JsonFault<'r>>,
+    keys: Vec<JsonKey<'r>>,
+    unpriced: Vec<JsonUnpriced<'r>>,
+    /// Names of environment variables that are not set here.
+    variables: &'r [String],
+}
+
+#[derive(Serialize)]
+struct JsonFault<'r> {
+    path: &'r str,
+    found: &'r str,
+    expected: &'r str,
+    hint: &'r str,
+}
+
+#[derive(Serialize)]
+struct JsonKey<'r> {
+    key: &'r str,
+    grade: String,
+    reason: &'r str,
+    instead: &'r str,
+}
+
+#[derive(Serialize)]
+struct JsonUnpriced<'r> {
+    path: &'r str,
+    model: &'r str,
+    effect: &'static str,
 }
 
 /// Checks `document`. The credentials it refers to need not be set in `env`.
@@ -103,6 +149,45 @@ impl Report {
     pub fn unset(&self) -> &[String] {
         &self.unset
     }
+
+    /// The same as an object for machines.
+    ///
+    /// ```json
+    /// {"faults": [{"path": "", "found": "", "expected": "", "hint": ""}],
+    ///  "keys": [{"key": "", "grade": "exact|approximate|unsupported", "reason": "", "instead": ""}],
+    ///  "unpriced": [{"path": "", "model": "", "effect": ""}], "variables": ["NAME"]}
+    /// ```
+    ///
+    /// Members may be added, none is taken away or renamed; what there is nothing to say of is an empty string.
+    pub fn json(&self) -> Json<'_> {
+        let effect = self.effect();
+        let faults = self.faults.iter();
+        let keys = self.findings.iter();
+        let unpriced = self.unpriced.iter();
+        Json {
+            faults: faults
+                .map(|Fault { path, expected, found, hint }| JsonFault { path, found, expected, hint })
+                .collect(),
+            keys: keys
+                .map(|Finding { path, grade, reason, instead }| JsonKey {
+                    key: path,
+                    grade: grade.to_string(),
+                    reason,
+                    instead,
+                })
+                .collect(),
+            unpriced: unpriced.map(|(path, model)| JsonUnpriced { path, model, effect }).collect(),
+            variables: &self.unset,
+        }
+    }
+
+    /// What becomes of a request that has no price.
+    fn effect(&self) -> &'static str {
+        match self.what_then {
+            Unpriced::Allow => "is charged nothing",
+            Unpriced::Refuse => "is not asked",
+        }
+    }
 }
 
 impl fmt::Display for Report {
@@ -112,17 +197,12 @@ impl fmt::Display for Report {
             writeln!(f, "{:11}  {fault}", "fault")?;
         }
         for grade in [Grade::Unsupported, Grade::Approximate, Grade::Exact] {
-            for Finding { path, reason, .. } in self.findings.iter().filter(|finding| finding.grade == grade) {
-                let separator = if reason.is_empty() { "" } else { ": " };
-                writeln!(f, "{grade:11}  {path}{separator}{reason}")?;
+            for finding in self.findings.iter().filter(|finding| finding.grade == grade) {
+                writeln!(f, "{finding}")?;
             }
         }
         for (path, model) in &self.unpriced {
-            let then = match self.what_then {
-                Unpriced::Allow => "is charged nothing",
-                Unpriced::Refuse => "is not asked",
-            };
-            writeln!(f, "{:11}  {path}: no price is known for {model}: it {then}", "unpriced")?;
+            writeln!(f, "{:11}  {path}: no price is known for {model}: it {}", "unpriced", self.effect())?;
         }
         for name in &self.unset {
             writeln!(f, "{:11}  {name}: not set in this environment", "variable")?;

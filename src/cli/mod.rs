@@ -1,9 +1,10 @@
-//! The native command: `check` a config, `render` it for Envoy, `run` Envoy with it.
+//! The native command: `check` a config and the Envoy that serves it, `render` it for Envoy, `run` Envoy with it.
 //!
 //! It serves no request itself and needs no Envoy but for `run`.
 
 pub mod check;
 mod credentials;
+pub mod lint;
 pub mod load;
 pub mod render;
 mod run;
@@ -15,7 +16,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use serde_json::Value;
+
 use self::load::Strictness;
+use crate::config::{Config, Env};
 
 /// The LLM gateway inside Envoy, configured with LiteLLM's config.yaml.
 #[derive(Debug, Parser)]
@@ -27,7 +31,8 @@ struct Command {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Check a config: every fault with its place, and how each key is supported. Exits with 1 on faults
+    /// Check a config, and an Envoy that is to serve it: every fault with its place, and how each key is supported. Exits with
+    /// 1 on faults and on errors of the Envoy
     Check(Check),
     /// Write the Envoy config that serves a LiteLLM config
     Render(Render),
@@ -38,11 +43,25 @@ enum Action {
 #[derive(Debug, clap::Args)]
 struct Check {
     /// LiteLLM's config.yaml
-    #[arg(long, short, value_name = "FILE")]
-    config: PathBuf,
+    #[arg(long, short, value_name = "FILE", required_unless_present = "envoy")]
+    config: Option<PathBuf>,
+    /// Lint an Envoy: a bootstrap, a /config_dump, or the admin address of a running one. Without --config it is held against
+    /// the config that it runs
+    #[arg(long, value_name = "FILE|URL")]
+    envoy: Option<String>,
     /// Also what each deployment can be asked: endpoints, and the parameters that it takes and lacks
-    #[arg(long, short)]
+    #[arg(long, short, conflicts_with = "format", requires = "config")]
     verbose: bool,
+    /// For people, or as one JSON object for machines
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Format {
+    #[default]
+    Text,
+    Json,
 }
 
 #[derive(Debug, clap::Args)]
@@ -111,19 +130,39 @@ pub fn main() -> ExitCode {
 }
 
 fn check(args: &Check) -> Result<(), Failure> {
-    let text = load::read(&args.config)?;
-    let mut document = load::parse(&args.config, &text)?;
-    // A file that cannot be read stays a path, which is a fault of the config.
-    let _ = credentials::inline(&mut document, &load::variable);
-    let report = check::check(&document, &load::variable);
-    if args.verbose {
-        say(&check::abilities(&document, &load::variable))?;
+    let mut report = check::Report::default();
+    let mut document = None;
+    if let Some(path) = &args.config {
+        let mut typed = load::parse(path, &load::read(path)?)?;
+        // A file that cannot be read stays a path, which is a fault of the config.
+        let _ = credentials::inline(&mut typed, &load::variable);
+        report = check::check(&typed, &load::variable);
+        if args.verbose {
+            say(&check::abilities(&typed, &load::variable))?;
+        }
+        document = Some(typed);
     }
-    say(&format!("{report}\n"))?;
-    match report.faults().is_empty() {
+    let envoy = args.envoy.as_deref().map(|target| lint_envoy(target, document.as_ref())).transpose()?;
+    match args.format.unwrap_or_default() {
+        Format::Json => say(&json(&check::Whole { config: report.json(), envoy: envoy.as_ref() })?)?,
+        Format::Text => {
+            let config = document.iter().map(|_| report.to_string());
+            let texts: Vec<String> = config.chain(envoy.as_ref().map(ToString::to_string)).collect();
+            say(&(texts.join("\n\n") + "\n"))?;
+        }
+    }
+    match report.faults().is_empty() && !envoy.is_some_and(|envoy| envoy.has_errors()) {
         true => Ok(()),
         false => Err(Failure::Told),
     }
+}
+
+/// A config with faults says nothing of what it needs: the one that Envoy runs is taken then.
+fn lint_envoy(target: &str, document: Option<&Value>) -> Result<lint::Report, Failure> {
+    let envoy = lint::Envoy::read(target)?;
+    let config = document.and_then(|document| Config::compile(document, Env::Lenient(&load::variable)).ok());
+    let findings = lint::lint(&envoy, document.zip(config.as_ref()), &load::variable);
+    Ok(lint::Report::new(&envoy.source, findings))
 }
 
 fn render(args: &Render) -> Result<(), Failure> {
@@ -155,6 +194,12 @@ fn render(args: &Render) -> Result<(), Failure> {
         None => say(&rendered),
         Some(path) => Ok(std::fs::write(path, rendered).map_err(|fault| format!("{}: {fault}", path.display()))?),
     }
+}
+
+/// One object, a member a line.
+fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(|fault| format!("the report: {fault}"))?;
+    Ok(text + "\n")
 }
 
 fn file_name(path: &Path) -> String {

@@ -60,7 +60,7 @@ impl Access {
             return Self::default();
         }
         if node.is_empty() {
-            node.fault::<()>("expected at least one model; without `models` all are allowed");
+            node.fault::<()>("expected at least one model, found none: without `models` all are allowed");
         }
         let mut access = Self { typed: Some(Vec::new()), ..Self::default() };
         let mut opens_all = false;

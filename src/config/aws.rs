@@ -72,7 +72,9 @@ fn split(name: &str) -> Result<(Option<&str>, &str), String> {
     let name = name.strip_prefix("converse/").unwrap_or(name);
     let route = name.split_once('/').map(|(route, _)| route);
     if let Some(route) = route.filter(|route| OTHER_ROUTES.contains(route)) {
-        return Err(format!("`{route}/` is not supported: models are asked through Converse"));
+        return Err(format!(
+            "expected a model of Converse, found the route `{route}/`: models are asked through Converse"
+        ));
     }
     if let Some(arn) = name.strip_prefix("arn:") {
         let region = arn.split(':').nth(2).filter(|region| !region.is_empty());
@@ -84,7 +86,7 @@ fn split(name: &str) -> Result<(Option<&str>, &str), String> {
         return Err("expected the id of a model or an ARN, found another path".to_owned());
     }
     if id.contains("rerank") {
-        return Err("rerank models of Bedrock are not supported".to_owned());
+        return Err("expected a model of Converse, found a rerank model, which is not supported".to_owned());
     }
     Ok((region, id))
 }
@@ -182,7 +184,7 @@ fn web_identity(node: &Node<'_>) -> Option<Token> {
     match typed.strip_prefix("oidc/file/").unwrap_or(typed) {
         path if path.starts_with('/') && !path.starts_with("oidc/") => Some(Token::File(path.to_owned())),
         _ => node.fault(
-            "expected the path of a file, oidc/file/PATH, oidc/env/NAME or os.environ/NAME: Envoy reads no other",
+            "expected the path of a file, oidc/file/PATH, oidc/env/NAME or os.environ/NAME, found what Envoy does not read",
         ),
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::env::Env;
-use super::fault::Fault;
+use super::fault::{Fault, Wrong};
 use super::markup::Markups;
 use super::model::{self, Defaults, MAX_RETRIES};
 use super::names::Known;
@@ -33,7 +33,9 @@ const BUDGET_EXCEEDED_STATUS: u64 = 429;
 const MAX_REQUEST_MB: f64 = 32.0;
 
 const OPEN_RELAY: &str = "expected general_settings.master_key, tollgate.keys, tollgate.identity or \
-                          tollgate.allow_anonymous: true, found none of them: anyone could spend";
+                          tollgate.allow_anonymous: true, found none of them";
+
+const CLOSED: &str = "anyone could spend: write `general_settings: {master_key: os.environ/TOLLGATE_MASTER_KEY}`";
 
 /// LiteLLM's megabyte.
 const BYTES_PER_MB: f64 = 1_048_576.0;
@@ -91,7 +93,7 @@ fn config(root: &Node<'_>) -> Config {
     let mesh = Mesh::read(&tollgate, &keys, members, &accounts);
     let has_keys = master_key.is_some() || !tollgate.at("keys").is_empty() || !tollgate.at("identity").is_empty();
     if !has_keys && general.at("master_key").is_absent() && !allow_anonymous {
-        root.fault::<()>(OPEN_RELAY);
+        root.fault::<()>(Wrong::from(OPEN_RELAY).hint(CLOSED));
     }
     Config {
         deployments,

@@ -31,7 +31,7 @@ pub(super) fn headers(params: &Node<'_>, vendor: Option<&Vendor>) -> Vec<(String
         if let Some(message) = objection(&name) {
             node.fault::<()>(message);
         } else if headers.iter().any(|(other, _)| *other == name) {
-            node.fault::<()>("expected each header once: names do not differ by case");
+            node.fault::<()>("expected each header once, found a name that differs by case alone");
         } else if let Some(value) = value(&node) {
             headers.push((name, value));
         }
@@ -50,7 +50,7 @@ fn objection(name: &str) -> Option<&'static str> {
         return Some("expected a header name");
     }
     if REFUSED.contains(&name) || RESERVED.iter().any(|start| name.starts_with(start)) {
-        return Some("expected a header that a config may set: this one is the proxy's own");
+        return Some("expected a header that a config may set, found one that is the proxy's own");
     }
     None
 }

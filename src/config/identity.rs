@@ -21,6 +21,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::fault::Wrong;
 use super::keys::known_members;
 use super::read::Node;
 use super::support::Section;
@@ -84,7 +85,7 @@ pub enum Principal {
 }
 
 /// The filter that verifies JWTs, which is also the namespace of its metadata.
-const JWT_AUTHN: &str = "envoy.filters.http.jwt_authn";
+pub(crate) const JWT_AUTHN: &str = "envoy.filters.http.jwt_authn";
 
 impl Principal {
     /// The key, or what stands for it.
@@ -198,7 +199,7 @@ fn identity(node: &Node<'_>, names: &Names<'_>) -> Option<Identity> {
     if !has_team && node.at("map").is_empty() {
         return node
             .at("map")
-            .fault("expected a list of whom this is, or a team_claim or team_header: it names nobody");
+            .fault("expected a list of whom this is, or a team_claim or team_header, found that it names nobody");
     }
     Some(Identity { from, subject, team, user, rules })
 }
@@ -256,8 +257,8 @@ fn principal(node: &Node<'_>, names: &Names<'_>) -> Option<Principal> {
     let known = |node: &Node<'_>, all: &BTreeMap<&str, usize>, what: &str| {
         let found = all.get(node.name()?.as_str()).copied();
         found.or_else(|| {
-            let hint = super::fault::hint(node.typed(), all.keys().copied());
-            node.fault(format!("expected a {what}, found another{hint}"))
+            let wrong = Wrong::from(format!("expected a {what}, found another"));
+            node.fault(wrong.hint("list it there").near(node.typed(), all.keys().copied()))
         })
     };
     match (key.is_absent(), team.is_absent()) {

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::access::Access;
 use super::account::{self, Terms};
-use super::fault::hint;
+use super::fault::Wrong;
 use super::identity;
 use super::names::Known;
 use super::read::Node;
@@ -60,6 +60,8 @@ pub(super) struct Names<'k> {
     pub(super) known: &'k Known,
     pub(super) reset: &'k Reset,
 }
+
+const KEY: &str = "write one of them: `key: os.environ/NAME`, or the key's SHA-256 in hex";
 
 type Teams = BTreeMap<String, Team>;
 type Users = BTreeMap<String, Rc<Account>>;
@@ -170,8 +172,8 @@ fn team<'t>(node: &Node<'_>, id: &str, teams: &'t Teams) -> Option<&'t Team> {
         return None;
     }
     teams.get(id).or_else(|| {
-        let hint = hint(id, teams.keys().map(String::as_str));
-        node.fault(format!("expected a team_id of tollgate.teams, found another{hint}"))
+        let wrong = Wrong::from("expected a team_id of tollgate.teams, found another").hint("list it there");
+        node.fault(wrong.near(id, teams.keys().map(String::as_str)))
     })
 }
 
@@ -182,11 +184,16 @@ fn key_digest(node: &Node<'_>, is_verified: bool) -> Option<Option<Digest>> {
         (false, true) => plain.secret().map(|key| Some(digest(&key))),
         (true, false) => {
             let text = hashed.text()?;
-            from_hex(&text).map(Some).or_else(|| hashed.fault("expected 64 hex digits, found another string"))
+            from_hex(&text).map(Some).or_else(|| {
+                hashed.fault(
+                    Wrong::from("expected 64 hex digits, found another string")
+                        .hint("take the output of `printf %s KEY | sha256sum`"),
+                )
+            })
         }
         (true, true) if is_verified => Some(None),
-        (true, true) => node.fault("expected `key` or `key_sha256`, found neither"),
-        (false, false) => node.fault("expected `key` or `key_sha256`, found both"),
+        (true, true) => node.fault(Wrong::from("expected `key` or `key_sha256`, found neither").hint(KEY)),
+        (false, false) => node.fault(Wrong::from("expected `key` or `key_sha256`, found both").hint(KEY)),
     }
 }
 
@@ -252,7 +259,10 @@ pub(super) fn end_users(tollgate: &Node<'_>, litellm: &Node<'_>, reset: &Reset) 
     }
     let named = |node: &Node<'_>| -> Option<Account> {
         let id = node.name()?;
-        budgets.get(&id).cloned().or_else(|| node.fault("expected a budget_id of tollgate.budgets, found another"))
+        budgets.get(&id).cloned().or_else(|| {
+            let wrong = Wrong::from("expected a budget_id of tollgate.budgets, found another").hint("list it there");
+            node.fault(wrong.near(&id, budgets.keys().map(String::as_str)))
+        })
     };
     let mut listed = BTreeMap::new();
     for node in tollgate.at("end_users").sections() {
@@ -282,8 +292,8 @@ pub(super) fn known_members(node: &Node<'_>, section: Section) {
     for name in node.object().into_iter().flat_map(Map::keys) {
         if section.row(name).is_none() {
             let expected = section.keys().collect::<Vec<_>>().join(", ");
-            node.at(name)
-                .fault::<()>(format!("expected one of {expected}, found another{}", hint(name, section.keys())));
+            let wrong = Wrong::from(format!("expected one of {expected}, found another")).hint("leave it out");
+            node.at(name).fault::<()>(wrong.near(name, section.keys()));
         }
     }
 }

@@ -150,11 +150,11 @@ mod tests {
             faults,
             [
                 "cost_discount_config.azure/[ab]: expected a pattern of `*` and `?`, found a `[`",
-                "cost_discount_config.openai: expected a share of the cost in 0..=1, found 1.5",
-                "cost_margin_config.azure.fixed_amount: expected an amount of USD, zero or more, found -1",
-                "cost_margin_config.azure.percentage: expected a share of the cost in 0..=1000, found a string",
-                "cost_margin_config.openai: expected a share of the cost in 0..=1000, found -0.1",
-                "cost_margin_config.xai: expected a share of the cost in 0..=1000, found a list",
+                "cost_discount_config.openai: expected a share of the cost in 0..=1, found 1.5; write a fraction, such as `0.1` for 10 %",
+                "cost_margin_config.azure.fixed_amount: expected an amount of USD, zero or more, found -1; write dollars, such as `12.50`, without a sign",
+                "cost_margin_config.azure.percentage: expected a share of the cost in 0..=1000, found a string; write a fraction, such as `0.1` for 10 %",
+                "cost_margin_config.openai: expected a share of the cost in 0..=1000, found -0.1; write a fraction, such as `0.1` for 10 %",
+                "cost_margin_config.xai: expected a share of the cost in 0..=1000, found a list; write a fraction, such as `0.1` for 10 %",
             ]
         );
     }

@@ -190,7 +190,8 @@ fn check_wildcard(params: &Node<'_>, model_group: &str) -> Option<()> {
     let node = params.at("model");
     let model = node.quietly(Node::name).unwrap_or_default();
     if Pattern::is_one(&model) && !Pattern::is_one(model_group) {
-        return node.fault("expected a model: a `*` stands for that of the model_name, which has none");
+        return node
+            .fault("expected a model without a `*`, found one: it stands for that of the model_name, which has none");
     }
     Some(())
 }

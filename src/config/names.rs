@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::fault::hint;
+use super::fault::Wrong;
 use super::read::Node;
 use super::wildcard::{MAX_NAME_BYTES, Pattern};
 use super::{Config, Group, vendor};
@@ -170,13 +170,14 @@ impl Known {
         names.any(|name| pattern.matches(name)) || self.names.patterns.iter().any(|(other, _)| pattern.overlaps(other))
     }
 
-    /// The message for a `name` at `node` that nothing has.
-    pub(super) fn unknown(&self, node: &Node<'_>, name: &str) -> String {
-        let found = format!("expected a model_name of model_list, found `{name}`");
+    /// What is wrong with a `name` at `node` that nothing has.
+    pub(super) fn unknown(&self, node: &Node<'_>, name: &str) -> Wrong {
+        let wrong = Wrong::from("expected a model_name of model_list").found(format!("`{name}`"));
+        let wrong = wrong.hint("write a model_name of model_list, or add a deployment of this name there");
         if node.reader.fault_count() > MAX_HINTS {
-            return found;
+            return wrong;
         }
-        found + &hint(name, self.groups.iter().chain(self.names.aliases.keys()).map(String::as_str))
+        wrong.near(name, self.groups.iter().chain(self.names.aliases.keys()).map(String::as_str))
     }
 
     /// `{alias: group}` or `{alias: {model: group, hidden: true}}`.

@@ -199,7 +199,7 @@ fn names_that_lead_nowhere_are_faults() {
     let expected = [
         "model_list[1].model_name: expected a name with at most one `*`",
         "model_list[2].litellm_params.model: expected a model with at most one `*`",
-        "model_list[3].litellm_params.model: expected a model: a `*` stands for",
+        "model_list[3].litellm_params.model: expected a model without a `*`, found one",
         "model_list[4].litellm_params.model: expected `provider/model`",
         "model_list[5].model_info.access_groups: expected a list",
         "model_list[5].model_info.access_windows[0].start: expected a time of day",

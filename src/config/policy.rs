@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::fault::hint;
+use super::fault::Wrong;
 use super::model::MAX_RETRIES;
 use super::read::Node;
 use crate::routing::{Class, PerClass};
@@ -68,6 +68,6 @@ fn unknown(member: &Node<'_>, name: &str, end: &str, others: &[&str]) {
     let names: BTreeSet<&str> = NAMES.iter().flat_map(|(_, names)| *names).copied().collect();
     let known = names.into_iter().map(|name| format!("{name}{end}"));
     let known: Vec<String> = known.chain(others.iter().map(|&other| other.to_owned())).collect();
-    let hint = hint(name, known.iter().map(String::as_str));
-    member.fault::<()>(format!("expected one of {}, found another{hint}", known.join(", ")));
+    let wrong = Wrong::from(format!("expected one of {}, found another", known.join(", "))).hint("leave it out");
+    member.fault::<()>(wrong.near(name, known.iter().map(String::as_str)));
 }

@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use serde_json::{Map, Value};
 
 use super::env::{Env, Variables, reference};
-use super::fault::Fault;
+use super::fault::{Fault, Wrong};
 use super::replicas::Replicas;
 use crate::secret::Secret;
 use crate::units::{Millis, PicoUsd};
@@ -269,8 +269,8 @@ impl<'a> Node<'a> {
     }
 
     /// Records a fault here.
-    pub(super) fn fault<T>(&self, message: impl Into<String>) -> Option<T> {
-        self.reader.faults.borrow_mut().push(Fault { path: self.path.clone(), message: message.into() });
+    pub(super) fn fault<T>(&self, wrong: impl Into<Wrong>) -> Option<T> {
+        self.reader.faults.borrow_mut().push(wrong.into().at(&self.path, self.found()));
         None
     }
 
@@ -285,7 +285,10 @@ impl<'a> Node<'a> {
 
     fn variable(&self, name: &str) -> Option<String> {
         let value = self.reader.variables.value(name);
-        value.or_else(|| self.fault(format!("expected the environment variable `{name}`, which is not set")))
+        value.or_else(|| {
+            let wrong = Wrong::from(format!("expected the environment variable `{name}`, found that it is not set"));
+            self.fault(wrong.hint(format!("set {name} where Envoy runs, or under environment_variables")))
+        })
     }
 
     /// A finite number that `read` takes; `what` it takes is said where it does not.

@@ -113,7 +113,9 @@ mod tests {
             }
         }
         assert!(
-            reader.faults()[0].message.starts_with("expected at least 2, one for each of tollgate.replicas, found 1")
+            reader.faults()[0]
+                .to_string()
+                .starts_with("limit: expected at least 2, one for each of tollgate.replicas, found 1")
         );
     }
 }

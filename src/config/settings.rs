@@ -1,5 +1,6 @@
 //! `router_settings`, and the keys of them that LiteLLM takes from `litellm_settings` too: the router's win.
 
+use super::fault::Wrong;
 use super::policy;
 use super::read::Node;
 use super::{Affinity, Breaker, Routing};
@@ -92,7 +93,10 @@ impl<'a> Settings<'a> {
             "latency-based-routing" => Some(latency),
             "cost-based-routing" => Some(Strategy::Cost),
             "usage-based-routing-v2" | "usage-based-routing" => Some(Strategy::Usage),
-            _ => node.fault(format!("expected {STRATEGIES}, found another string")),
+            _ => {
+                let wrong = Wrong::from(format!("expected {STRATEGIES}, found another string"));
+                node.fault(wrong.near(&name, STRATEGIES.split([',', ' '])))
+            }
         };
         named.unwrap_or_default()
     }
@@ -112,7 +116,8 @@ fn affinity(checks: &Node<'_>) -> Affinity {
             Some(other) if !OTHER_CHECKS.contains(&other) => {
                 let others = OTHER_CHECKS.join(", ");
                 let known = format!("prompt_caching, session_affinity, deployment_affinity, {others}");
-                node.fault::<()>(format!("expected one of {known}, found another string"));
+                let wrong = Wrong::from(format!("expected one of {known}, found another string"));
+                node.fault::<()>(wrong.near(other, known.split(", ")));
             }
             Some(_) | None => {}
         }

@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::fault::hint;
+use super::fault::nearest;
 
 /// How far a key is supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,15 +40,34 @@ pub struct Finding {
     pub path: String,
     /// How far it is supported.
     pub grade: Grade,
-    /// Why, or what to use instead; empty where there is nothing to say.
+    /// Why; empty where there is nothing to say.
     pub reason: String,
+    /// What to use instead, never empty for what is unsupported; empty where nothing comes nearer to LiteLLM.
+    pub instead: String,
+}
+
+impl fmt::Display for Finding {
+    /// `<grade> <path>: <reason>; instead: <instead>`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, grade, reason, instead } = self;
+        let part = |before: &str, text: &str| if text.is_empty() { String::new() } else { format!("{before}{text}") };
+        write!(f, "{grade:11}  {path}{}{}", part(": ", reason), part("; instead: ", instead))
+    }
+}
+
+/// Why a key has its grade.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Why {
+    reason: &'static str,
+    /// What to use instead.
+    instead: &'static str,
 }
 
 /// Keys with one grade and one reason.
 #[derive(Debug)]
 pub(super) struct Row {
     grade: Grade,
-    reason: &'static str,
+    why: Why,
     /// Names, or values; a `*` at one end of a name stands for anything.
     keys: &'static [&'static str],
 }
@@ -90,6 +109,11 @@ impl Section {
         table::rows(self).iter().flat_map(|row| row.keys).copied().filter(|key| !key.contains('*'))
     }
 
+    /// The keys that hold sections.
+    fn nested(self) -> impl Iterator<Item = &'static str> {
+        table::NESTED.iter().filter(move |(outer, ..)| *outer == self).map(|(_, name, _)| *name)
+    }
+
     /// The section, or list of sections, that `key` holds.
     fn inner(self, key: &str) -> Option<Self> {
         let (_, _, inner) = table::NESTED.iter().find(|(outer, name, _)| *outer == self && *name == key)?;
@@ -118,8 +142,11 @@ fn grade_values(rows: &'static [Row], value: &Value, path: &str, findings: &mut 
         return;
     }
     let row = rows.iter().find(|row| row.keys.iter().any(|known| value == known));
-    let (grade, reason) = row.map_or((Grade::Unsupported, "not a value we know"), |row| (row.grade, row.reason));
-    findings.push(Finding { path: path.to_owned(), grade, reason: reason.to_owned() });
+    let known = || rows.iter().flat_map(|row| row.keys).copied();
+    findings.push(row.map_or_else(
+        || unknown(path.to_owned(), "not a value we know", value.as_str().unwrap_or_default(), known()),
+        |row| row.finding(path.to_owned()),
+    ));
 }
 
 fn walk(value: &Value, section: Section, path: &str, findings: &mut Vec<Finding>) {
@@ -139,11 +166,22 @@ fn walk(value: &Value, section: Section, path: &str, findings: &mut Vec<Finding>
 
 fn grade(section: Section, key: &str, path: String) -> Finding {
     match section.row(key) {
-        Some(row) => Finding { path, grade: row.grade, reason: row.reason.to_owned() },
-        None => {
-            let reason = format!("not a LiteLLM key we know{}", hint(key, section.keys()));
-            Finding { path, grade: Grade::Unsupported, reason }
-        }
+        Some(row) => row.finding(path),
+        None => unknown(path, "not a LiteLLM key we know", key, section.keys().chain(section.nested())),
+    }
+}
+
+/// What nobody knows, and which of the `known` names may have been meant.
+fn unknown<'w>(path: String, reason: &str, typed: &str, known: impl Iterator<Item = &'w str>) -> Finding {
+    let near = nearest(typed, known).map(|word| format!("`{word}`, if that was meant"));
+    let instead = near.unwrap_or_else(|| table::LEAVE_OUT.to_owned());
+    Finding { path, grade: Grade::Unsupported, reason: reason.to_owned(), instead }
+}
+
+impl Row {
+    fn finding(&self, path: String) -> Finding {
+        let Why { reason, instead } = self.why;
+        Finding { path, grade: self.grade, reason: reason.to_owned(), instead: instead.to_owned() }
     }
 }
 
@@ -167,6 +205,17 @@ mod tests {
             for key in section.keys() {
                 assert!(seen.insert(key), "{section:?}: {key}");
             }
+        }
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn what_is_unsupported_has_a_reason_and_a_substitute() {
+        let sections = table::NESTED.iter().map(|(_, _, inner)| *inner).chain([Section::Document]);
+        let values = table::VALUES.iter().flat_map(|(_, _, rows)| *rows);
+        for row in sections.flat_map(table::rows).chain(values) {
+            let is_whole = !row.why.reason.is_empty() && !row.why.instead.is_empty();
+            assert!(is_whole || row.grade != Grade::Unsupported, "{row:?}");
+            assert!(!row.why.reason.is_empty() || row.grade == Grade::Exact, "{row:?}");
         }
     }
 

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::env::reference;
+use super::fault::Wrong;
 use super::read::Node;
 use crate::provider::{Credential, Vendor};
 use crate::secret::Secret;
@@ -20,8 +21,9 @@ pub(crate) const VERTEX_VARIABLES: [&str; 2] = ["VERTEXAI_CREDENTIALS", "GOOGLE_
 /// The members that hold one.
 pub(crate) const VERTEX_CREDENTIALS: [&str; 2] = ["vertex_credentials", "vertex_ai_credentials"];
 
-const NO_FILES: &str = "expected a credential in JSON, found something else (a filter reads no files: put the file's \
-                        content into a variable and write os.environ/NAME, or serve with `tollgate run`, which reads it)";
+const NO_JSON: &str = "expected a credential in JSON, found something else";
+const NO_FILES: &str = "a filter reads no files: put the file's content into a variable and write os.environ/NAME, or \
+                        serve with `tollgate run`, which reads it";
 
 /// The credential of a deployment whose provider takes tokens; `None` where the config leads to a plain key, or has a
 /// fault here.
@@ -50,7 +52,10 @@ fn vertex(params: &Node<'_>) -> Option<Source> {
             return match set.into_iter().flatten().next() {
                 Some((name, json)) => match serde_json::from_str(&json) {
                     Ok(json) => kept(&here, Source::google(&json)),
-                    Err(_) => here.fault(format!("the variable `{name}`: {NO_FILES}")),
+                    Err(_) => {
+                        let found = format!("something else in the variable `{name}`");
+                        here.fault(Wrong::from(NO_JSON).found(found).hint(NO_FILES))
+                    }
                 },
                 None => kept(&here, Source::metadata(host.as_deref())),
             };
@@ -73,7 +78,7 @@ fn google(node: &Node<'_>) -> Option<Source> {
     }
     match serde_json::from_str::<Value>(&node.text()?) {
         Ok(json) if json.is_object() => kept(node, Source::google(&json)),
-        _ => node.fault(NO_FILES),
+        _ => node.fault(Wrong::from(NO_JSON).hint(NO_FILES)),
     }
 }
 
@@ -248,7 +253,11 @@ mod tests {
             (json!({"client_secret": "own"}), Env::Strict(&keyed), token),
             (json!({"api_key": "k", "client_secret": "own"}), Env::Strict(&triple), ""),
             (json!({"tenant_id": "t", "client_id": "c"}), Env::Strict(&|_| None), ""),
-            (json!({"tenant_id": "a/b"}), Env::Strict(&triple), "p.tenant_id: expected a tenant's id or domain"),
+            (
+                json!({"tenant_id": "a/b"}),
+                Env::Strict(&triple),
+                "p.tenant_id: expected a tenant's id or domain, found a string",
+            ),
         ];
         for (params, env, expected) in rows {
             assert_eq!(read("azure", &params, env).0, expected, "{params}");

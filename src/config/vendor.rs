@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::fault::hint;
+use super::fault::Wrong;
 use super::read::Node;
 use super::wildcard::Pattern;
 use super::{Address, aws, token};
@@ -36,6 +36,8 @@ const LATER: &[&str] = &[
 /// Providers that cannot be served, and why.
 const NEVER: &[(&str, &str)] =
     &[("replicate", "it answers a prediction that is asked for again until it is there, and a proxy does not poll")];
+
+const COMPATIBLE: &str = "a server that speaks OpenAI's API is `openai/...` with its api_base";
 
 /// A base URL, taken apart.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,7 +84,8 @@ pub(super) fn base(params: &Node<'_>, vendor: &Vendor, location: Option<&str>) -
         return parse(&text, vendor).or_else(|message| node.fault(message).ok_or(message)).ok();
     }
     own_base(vendor, location).or_else(|| {
-        params.at("api_base").fault(format!("expected the base URL that `{}` needs, found nothing", vendor.prefix))
+        let wrong = Wrong::from(format!("expected the base URL that `{}` needs, found nothing", vendor.prefix));
+        params.at("api_base").fault(wrong.hint("write `api_base: https://host/v1`"))
     })
 }
 
@@ -130,7 +133,10 @@ pub(super) fn credential(
     match set().or_else(|| variables.placeholder(name).map(key)) {
         Some(key) => Some(key),
         None => {
-            node.fault(format!("expected a credential here or in the environment variable `{name}`, found neither"))
+            let here = format!("expected a credential here or in the environment variable `{name}`, found neither");
+            node.fault(
+                Wrong::from(here).hint(format!("write `api_key: os.environ/{name}`, and set it where Envoy runs")),
+            )
         }
     }
 }
@@ -150,24 +156,27 @@ fn known(prefix: &str, node: &Node<'_>) -> Option<&'static Vendor> {
         return Some(vendor);
     }
     if let Some((_, reason)) = NEVER.iter().find(|(never, _)| *never == prefix) {
-        return node.fault(format!("the provider `{prefix}` is not supported: {reason}"));
+        let wrong = Wrong::from("expected a provider that is supported").found(format!("`{prefix}`: {reason}"));
+        return node.fault(wrong.hint("ask the model of another provider"));
     }
     if LATER.contains(&prefix) {
-        return node.fault(format!("the provider `{prefix}` is not supported yet"));
+        let wrong = Wrong::from("expected a provider that is supported").found(format!("`{prefix}`, which is not yet"));
+        return node.fault(wrong.hint(COMPATIBLE));
     }
     if prefix.is_empty() || node.typed().is_empty() || !node.typed().starts_with(prefix) {
-        return node.fault("expected a provider of LiteLLM's, found an unknown one");
+        return node.fault(Wrong::from("expected a provider of LiteLLM's, found an unknown one").hint(COMPATIBLE));
     }
-    let hint = hint(prefix, VENDORS.iter().map(|vendor| vendor.prefix));
-    node.fault(format!(
-        "expected a provider, found `{prefix}`{hint} (a server that speaks OpenAI's API is `openai/...` with api_base)"
-    ))
+    let wrong = Wrong::from("expected a provider").found(format!("`{prefix}`")).hint(COMPATIBLE);
+    node.fault(wrong.near(prefix, VENDORS.iter().map(|vendor| vendor.prefix)))
 }
 
 fn inferred(model: &str, node: &Node<'_>) -> Option<&'static Vendor> {
     match implied(model) {
         Some(prefix) => known(prefix, node),
-        None => node.fault("expected `provider/model`, found a model whose provider is unknown"),
+        None => {
+            let wrong = Wrong::from("expected `provider/model`, found a model whose provider is unknown");
+            node.fault(wrong.hint("write the provider before it: `openai/...`, `anthropic/...`"))
+        }
     }
 }
 
@@ -187,7 +196,7 @@ fn parse(text: &str, vendor: &Vendor) -> Result<Base, &'static str> {
         _ => return Err("expected a URL that starts with http:// or https://"),
     };
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("expected a URL without a user and password: use api_key");
+        return Err("expected a URL without a user and password, found one of them");
     }
     let api_version = api_version(&url, vendor);
     if (url.query().is_some() && api_version.is_none()) || url.fragment().is_some() {

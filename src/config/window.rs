@@ -3,11 +3,14 @@
 //! Source: LiteLLM 1.109.1, `litellm_core_utils/access_windows.py` and `types/router.py`, `ModelAccessWindow`, read
 //! 2026-11-23.
 
+use super::fault::Wrong;
 use super::read::Node;
 use super::{AccessWindow, Deployment};
 use crate::time;
 use crate::units::Millis;
 use crate::zone::Zone;
+
+const MEMBERS: [&str; 4] = ["start", "end", "timezone", "team_ids"];
 
 impl AccessWindow {
     /// Whether the deployment is not for `team` at `now`, as far as this window goes.
@@ -42,8 +45,9 @@ pub(super) fn windows(list: &Node<'_>) -> Vec<AccessWindow> {
 
 fn window(node: &Node<'_>) -> Option<AccessWindow> {
     for (name, member) in node.members() {
-        if !["start", "end", "timezone", "team_ids"].contains(&name) {
-            member.fault::<()>("expected one of start, end, timezone, team_ids, found another");
+        if !MEMBERS.contains(&name) {
+            let wrong = Wrong::from(format!("expected one of {}, found another", MEMBERS.join(", ")));
+            member.fault::<()>(wrong.near(name, MEMBERS));
         }
     }
     let [start, end] = ["start", "end"].map(|key| time_of_day(&node.at(key)));

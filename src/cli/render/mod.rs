@@ -194,12 +194,12 @@ fn access_log(config: &Config) -> String {
 }
 
 /// The longest request and some room: Envoy's own 413 must not come before the filter's.
-fn buffer_limit(config: &Config) -> u64 {
+pub(super) fn buffer_limit(config: &Config) -> u64 {
     config.max_request_bytes.max(MIN_BUFFER_BYTES).saturating_add(SLACK_BYTES)
 }
 
 /// Longer than any deployment may take for its first byte: its timeout, with its proper error, comes first.
-fn idle_timeout_secs(config: &Config) -> u64 {
+pub(super) fn idle_timeout_secs(config: &Config) -> u64 {
     let longest = config
         .deployments
         .iter()

@@ -4,7 +4,7 @@
 //! settings" <https://docs.litellm.ai/docs/proxy/config_settings>, read 2026-11-23.
 
 use super::Grade::{Approximate, Exact, Unsupported};
-use super::{Row, Section};
+use super::{Row, Section, Why};
 use crate::config::params::DEFAULTS;
 
 /// The sections that hold other sections, or lists of them.
@@ -49,9 +49,9 @@ const OPTIONAL_CHECKS: &[Row] = &[
         &["prompt_caching", "session_affinity", "deployment_affinity"],
     ),
     exact("budgets of deployments and providers are enforced in any case", &["router_budget_limiting"]),
-    unsupported("use session_affinity: where an earlier response was made is not kept", &["responses_api_deployment_check"]),
-    unsupported("the client's headers do not go upstream", &["forward_client_headers_by_model_group"]),
-    unsupported(LATER, &["encrypted_content_affinity"]),
+    unsupported(why("where an earlier response was made is not kept", "use session_affinity"), &["responses_api_deployment_check"]),
+    unsupported(why("the client's headers do not go upstream", "use extra_headers"), &["forward_client_headers_by_model_group"]),
+    unsupported(why(LATER, "use session_affinity"), &["encrypted_content_affinity"]),
 ];
 
 pub(super) const fn rows(section: Section) -> &'static [Row] {
@@ -80,38 +80,61 @@ pub(super) const fn rows(section: Section) -> &'static [Row] {
 }
 
 const fn exact(reason: &'static str, keys: &'static [&'static str]) -> Row {
-    Row { grade: Exact, reason, keys }
+    Row { grade: Exact, why: Why { reason, instead: "" }, keys }
 }
 
 const fn approximate(reason: &'static str, keys: &'static [&'static str]) -> Row {
-    Row { grade: Approximate, reason, keys }
+    Row { grade: Approximate, why: Why { reason, instead: "" }, keys }
 }
 
-const fn unsupported(reason: &'static str, keys: &'static [&'static str]) -> Row {
-    Row { grade: Unsupported, reason, keys }
+/// With what comes nearer to LiteLLM.
+const fn approximately(why: Why, keys: &'static [&'static str]) -> Row {
+    Row { grade: Approximate, why, keys }
+}
+
+const fn unsupported(why: Why, keys: &'static [&'static str]) -> Row {
+    Row { grade: Unsupported, why, keys }
+}
+
+/// A reason, and what to use instead.
+const fn why(reason: &'static str, instead: &'static str) -> Why {
+    Why { reason, instead }
 }
 
 const LATER: &str = "not supported yet";
-const NO_PROVIDER: &str = "for a provider that is not supported yet";
-const NO_DATABASE: &str = "there is no database: keys, teams and users are in `tollgate:`";
-const NO_UI: &str = "there is no user interface";
-const ENVOY_LOG: &str = "use an Envoy access log with `wasm.tollgate.*` from filter state";
-const ENVOY_TLS: &str = "connections are Envoy's: set it on the cluster";
-const ENVOY_AUTH: &str = "use an Envoy filter in front: jwt_authn, ext_authz, oauth2 or rbac";
-const ENVOY_HEALTH: &str = "use Envoy's health checks or outlier detection on the cluster";
-const ALERTS: &str = "alert on Envoy's metrics instead";
+pub(super) const LEAVE_OUT: &str = "leave it out";
+const NO_PROVIDER: Why = why("for a provider that is not supported yet", "ask the model of another provider");
+const NO_DATABASE: Why = why("there is no database", "write keys, teams and users under `tollgate:`");
+const NO_UI: Why = why("there is no user interface", "read `/spend`, `/key/info` and Envoy's metrics");
+const ENVOY_LOG: Why = why("records are Envoy's access log", "write `%FILTER_STATE(wasm.tollgate.*:PLAIN)%` into its format");
+const ENVOY_TLS: Why = why("connections are Envoy's", "set it on the cluster");
+const ENVOY_AUTH: Why = why(
+    "who a client is, Envoy's own filters find out",
+    "put jwt_authn, ext_authz, oauth2 or rbac before the filter, and name its result in `tollgate.identity`",
+);
+const ENVOY_HEALTH: Why = why("deployments are judged by their answers", "use Envoy's health checks or outlier detection on the cluster");
+const ALERTS: Why = why("nothing is sent", "alert on Envoy's metrics");
+const GUARDRAILS: Why = why("bodies are not inspected", "put Envoy's ext_proc before the filter");
+const NO_CACHE: Why = why("answers are not cached", "use the provider's own prompt cache, and `optional_pre_call_checks: [prompt_caching]`");
+const OWN_KEY: Why = why("credentials have no names of their own", "give each deployment its own api_key");
+const TAG_LISTS: Why = why("tags are compared as a whole", "list the tags");
+const FIRST_TOKEN: Why = why("one bound covers the time to the first token", "use stream_timeout");
+const REDIS: Why = why("there is no client of Redis's in Envoy", "use tollgate.rate_limit_service, with Redis behind it");
+const OTHER_FILTER: Why = why(LATER, "change the request in the client, or by a filter of Envoy's before this one");
+const NO_ROUTE: Why = why(LATER, "a route of Envoy's own to the provider serves such endpoints");
+const MOCK: Why = why("an answer always comes from a deployment", "point api_base at `mock-provider`");
+const NO_SUCH: Why = why(LATER, LEAVE_OUT);
 const PER_ENVOY_FACTS: &str = "what the workers of one Envoy have seen; Envoys do not share it";
 const LIMITED: &str = "a share of the group's requests, as in LiteLLM's simple-shuffle, and a limit under every strategy; counted per \
                        Envoy";
-const NO_TIER: &str = "rpm, tpm, rpd, tpd and max_parallel_requests are the limits of a deployment; days end at midnight in UTC";
+const NO_TIER: Why = why("prompts and answers are counted together, and days end at midnight in UTC", "use rpm, tpm, rpd, tpd or max_parallel_requests");
 const COOLDOWN: &str = "what the workers of one Envoy have seen; afterwards one request probes; the percentage rule for a lone deployment \
                         is not LiteLLM's";
 const BY_CLASS: &str = "a 502 counts as an InternalServerError, and a connection that fails too";
 const WAIT: &str = "Envoy waits whole seconds, and only before the same deployment is asked again";
 const PARALLEL: &str = "another deployment is asked, nobody waits; counted per Envoy";
-const NO_MEMORY: &str = "affinity needs no memory: nothing expires";
-const PER_ENVOY: &str = "counted per Envoy, in memory, gone with a restart; tollgate.rate_limit_service counts for all";
-const PER_ENVOY_STATE: &str = "state is in each Envoy's shared memory; sharing it is not supported yet";
+const NO_MEMORY: Why = why("affinity needs no memory: nothing expires", LEAVE_OUT);
+const PER_ENVOY: Why = why("counted per Envoy, in memory, gone with a restart", "tollgate.rate_limit_service counts for all Envoys");
 const GOOGLE_CREDENTIALS: &str = "service_account and authorized_user, as JSON or a mapping; a file with `tollgate run` alone; unset: \
                                   the metadata server; no workload identity federation";
 const RETRIES: &str = "connections that fail or time out are repeated by Envoy itself, within the same number";
@@ -119,14 +142,16 @@ const PER_ATTEMPT: &str = "bounds one attempt; Envoy keeps one per-try timeout a
 
 const DOCUMENT: &[Row] = &[
     exact("", &["environment_variables"]),
-    unsupported("put the included files' content into this one", &["include"]),
-    unsupported("give each deployment its own api_key", &["credential_list"]),
+    unsupported(why("a filter reads no files", "put the included files' content into this one"), &["include"]),
+    unsupported(OWN_KEY, &["credential_list"]),
+    unsupported(GUARDRAILS, &["guardrails", "policies"]),
+    unsupported(ENVOY_LOG, &["callback_settings"]),
+    unsupported(OTHER_FILTER, &["prompts"]),
     unsupported(
-        LATER,
+        NO_ROUTE,
         &[
-            "guardrails", "mcp_servers", "callback_settings", "vector_store_registry", "search_tools",
-            "worker_registry", "files_settings", "finetune_settings", "assistant_settings", "policies", "prompts",
-            "mcp_tools",
+            "mcp_servers", "vector_store_registry", "search_tools", "worker_registry", "files_settings",
+            "finetune_settings", "assistant_settings", "mcp_tools",
         ],
     ),
 ];
@@ -151,14 +176,14 @@ const MEASURED_PRICES: Row = approximate(
 const REQUEST_PRICE: Row = approximate("charged for every answer; LiteLLM itself does not read it", &["input_cost_per_request"]);
 const TIER_PRICES: Row = exact("where that tier served the request", &["*_priority", "*_flex"]);
 const NO_TIER_PRICES: Row =
-    unsupported("there are no batches, and of the tiers flex and priority alone are told apart", &["*_batches", "*_ultrafast", "*_balanced"]);
+    unsupported(why("there are no batches, and of the tiers flex and priority alone are told apart", LEAVE_OUT), &["*_batches", "*_ultrafast", "*_balanced"]);
 const TIERED_PRICES: Row = approximate(
     "beyond the threshold all tokens take that tier's prices",
     &["input_cost_per_token_above_*", "output_cost_per_token_above_*", "cache_read_input_token_cost_above_*",
       "cache_creation_input_token_cost_above_*"],
 );
 const OTHER_PRICES: Row = unsupported(
-    "no such thing is counted",
+    why("no such thing is counted", "put it on every request: input_cost_per_request, or litellm_settings.cost_margin_config"),
     &[
         "input_cost_per_*", "output_cost_per_*", "cache_read_input_*", "cache_creation_input_*",
         "search_context_cost_*", "tiered_pricing", "off_peak_pricing", "code_interpreter_cost_per_session",
@@ -179,7 +204,7 @@ const LITELLM_PARAMS: &[Row] = &[
         "Envoy fetches and renews the credentials",
         &["aws_external_id", "aws_profile_name", "aws_role_name", "aws_session_name", "aws_web_identity_token"],
     ),
-    unsupported("Envoy uses the region's own endpoint, and has no such parameter", &["aws_*"]),
+    unsupported(why("Envoy signs, and has no such parameter", "use aws_profile_name, with the rest in the profile"), &["aws_*"]),
     approximate(LIMITED, &["rpm", "tpm"]),
     approximate(PARALLEL, &["max_parallel_requests"]),
     approximate(PER_ATTEMPT, &["timeout", "stream_timeout"]),
@@ -200,27 +225,33 @@ const LITELLM_PARAMS: &[Row] = &[
     exact("Azure's; also read from the query of api_base", &["api_version"]),
     exact("Azure's, a token that does not change; before api_key", &["azure_ad_token"]),
     exact("watsonx's", &["project_id", "token"]),
-    unsupported("the client says whether it wants a stream", &["stream", "stream_options"]),
+    unsupported(why("the client says whether it wants a stream", LEAVE_OUT), &["stream", "stream_options"]),
     approximate("counted per Envoy, by days of the clock in UTC", &["rpd", "tpd"]),
-    approximate(PER_ENVOY, &["max_budget", "budget_duration", "soft_budget", "budget_limits"]),
+    approximately(PER_ENVOY, &["max_budget", "budget_duration", "soft_budget", "budget_limits"]),
     unsupported(NO_TIER, &["itpm", "otpm", "daily_reset_time"]),
-    unsupported("list the tags", &["tag_regex"]),
-    unsupported("use stream_timeout", &["ttft_timeout"]),
-    unsupported("give the deployment its own api_key", &["litellm_credential_name"]),
-    unsupported("use num_retries", &["max_retries"]),
+    unsupported(TAG_LISTS, &["tag_regex"]),
+    unsupported(FIRST_TOKEN, &["ttft_timeout"]),
+    unsupported(OWN_KEY, &["litellm_credential_name"]),
+    unsupported(why("retries are Envoy's, a client library has none of its own here", "use num_retries"), &["max_retries"]),
+    unsupported(MOCK, &["mock_response", "mock_timeout"]),
+    unsupported(GUARDRAILS, &["guardrails"]),
+    unsupported(why("model_info stands beside litellm_params", "move it there"), &["model_info"]),
+    unsupported(why("connections are Envoy's", "set tcp_keepalive on the cluster"), &["keepalive_seconds"]),
+    unsupported(why("the client's credentials never go upstream", "give the deployment its own api_key"), &["configurable_clientside_auth_params"]),
+    unsupported(why("a model is chosen by its name", "use model_group_alias or fallbacks"), &["auto_router_*"]),
+    unsupported(why("LiteLLM's proxy speaks OpenAI's API", "write `openai/...` with its api_base"), &["use_litellm_proxy"]),
     unsupported(
-        LATER,
-        &[
-            "keepalive_seconds", "modify_params", "configurable_clientside_auth_params",
-            "mock_response", "mock_timeout", "merge_reasoning_content_in_choices", "cache_control_injection_points",
-            "use_in_pass_through", "use_litellm_proxy", "auto_router_*", "litellm_system_prompt", "prompt_id",
-            "prompt_variables", "guardrails", "model_info", "use_chat_completions_api",
-        ],
+        OTHER_FILTER,
+        &["litellm_system_prompt", "prompt_id", "prompt_variables", "cache_control_injection_points"],
+    ),
+    unsupported(
+        NO_SUCH,
+        &["modify_params", "merge_reasoning_content_in_choices", "use_in_pass_through", "use_chat_completions_api"],
     ),
     approximate(GOOGLE_CREDENTIALS, &["vertex_credentials", "vertex_ai_credentials"]),
     exact("Entra ID's client credentials; an api_key goes first", &["tenant_id", "client_id", "client_secret"]),
     exact("https://cognitiveservices.azure.com/.default unless set", &["azure_scope"]),
-    unsupported("use tenant_id, client_id and client_secret", &["azure_username", "azure_password"]),
+    unsupported(why("Entra ID is asked for an application alone", "use tenant_id, client_id and client_secret"), &["azure_username", "azure_password"]),
     exact(
         "us-central1 unless set; the project is not needed with an api_key (express mode)",
         &["vertex_project", "vertex_location", "vertex_ai_project", "vertex_ai_location"],
@@ -250,14 +281,16 @@ const MODEL_INFO: &[Row] = &[
     TIER_PRICES,
     TIERED_PRICES,
     OTHER_PRICES,
-    unsupported("the provider says what its model can do", &["supports_*"]),
+    unsupported(why("the provider says what its model can do", LEAVE_OUT), &["supports_*"]),
     unsupported(ENVOY_HEALTH, &["health_check_*", "disable_background_health_check"]),
+    unsupported(why(LATER, "list the model in the team's `models`, under tollgate.teams"), &["team_id", "team_public_model_name"]),
+    unsupported(why(LATER, "take the deployment out of the list"), &["blocked"]),
+    unsupported(why("filtering is the router's", "use router_settings.enable_tag_filtering"), &["enable_tag_filtering", "allow_fail_open"]),
+    unsupported(why(LATER, "use order, and rpm or tpm"), &["tier", "ptu_*"]),
+    unsupported(why("the model's prefix says it", LEAVE_OUT), &["litellm_provider"]),
     unsupported(
-        LATER,
-        &[
-            "team_id", "team_public_model_name", "tier", "blocked", "enable_tag_filtering", "allow_fail_open", "ptu_*", "litellm_provider", "db_model", "updated_at", "updated_by", "created_at", "created_by",
-            "description",
-        ],
+        why("a note that nothing reads", LEAVE_OUT),
+        &["db_model", "updated_at", "updated_by", "created_at", "created_by", "description"],
     ),
 ];
 
@@ -275,25 +308,25 @@ const ROUTER_SETTINGS: &[Row] = &[
     exact("a stream that is silent for longer ends with an error event", &["stream_idle_timeout"]),
     approximate(PARALLEL, &["default_max_parallel_requests"]),
     unsupported(NO_MEMORY, &["deployment_affinity_ttl_seconds", "model_group_affinity_config"]),
-    unsupported("use order", &["enable_weighted_failover"]),
-    unsupported("list the tags", &["tag_routing_prefix"]),
-    unsupported("use stream_timeout", &["ttft_timeout"]),
-    approximate(PER_ENVOY, &["provider_budget_config"]),
+    unsupported(why("a fallback inside a group goes by order, then by the strategy", "use order"), &["enable_weighted_failover"]),
+    unsupported(TAG_LISTS, &["tag_routing_prefix"]),
+    unsupported(FIRST_TOKEN, &["ttft_timeout"]),
+    approximately(PER_ENVOY, &["provider_budget_config"]),
     unsupported(
-        PER_ENVOY_STATE,
+        REDIS,
         &["redis_host", "redis_port", "redis_password", "redis_url", "redis_db", "redis_*", "cache_kwargs"],
     ),
     unsupported(ENVOY_HEALTH, &["enable_health_check_routing", "health_check_*"]),
-    unsupported("connections are Envoy's", &["client_ttl"]),
-    unsupported("an invalid deployment is a fault of the config", &["ignore_invalid_deployments"]),
-    unsupported("see Envoy's log level", &["debug_level", "set_verbose"]),
-    unsupported(
-        LATER,
-        &[
-            "cache_responses", "caching_groups", "default_litellm_params", "default_priority", "polling_interval",
-            "routing_groups", "guardrail_list", "search_tools", "alerting_config", "assistants_config",
-        ],
-    ),
+    unsupported(why("connections are Envoy's", "set idle_timeout on the cluster"), &["client_ttl"]),
+    unsupported(why("an invalid deployment is a fault of the config", "take it out of model_list"), &["ignore_invalid_deployments"]),
+    unsupported(why("the filter writes into Envoy's log", "use Envoy's --log-level or --component-log-level wasm:debug"), &["debug_level", "set_verbose"]),
+    unsupported(NO_CACHE, &["cache_responses", "caching_groups"]),
+    unsupported(why(LATER, "repeat them in each deployment's litellm_params, by a YAML anchor"), &["default_litellm_params"]),
+    unsupported(why("requests do not queue", LEAVE_OUT), &["default_priority", "polling_interval"]),
+    unsupported(why("one strategy holds for all groups", "use order and weight"), &["routing_groups"]),
+    unsupported(GUARDRAILS, &["guardrail_list"]),
+    unsupported(ALERTS, &["alerting_config"]),
+    unsupported(NO_ROUTE, &["search_tools", "assistants_config"]),
 ];
 
 const LITELLM_SETTINGS: &[Row] = &[
@@ -305,7 +338,7 @@ const LITELLM_SETTINGS: &[Row] = &[
     exact("429 unless set; LiteLLM's default is 422", &["budget_exceeded_status_code"]),
     approximate(RETRIES, &["num_retries"]),
     approximate("600 s unless set, not 6000; bounds one attempt, as `timeout` does", &["request_timeout"]),
-    approximate(PER_ENVOY, &["max_budget", "budget_duration", "tag_budget_config"]),
+    approximately(PER_ENVOY, &["max_budget", "budget_duration", "tag_budget_config"]),
     approximate(END_USERS, &["max_end_user_budget", "max_end_user_budget_id"]),
     approximate("days, weeks and months; hours and shorter are aligned in UTC", &["timezone", "budget_reset_time"]),
     unsupported(
@@ -319,14 +352,14 @@ const LITELLM_SETTINGS: &[Row] = &[
         ],
     ),
     unsupported(
-        "nothing of a prompt, completion or key is logged in the first place",
+        why("nothing of a prompt, completion or key is logged in the first place", LEAVE_OUT),
         &[
             "turn_off_message_logging", "redact_user_api_key_info", "redact_messages_in_exceptions",
             "global_disable_no_log_param",
         ],
     ),
     unsupported(
-        "use max_budget of `tollgate.users`",
+        why("there are no users but those of the file", "use max_budget of `tollgate.users`"),
         &["max_internal_user_budget", "internal_user_budget_duration", "max_ui_session_budget"],
     ),
     unsupported(
@@ -338,18 +371,23 @@ const LITELLM_SETTINGS: &[Row] = &[
         ],
     ),
     unsupported(ENVOY_TLS, &["ssl_verify", "ssl_certificate", "force_ipv4", "http2", "disable_aiohttp_transport"]),
-    unsupported("no telemetry is sent", &["telemetry"]),
+    unsupported(why("no telemetry is sent", LEAVE_OUT), &["telemetry"]),
+    unsupported(NO_CACHE, &["cache", "cache_params", "default_redis_ttl", "default_in_memory_ttl"]),
+    unsupported(GUARDRAILS, &["guardrails", "skip_system_message_in_guardrail", "user_url_validation"]),
+    unsupported(why(LATER, "use router_settings.model_group_alias"), &["model_alias_map", "image_generation_model"]),
+    unsupported(why(LATER, "write the prices into litellm_params or model_info"), &["model_cost_map"]),
+    unsupported(why(LATER, "use a key's or team's rpm_limit and tpm_limit"), &["priority_reservation", "priority_reservation_settings"]),
+    unsupported(why(LATER, "use a key's models"), &["public_model_groups"]),
+    unsupported(why("headers of traces are Envoy's", "use extra_headers, or Envoy's tracing"), &["forward_traceparent_to_llm_provider"]),
+    unsupported(why("end users have accounts only where the config says so", LEAVE_OUT), &["disable_end_user_cost_tracking", "disable_end_user_cost_tracking_prometheus_only"]),
+    unsupported(MOCK, &["network_mock"]),
+    unsupported(NO_ROUTE, &["mcp_aliases"]),
     unsupported(
-        LATER,
+        NO_SUCH,
         &[
-            "modify_params", "cache", "cache_params", "disable_end_user_cost_tracking",
-            "disable_end_user_cost_tracking_prometheus_only", "disable_add_prefix_to_prompt",
-            "enable_json_schema_validation", "priority_reservation", "priority_reservation_settings",
-            "public_model_groups", "model_alias_map", "model_cost_map", "user_url_validation", "default_redis_ttl",
-            "default_in_memory_ttl", "network_mock", "route_all_chat_openai_to_responses",
-            "use_chat_completions_url_for_anthropic_messages", "mcp_aliases", "guardrails",
-            "skip_system_message_in_guardrail", "add_function_to_prompt",
-            "forward_traceparent_to_llm_provider", "image_generation_model", "enable_preview_features",
+            "modify_params", "disable_add_prefix_to_prompt", "enable_json_schema_validation",
+            "route_all_chat_openai_to_responses", "use_chat_completions_url_for_anthropic_messages",
+            "add_function_to_prompt", "enable_preview_features",
         ],
     ),
 ];
@@ -393,35 +431,42 @@ const GENERAL_SETTINGS: &[Row] = &[
         ],
     ),
     unsupported(
-        "use `os.environ/NAME`",
+        why("a filter asks no key vault", "write `os.environ/NAME`, and have the vault's agent set NAME for Envoy"),
         &["key_management_system", "key_management_settings", "use_google_kms", "use_azure_key_vault"],
     ),
-    unsupported("a route of Envoy's own does it", &["pass_through_endpoints"]),
+    unsupported(why("that needs no gateway for models", "write a route of Envoy's own"), &["pass_through_endpoints"]),
     unsupported(
-        "use Envoy's circuit breakers: max_requests on the cluster",
+        why("requests at a time are counted by key and deployment", "use Envoy's circuit breakers: max_requests on the cluster"),
         &["max_parallel_requests", "global_max_parallel_requests", "max_in_flight_requests_per_worker"],
     ),
     unsupported(
-        "usage is always asked for, and hidden from a client that did not ask",
+        why("usage is always asked for, and hidden from a client that did not ask", LEAVE_OUT),
         &["always_include_stream_usage"],
     ),
-    unsupported("Envoy resets the upstream when the client is gone", &["cancel_on_disconnect"]),
-    unsupported("a fallback never leads to a model that the key may not use", &["enforce_fallback_model_access"]),
-    unsupported("spend is always reserved", &["disable_budget_reservation"]),
+    unsupported(why("Envoy resets the upstream when the client is gone", LEAVE_OUT), &["cancel_on_disconnect"]),
+    unsupported(why("a fallback never leads to a model that the key may not use", LEAVE_OUT), &["enforce_fallback_model_access"]),
+    unsupported(why("spend is always reserved", LEAVE_OUT), &["disable_budget_reservation"]),
     unsupported(
-        "client credentials never go upstream",
+        why("client credentials never go upstream", "give the deployment its own api_key"),
         &["allow_client_side_credentials", "forward_llm_provider_auth_headers"],
     ),
     exact("", &["token_rate_limit_type"]),
+    unsupported(why(LATER, "send the key as Authorization, x-api-key, api-key or x-goog-api-key"), &["litellm_key_header_name"]),
+    unsupported(why(LATER, "have the client send `user` in the body"), &["user_header_name", "user_header_mappings", "enforce_user_param"]),
+    unsupported(OTHER_FILTER, &["enforced_params", "reject_clientside_metadata_tags"]),
     unsupported(
-        LATER,
+        why("a request names its model", "use router_settings.model_group_alias"),
+        &["completion_model", "embedding_model", "image_generation_model", "moderation_model", "infer_model_from_keys"],
+    ),
+    unsupported(why("answers are bounded by Envoy's buffer", "set request_body_buffer_limit on the virtual host"), &["max_response_size_mb"]),
+    unsupported(why("the client's headers do not go upstream", "use extra_headers or organization"), &["forward_client_headers_to_llm_api", "forward_openai_org_id"]),
+    unsupported(REDIS, &["coordination_redis"]),
+    unsupported(why("traces are Envoy's", "use Envoy's tracing and access log"), &["otel"]),
+    unsupported(
+        NO_SUCH,
         &[
-            "litellm_key_header_name", "enforce_user_param", "enforced_params", "reject_clientside_metadata_tags",
-            "user_header_name", "user_header_mappings", "completion_model", "embedding_model",
-            "image_generation_model", "moderation_model", "infer_model_from_keys",
-            "disable_retry_on_max_parallel_request_limit_error", "enforce_fallback_budget", "max_response_size_mb",
-            "forward_client_headers_to_llm_api", "forward_openai_org_id", "sse_keepalive_ping_interval_seconds",
-            "coordination_redis", "otel", "disable_responses_id_security", "check_file_before_upload",
+            "disable_retry_on_max_parallel_request_limit_error", "enforce_fallback_budget",
+            "sse_keepalive_ping_interval_seconds", "disable_responses_id_security", "check_file_before_upload",
             "cost_tracking_settings",
         ],
     ),
@@ -452,7 +497,7 @@ const TOLLGATE_IDENTITY_MAP: &[Row] = &[exact("", &["match", "key_alias", "team_
 
 const STRATEGY_ARGS: &[Row] = &[
     exact("", &["ttl", "lowest_latency_buffer", "max_latency_list_size"]),
-    unsupported("the mean of the samples counts", &["ttft_percentile"]),
+    unsupported(why("the mean of the samples counts", LEAVE_OUT), &["ttft_percentile"]),
 ];
 
 const TOLLGATE_LIMITS: Row = approximate(
@@ -460,9 +505,9 @@ const TOLLGATE_LIMITS: Row = approximate(
     &["rpm_limit", "tpm_limit", "rpd_limit", "tpd_limit", "max_parallel_requests"],
 );
 const TOLLGATE_BUDGETS: Row =
-    approximate(PER_ENVOY, &["max_budget", "budget_duration", "soft_budget", "budget_limits"]);
+    approximately(PER_ENVOY, &["max_budget", "budget_duration", "soft_budget", "budget_limits"]);
 const TOLLGATE_MODE: Row = exact("shadow: what would be refused is recorded, and served", &["mode"]);
-const TOLLGATE_MODELS: Row = approximate(PER_ENVOY, &["model_max_budget"]);
+const TOLLGATE_MODELS: Row = approximately(PER_ENVOY, &["model_max_budget"]);
 const END_USERS: &str = "counted per Envoy, in memory; 100,000 end users that are not listed have accounts of their own, all others share one";
 
 const TOLLGATE_KEY: &[Row] = &[
@@ -484,7 +529,7 @@ const TOLLGATE_TEAM: &[Row] = &[
 
 const TOLLGATE_USER: &[Row] = &[
     exact("", &["user_id"]),
-    unsupported("use those of a key or a team", &["tags", "model_max_budget"]),
+    unsupported(why("a user has none of its own", "use those of a key or a team"), &["tags", "model_max_budget"]),
     TOLLGATE_BUDGETS,
     TOLLGATE_LIMITS,
     TOLLGATE_MODE,
@@ -501,12 +546,12 @@ const TOLLGATE_BUDGET: &[Row] = &[exact("", &["budget_id"]), TOLLGATE_BUDGETS, T
 
 const TOLLGATE_MODEL_BUDGET: &[Row] = &[
     TOLLGATE_BUDGETS,
-    approximate(PER_ENVOY, &["budget_limit", "time_period"]),
+    approximately(PER_ENVOY, &["budget_limit", "time_period"]),
     TOLLGATE_LIMITS,
     TOLLGATE_MODE,
 ];
 
 const TOLLGATE_BUDGET_LIMIT: &[Row] = &[
-    approximate(PER_ENVOY, &["max_budget", "budget_duration", "soft_budget", "budget_limit", "time_period"]),
+    approximately(PER_ENVOY, &["max_budget", "budget_duration", "soft_budget", "budget_limit", "time_period"]),
     TOLLGATE_MODE,
 ];

@@ -51,7 +51,7 @@ pub fn location(given: Option<String>, has_project: bool) -> String {
 pub fn fault(model: &str, location: &str, has_project: bool, has_key: bool) -> Option<(&'static str, &'static str)> {
     let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if PARTNERS.iter().any(|partner| model.starts_with(partner)) {
-        return Some(("model", "expected a Gemini or Claude model: others on Vertex are not supported"));
+        return Some(("model", "expected a Gemini or Claude model, found another: those on Vertex are not supported"));
     }
     if !location.bytes().all(is_name) || !location.starts_with(|first: char| first.is_ascii_lowercase()) {
         return Some(("vertex_location", "expected a location such as `us-central1` or `global`"));
