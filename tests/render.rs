@@ -164,12 +164,35 @@ fn no_value_of_the_environment_is_rendered() {
 }
 
 #[test]
-fn targets_to_come_are_refused() {
-    for target in ["istio", "envoy-gateway"] {
-        let output = tollgate(&["render", "--config", QUICKSTART, "--target", target]);
+fn options_of_another_target_are_refused() {
+    for (args, fault) in [
+        (&["--target", "limitador", "--format", "dynamic"][..], "--format belongs to --target envoy"),
+        (&["--config-dir", "/etc/tollgate"], "--config-dir belongs to --format dynamic"),
+        (&["--format", "dynamic"], "say -o DIR"),
+    ] {
+        let output = tollgate(&[&["render", "--config", QUICKSTART], args].concat());
         assert_eq!(output.status.code(), Some(2));
-        assert!(String::from_utf8_lossy(&output.stderr).contains("not there yet"));
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains(fault), "{text}");
     }
+}
+
+#[test]
+fn envoy_takes_the_files_of_the_dynamic_format() {
+    let (config, dir) = (scratch("dynamic.config.yaml"), scratch("dynamic.files"));
+    fs::write(&config, ODD).unwrap();
+    let wasm = root().join("dist/tollgate.wasm");
+    let paths = [&config, &dir, &wasm].map(|path| path.to_str().unwrap());
+    let args = ["render", "--format", "dynamic", "--config", paths[0], "-o", paths[1], "--wasm", paths[2]];
+    stdout(&tollgate(&args));
+    validate(&dir.join("envoy.yaml"));
+    let read = |name: &str| fs::read_to_string(dir.join(name)).unwrap();
+    let (lds, cds) = (read("lds.yaml"), read("cds.yaml"));
+    assert!(cds.contains("# Not here: \"outbound|443||api.openai.com\""), "{cds}");
+    assert!(lds.contains("os.environ/DEMO_KEY") && !lds.contains("sk-value") && !cds.contains("sk-value"));
+    stdout(&tollgate(&[&args[..], &["--config-dir", "/etc/tollgate/"]].concat()));
+    let part = "{path: /etc/tollgate/lds.yaml, watched_directory: {path: /etc/tollgate}}";
+    assert!(read("envoy.yaml").contains(part), "{}", read("envoy.yaml"));
 }
 
 #[test]
@@ -262,12 +285,16 @@ fn envoy_takes(name: &str, config: &Path) -> String {
     let args = ["render", "--config", &config.to_string_lossy(), "--wasm", &wasm.to_string_lossy()].map(str::to_owned);
     let args: Vec<_> = args.iter().map(String::as_str).chain(["--output", bootstrap.to_str().unwrap()]).collect();
     stdout(&tollgate(&args));
+    validate(&bootstrap);
+    fs::read_to_string(&bootstrap).unwrap()
+}
+
+fn validate(bootstrap: &Path) {
     let envoy = std::env::var("ENVOY_BIN").unwrap_or_else(|_| "target/envoy/bin/envoy".into());
     let mut command = with_keys(Command::new(&envoy));
-    let output = command.args(["--mode", "validate", "-l", "warn", "-c"]).arg(&bootstrap).output();
+    let output = command.args(["--mode", "validate", "-l", "warn", "-c"]).arg(bootstrap).output();
     let output = output.unwrap_or_else(|fault| panic!("{envoy}: {fault}: make test installs one"));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    fs::read_to_string(&bootstrap).unwrap()
 }
 
 fn tollgate(args: &[&str]) -> Output {

@@ -4,6 +4,7 @@
 
 pub mod check;
 mod credentials;
+mod file;
 pub mod lint;
 pub mod load;
 pub mod render;
@@ -18,7 +19,6 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use serde_json::Value;
 
-use self::load::Strictness;
 use crate::config::{Config, Env};
 
 /// The LLM gateway inside Envoy, configured with LiteLLM's config.yaml.
@@ -34,8 +34,8 @@ enum Action {
     /// Check a config, and an Envoy that is to serve it: every fault with its place, and how each key is supported. Exits with
     /// 1 on faults and on errors of the Envoy
     Check(Check),
-    /// Write the Envoy config that serves a LiteLLM config
-    Render(Render),
+    /// Write what serves a LiteLLM config: for Envoy, Kubernetes, Istio, Envoy Gateway, a rate limit service
+    Render(Box<render::command::Render>),
     /// Serve a config: check, render, start Envoy in the foreground, take up changes
     Run(run::Run),
 }
@@ -64,45 +64,6 @@ enum Format {
     Json,
 }
 
-#[derive(Debug, clap::Args)]
-struct Render {
-    /// LiteLLM's config.yaml
-    #[arg(long, short, value_name = "FILE")]
-    config: PathBuf,
-    /// What to write it for
-    #[arg(long, value_enum, default_value_t = Target::Envoy)]
-    target: Target,
-    /// Where to write it; standard output unless given
-    #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// The port that clients use
-    #[arg(long, default_value_t = 4000)]
-    port: u16,
-    /// The port of Envoy's admin interface, on loopback
-    #[arg(long, default_value_t = 9901)]
-    admin_port: u16,
-    /// The module's path where Envoy runs
-    #[arg(long, value_name = "FILE", default_value = "/etc/envoy/tollgate.wasm")]
-    wasm: PathBuf,
-    /// The certificate authorities' bundle where Envoy runs
-    #[arg(long, value_name = "FILE", default_value = CA_FILE)]
-    ca_file: PathBuf,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Target {
-    /// A static Envoy bootstrap
-    Envoy,
-    /// EnvoyFilters for Istio (not yet)
-    Istio,
-    /// EnvoyPatchPolicies for Envoy Gateway (not yet)
-    EnvoyGateway,
-    /// The budgets and limits for envoyproxy/ratelimit
-    Ratelimit,
-    /// The budgets and limits for Limitador
-    Limitador,
-}
-
 /// What ends the command early.
 #[derive(Debug)]
 pub enum Failure {
@@ -118,7 +79,7 @@ pub enum Failure {
 pub fn main() -> ExitCode {
     let done = match Command::parse().action {
         Action::Check(args) => check(&args),
-        Action::Render(args) => render(&args),
+        Action::Render(args) => render::command::render(&args),
         Action::Run(args) => run::run(&args),
     };
     match done {
@@ -163,37 +124,6 @@ fn lint_envoy(target: &str, document: Option<&Value>) -> Result<lint::Report, Fa
     let config = document.and_then(|document| Config::compile(document, Env::Lenient(&load::variable)).ok());
     let findings = lint::lint(&envoy, document.zip(config.as_ref()), &load::variable);
     Ok(lint::Report::new(&envoy.source, findings))
-}
-
-fn render(args: &Render) -> Result<(), Failure> {
-    if matches!(args.target, Target::Istio | Target::EnvoyGateway) {
-        let text = "--target istio and envoy-gateway are not there yet: render for envoy and take the parts over";
-        return Err(Failure::Usage(text.to_owned()));
-    }
-    let text = load::read(&args.config)?;
-    let loaded = load::compile(&args.config, &text, Strictness::Elsewhere)?;
-    let options = render::Options {
-        source: file_name(&args.config),
-        port: args.port,
-        admin_port: args.admin_port,
-        wasm: args.wasm.clone(),
-        ca_file: args.ca_file.clone(),
-    };
-    let limits = |limits: Result<String, Vec<String>>| {
-        limits.map_err(|faults| {
-            let line = |fault: &String| format!("{}: {fault}", args.config.display());
-            Failure::Fault(faults.iter().map(line).collect::<Vec<_>>().join("\n"))
-        })
-    };
-    let rendered = match args.target {
-        Target::Ratelimit => limits(render::limits::ratelimit(&loaded.config, &options.source))?,
-        Target::Limitador => limits(render::limits::limitador(&loaded.config, &options.source))?,
-        Target::Envoy | Target::Istio | Target::EnvoyGateway => loaded.rendering(&options).bootstrap(),
-    };
-    match &args.output {
-        None => say(&rendered),
-        Some(path) => Ok(std::fs::write(path, rendered).map_err(|fault| format!("{}: {fault}", path.display()))?),
-    }
 }
 
 /// One object, a member a line.

@@ -24,6 +24,7 @@ mod cohere;
 mod config_update;
 mod cooldown;
 mod dialects;
+mod dynamic;
 mod endpoints;
 mod exactness;
 mod explain;

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::parts::inline_config;
 use super::signing;
 use super::template::{fill, item, scalar};
 use crate::config::{Address, Config};
@@ -18,6 +19,8 @@ use crate::rls::Service;
 
 const CLUSTER: &str = include_str!("cluster.yaml");
 const ATTEMPT: &str = include_str!("attempt.yaml");
+const ATTEMPT_CONFIG: &str = include_str!("attempt_config.yaml");
+const PROTOCOL_OPTIONS: &str = include_str!("protocol_options.yaml");
 const TLS: &str = include_str!("tls.yaml");
 
 /// A cluster that an attempt may go to.
@@ -25,7 +28,7 @@ pub(super) struct Cluster<'a> {
     /// Its name.
     pub(super) name: &'a str,
     /// Where it leads.
-    address: &'a Address,
+    pub(super) address: &'a Address,
     /// Who signs what goes there.
     signer: Option<&'a Aws>,
     /// Whether the config names it: somebody else's.
@@ -59,10 +62,32 @@ impl<'a> Cluster<'a> {
 
     /// The cluster as YAML; `vm_config` is the one of its filter.
     pub(super) fn render(&self, vm_config: &str, ca_file: &Path) -> String {
-        let (name, plugin) = (scalar(self.name), scalar(&self.plugin()));
+        let filters = self.filters(&inline_config(&self.attempt_config(vm_config)));
+        cluster(self.name, self.address, &filters, ca_file)
+    }
+
+    /// The role `attempt`, as the configuration of an HTTP filter.
+    pub(super) fn attempt_config(&self, vm_config: &str) -> String {
+        let values =
+            [("name", scalar(self.name)), ("plugin", scalar(&self.plugin())), ("vm_config", vm_config.to_owned())];
+        let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        fill(ATTEMPT_CONFIG, &values)
+    }
+
+    /// `http_filters`: the role `attempt`, whose configuration is `config`, the signer if there is one, and the codec.
+    pub(super) fn filters(&self, config: &str) -> String {
         let signing = self.signer.map_or_else(|| NO_SIGNING.to_owned(), signing::filter);
-        let values = [("name", name.as_str()), ("plugin", &plugin), ("vm_config", vm_config), ("signing", &signing)];
-        cluster(self.name, self.address, &fill(ATTEMPT, &values), ca_file)
+        fill(ATTEMPT, &[("plugin", scalar(&self.plugin()).as_str()), ("config", config), ("signing", &signing)])
+    }
+
+    /// `typed_extension_protocol_options` with these filters.
+    pub(super) fn protocol_options(&self, http_filters: &str) -> String {
+        protocol_options(if self.address.tls && !self.is_named { ALPN } else { HTTP1 }, http_filters)
+    }
+
+    /// The host's name or address, without the brackets of an IPv6 address.
+    pub(super) fn host(&self) -> &'a str {
+        self.address.host.trim_matches(['[', ']'])
     }
 }
 
@@ -97,17 +122,26 @@ fn cluster_with(name: &str, address: &Address, protocol: &str, http_filters: &st
         ("dns", if is_ip(host) { String::new() } else { DNS.to_owned() }),
         ("nobody", if is_ip(host) { String::new() } else { NOBODY.to_owned() }),
         ("transport_socket", tls),
-        ("protocol", protocol.to_owned()),
-        ("http_filters", http_filters.to_owned()),
+        ("protocol_options", protocol_options(protocol, http_filters)),
     ];
     let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
     fill(CLUSTER, &values)
 }
 
-/// The rendered clusters as a list's entries, with a comment for those that are somebody else's.
-pub(super) fn list(clusters: &[Cluster<'_>], vm_config: impl Fn(usize) -> String, ca_file: &Path) -> String {
+fn protocol_options(protocol: &str, http_filters: &str) -> String {
+    fill(PROTOCOL_OPTIONS, &[("protocol", protocol), ("http_filters", http_filters)])
+}
+
+/// The rendered clusters as a list's entries, each after `kind`, with a comment for those that are somebody else's.
+pub(super) fn list(
+    clusters: &[Cluster<'_>],
+    kind: &str,
+    vm_config: impl Fn(usize) -> String,
+    ca_file: &Path,
+) -> String {
     let ours = clusters.iter().filter(|cluster| !cluster.is_named).enumerate();
-    let mut out: String = ours.map(|(n, cluster)| item(&cluster.render(&vm_config(n), ca_file))).collect();
+    let mut out: String =
+        ours.map(|(n, cluster)| item(&(kind.to_owned() + &cluster.render(&vm_config(n), ca_file)))).collect();
     for cluster in clusters.iter().filter(|cluster| cluster.is_named) {
         let (name, plugin) = (scalar(cluster.name), cluster.plugin());
         out.push_str(&format!(
@@ -143,7 +177,7 @@ fn tls(host: &str, ca_file: &Path) -> String {
     fill(TLS, &[("sni", &sni), ("san_type", san_type), ("host", &scalar(host)), ("ca_file", &ca_file)])
 }
 
-fn is_ip(host: &str) -> bool {
+pub(super) fn is_ip(host: &str) -> bool {
     host.parse::<IpAddr>().is_ok()
 }
 
@@ -151,7 +185,7 @@ const NO_SIGNING: &str = "# Signing or credential injection goes here, after the
 const DNS: &str = "dns_lookup_family: V4_PREFERRED\ndns_refresh_rate: 30s\n\
                    dns_failure_refresh_rate: {base_interval: 1s, max_interval: 10s}";
 /// Envoy answers 503 at once, without a retry, where a cluster has no address.
-const NOBODY: &str = "# As long as the name has no address: a refused connection, after which Envoy tries the next provider.\n\
+pub(super) const NOBODY: &str = "# As long as the name has no address: a refused connection, after which Envoy tries the next provider.\n\
                       - priority: 1\n  lb_endpoints:\n  \
                       - endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}";
 const ALPN: &str = "auto_config: {http2_protocol_options: {}}";

@@ -1,10 +1,10 @@
-//! The directory that Envoy reads its config from. A file is replaced by moving another one into its place.
+//! The directory that Envoy reads its config from.
 
 use std::fs::{self, DirBuilder};
-use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::cli::file;
 use crate::cli::render::Rendering;
 
 /// A directory of this run alone.
@@ -41,29 +41,19 @@ impl Files {
     pub(super) fn write_first(&self, rendering: &Rendering<'_>) -> Result<(), String> {
         let (cds, lds) = (self.dir.join(CDS), self.dir.join(LDS));
         let bootstrap = rendering.dynamic_bootstrap(&lds.to_string_lossy(), &cds.to_string_lossy());
-        self.replace(CDS, &rendering.cds())?;
-        self.replace(LDS, &rendering.lds())?;
-        self.replace("envoy.yaml", &bootstrap)
+        file::replace(&cds, &rendering.cds())?;
+        file::replace(&lds, &rendering.lds())?;
+        file::replace(&self.bootstrap(), &bootstrap)
     }
 
     /// Puts `text` in the place of the file `name` in one step; whether that changes anything.
     pub(super) fn update(&self, name: &str, text: &str) -> Result<bool, String> {
-        if fs::read_to_string(self.dir.join(name)).is_ok_and(|old| old == text) {
-            return Ok(false);
-        }
-        self.replace(name, text).map(|()| true)
+        file::update(&self.dir.join(name), text)
     }
 
     /// Removes the directory.
     pub(super) fn remove(&self) {
         let _ = fs::remove_dir_all(&self.dir);
-    }
-
-    fn replace(&self, name: &str, text: &str) -> Result<(), String> {
-        let path = self.dir.join(name);
-        let fresh = self.dir.join(format!("{name}.new"));
-        let done: io::Result<()> = fs::write(&fresh, text).and_then(|()| fs::rename(&fresh, &path));
-        done.map_err(|fault| format!("{}: {fault}", path.display()))
     }
 }
 

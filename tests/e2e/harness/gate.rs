@@ -49,10 +49,15 @@ impl Gate {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let envoy_yaml = render(&folder, config, options);
-        let (envoy, admin_port, port) = launch(&folder, &envoy_yaml, "tollgate", options);
-        let gate = Self { port, admin_port, folder, _envoy: envoy };
+        let gate = Self::start_at(folder, &envoy_yaml, "tollgate", options);
         wait_for("readiness", || (gate.get("/health/readiness", "").status == 200).then_some(()));
         gate
+    }
+
+    /// Starts Envoy with a bootstrap that was made elsewhere; its port is that of `listener`.
+    pub(crate) fn start_at(folder: PathBuf, bootstrap: &Path, listener: &str, options: Options<'_>) -> Self {
+        let (envoy, admin_port, port) = launch(&folder, bootstrap, listener, options);
+        Self { port, admin_port, folder, _envoy: envoy }
     }
 
     pub(crate) fn get(&self, path: &str, key: &str) -> Answer {

@@ -96,7 +96,7 @@ impl Mock {
 }
 
 /// A free port below those that Linux gives to connections (32768 and up): none of them takes it while its owner is dead.
-pub(super) fn lasting_port() -> u16 {
+pub(crate) fn lasting_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let base = 20_000 + (std::process::id() % 100) as u16 * 100;
     let ports = std::iter::repeat_with(|| base + NEXT.fetch_add(1, Ordering::Relaxed) % 100);

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 pub(crate) use client::{Answer, Connection, Request};
 pub(crate) use gate::{Gate, Options, TlsClient, TlsProvider, chat, tls_file, trap_module};
 pub(crate) use load::{Load, Sample, at_once};
-pub(crate) use mock::{Mock, Received};
+pub(crate) use mock::{Mock, Received, lasting_port};
 pub(crate) use process::{Process, tollgate};
 pub(crate) use rig::Rig;
 pub(crate) use rls::Rls;
