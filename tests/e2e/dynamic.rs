@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use crate::harness::{Gate, Mock, Options, chat, dist, lasting_port, tollgate, wait_for};
+use crate::harness::{Gate, Mock, Options, dist, lasting_port, tollgate, wait_for};
 
 const CONFIG: &str = "
 model_list:

@@ -37,6 +37,7 @@ mod held_bodies;
 mod identity;
 mod infos;
 mod isolation;
+mod istio;
 mod messages;
 mod names;
 mod no_dead_worker;

@@ -1,10 +1,13 @@
 //! `tollgate render`: its arguments, and where the output goes.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::{Options, limits};
+use super::istio::{Istio, Module, Workload};
+use super::kubernetes::{Kubernetes, ModuleVolume};
+use super::{Mesh, Options, limits};
 use crate::cli::load::{self, Loaded, Strictness};
 use crate::cli::{CA_FILE, Failure, file, file_name, say};
 
@@ -33,13 +36,19 @@ pub(in crate::cli) struct Render {
     #[arg(long, value_name = "FILE", default_value = CA_FILE)]
     ca_file: PathBuf,
     #[command(flatten)]
-    envoy: Envoy,
+    envoy: EnvoyArgs,
+    #[command(flatten)]
+    mesh: MeshArgs,
+    #[command(flatten)]
+    istio: IstioArgs,
+    #[command(flatten)]
+    kubernetes: KubernetesArgs,
 }
 
 /// What only `--target envoy` knows.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "With --target envoy")]
-struct Envoy {
+struct EnvoyArgs {
     /// One file, or a bootstrap with files that a running Envoy takes up when they change [default: static]
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -48,10 +57,62 @@ struct Envoy {
     config_dir: Option<PathBuf>,
 }
 
+/// What every target in a Kubernetes cluster knows.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "With --target istio, kubernetes")]
+struct MeshArgs {
+    /// The namespace of the resources [default: istio-system; for sidecars: default; for kubernetes: tollgate]
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    namespace: Option<String>,
+    /// The host that clients of a gateway use
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+    /// The OCI image that holds the module [default: registry.example/tollgate:VERSION]
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
+    /// The Secret whose keys are the variables that the config refers to [default: tollgate]
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    secret: Option<String>,
+}
+
+/// What only `--target istio` knows.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "With --target istio")]
+struct IstioArgs {
+    /// Whose Envoys serve [default: gateway]
+    #[arg(long, value_enum)]
+    workload: Option<Workload>,
+    /// A label of the pods; may be given again [default: istio=ingressgateway, for sidecars: tollgate=enabled]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    selector: Vec<(String, String)>,
+    /// How the module comes to Envoy [default: file]
+    #[arg(long, value_enum)]
+    module: Option<Module>,
+    /// The secret with the gateway's certificate: HTTPS on 443, not HTTP on 80
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    tls_secret: Option<String>,
+}
+
+/// What only `--target kubernetes` knows.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "With --target kubernetes")]
+struct KubernetesArgs {
+    /// Envoy's image [default: envoyproxy/envoy:v1.40.0]
+    #[arg(long, value_name = "IMAGE")]
+    envoy_image: Option<String>,
+    /// How the module comes from --image into the pod [default: image]
+    #[arg(long, value_enum)]
+    module_volume: Option<ModuleVolume>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Target {
     /// An Envoy bootstrap
     Envoy,
+    /// ServiceEntries, DestinationRules and EnvoyFilters for Istio
+    Istio,
+    /// A deployment of stock Envoy
+    Kubernetes,
     /// The budgets and limits for envoyproxy/ratelimit
     Ratelimit,
     /// The budgets and limits for Limitador
@@ -85,6 +146,15 @@ pub(in crate::cli) fn render(args: &Render) -> Result<(), Failure> {
         Target::Ratelimit => args.limits(limits::ratelimit(&loaded.config, &options.source))?,
         Target::Limitador => args.limits(limits::limitador(&loaded.config, &options.source))?,
         Target::Envoy => loaded.rendering(&options).bootstrap(),
+        Target::Istio => {
+            let istio = args.istio.options();
+            loaded.rendering(&options).istio(&args.istio_mesh(&istio)?, &istio)
+        }
+        Target::Kubernetes => {
+            let rendered =
+                loaded.rendering(&options).kubernetes(&args.mesh.named("tollgate", ""), &args.kubernetes.options());
+            rendered.map_err(|fault| format!("{}: {fault}", args.config.display()))?
+        }
     };
     match &args.output {
         None => say(&rendered),
@@ -95,14 +165,26 @@ pub(in crate::cli) fn render(args: &Render) -> Result<(), Failure> {
 impl Render {
     /// That every option belongs to the target.
     fn check(&self) -> Result<(), Failure> {
-        let owned = [
-            ("--format", self.envoy.format.is_some(), Target::Envoy),
-            ("--config-dir", self.envoy.config_dir.is_some(), Target::Envoy),
+        let Self { envoy, mesh, istio, kubernetes, .. } = self;
+        let owned: [(&str, bool, &[Target]); 12] = [
+            ("--format", envoy.format.is_some(), &[Target::Envoy]),
+            ("--config-dir", envoy.config_dir.is_some(), &[Target::Envoy]),
+            ("--namespace", mesh.namespace.is_some(), MESHES),
+            ("--host", mesh.host.is_some(), &[Target::Istio]),
+            ("--image", mesh.image.is_some(), MESHES),
+            ("--secret", mesh.secret.is_some(), MESHES),
+            ("--workload", istio.workload.is_some(), &[Target::Istio]),
+            ("--selector", !istio.selector.is_empty(), &[Target::Istio]),
+            ("--module", istio.module.is_some(), &[Target::Istio]),
+            ("--tls-secret", istio.tls_secret.is_some(), &[Target::Istio]),
+            ("--envoy-image", kubernetes.envoy_image.is_some(), &[Target::Kubernetes]),
+            ("--module-volume", kubernetes.module_volume.is_some(), &[Target::Kubernetes]),
         ];
-        for (option, is_given, owner) in owned {
-            if is_given && self.target != owner {
-                let owner = owner.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-                return Err(Failure::Usage(format!("{option} belongs to --target {owner}")));
+        for (option, is_given, owners) in owned {
+            if is_given && !owners.contains(&self.target) {
+                let name = |owner: &Target| owner.to_possible_value().map(|value| value.get_name().to_owned());
+                let owners: Vec<_> = owners.iter().filter_map(name).collect();
+                return Err(Failure::Usage(format!("{option} belongs to --target {}", owners.join(", "))));
             }
         }
         if self.envoy.config_dir.is_some() && self.envoy.format != Some(Format::Dynamic) {
@@ -136,3 +218,71 @@ impl Render {
         })
     }
 }
+
+impl Render {
+    fn istio_mesh(&self, istio: &Istio) -> Result<Mesh, Failure> {
+        match (istio.workload, &self.mesh.host) {
+            (Workload::Gateway, Some(host)) => Ok(self.mesh.named("istio-system", host)),
+            (Workload::Gateway, None) => Err(Failure::Usage("say --host NAME: the host that clients use".to_owned())),
+            (Workload::Sidecar, Some(_)) => Err(Failure::Usage("--host belongs to --workload gateway".to_owned())),
+            (Workload::Sidecar, None) => Ok(self.mesh.named("default", "")),
+        }
+    }
+}
+
+impl MeshArgs {
+    fn named(&self, namespace: &str, host: &str) -> Mesh {
+        let or = |given: &Option<String>, other: &str| given.clone().unwrap_or_else(|| other.to_owned());
+        Mesh {
+            namespace: or(&self.namespace, namespace),
+            host: host.to_owned(),
+            image: or(&self.image, concat!("registry.example/tollgate:", env!("CARGO_PKG_VERSION"))),
+            secret: or(&self.secret, "tollgate"),
+        }
+    }
+}
+
+impl KubernetesArgs {
+    fn options(&self) -> Kubernetes {
+        let envoy_image = self.envoy_image.clone().unwrap_or_else(|| ENVOY_IMAGE.to_owned());
+        Kubernetes { envoy_image, module_volume: self.module_volume.unwrap_or(ModuleVolume::Image) }
+    }
+}
+
+impl IstioArgs {
+    fn options(&self) -> Istio {
+        let workload = self.workload.unwrap_or(Workload::Gateway);
+        let label = match workload {
+            Workload::Gateway => ("istio", "ingressgateway"),
+            Workload::Sidecar => ("tollgate", "enabled"),
+        };
+        let mut selector: BTreeMap<_, _> = self.selector.iter().cloned().collect();
+        if selector.is_empty() {
+            selector.insert(label.0.to_owned(), label.1.to_owned());
+        }
+        let module = self.module.unwrap_or(Module::File);
+        Istio { workload, selector, module, tls_secret: self.tls_secret.clone() }
+    }
+}
+
+/// A name that Kubernetes takes for a resource.
+fn name(text: &str) -> Result<String, String> {
+    let is_good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+    let edges = [text.chars().next(), text.chars().last()];
+    match text.chars().all(is_good) && edges.iter().all(|edge| edge.is_some_and(|c| c.is_ascii_alphanumeric())) {
+        true => Ok(text.to_owned()),
+        false => Err("expected a name of Kubernetes: lower-case letters, digits, - and .".to_owned()),
+    }
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(key, value)| !key.is_empty() && !value.is_empty());
+    let (key, value) = pair.ok_or("expected KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// The targets in a Kubernetes cluster.
+const MESHES: &[Target] = &[Target::Istio, Target::Kubernetes];
+
+/// The newest that was tested.
+const ENVOY_IMAGE: &str = "envoyproxy/envoy:v1.40.0";

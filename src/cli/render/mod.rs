@@ -11,6 +11,9 @@
 
 mod cluster;
 pub(in crate::cli) mod command;
+mod deploy;
+pub mod istio;
+pub mod kubernetes;
 pub mod limits;
 mod parts;
 mod signing;
@@ -47,6 +50,19 @@ pub struct Options {
     pub ca_file: PathBuf,
 }
 
+/// Where in a Kubernetes cluster it is to run.
+#[derive(Clone, Debug)]
+pub struct Mesh {
+    /// The namespace of all resources.
+    pub namespace: String,
+    /// The host that clients use.
+    pub host: String,
+    /// The OCI image with the module, without a scheme.
+    pub image: String,
+    /// The Secret that has the config's variables as keys.
+    pub secret: String,
+}
+
 /// A config, checked, and all that its YAML is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Rendering<'a> {
@@ -70,7 +86,7 @@ impl Rendering<'_> {
         clusters.extend(self.other_clusters().iter().map(|cluster| item(cluster)));
         let lists = [("listeners", listener.as_str()), ("clusters", clusters.as_str())];
         let resources = fill("static_resources:\n  listeners:\n  ${listeners}\n\n  clusters:\n  ${clusters}\n", &lists);
-        self.title() + &self.frame(&resources)
+        self.title("") + &self.frame(&resources)
     }
 
     /// A bootstrap that reads the listener and the clusters from the files `lds` and `cds`.
@@ -82,16 +98,22 @@ impl Rendering<'_> {
     ///
     /// Clusters come first: a listener must not name one that is not there.
     pub fn files(&self, dir: &str) -> Vec<(&'static str, String)> {
+        self.files_with(dir, "")
+    }
+
+    /// The same, with `more` in the bootstrap.
+    fn files_with(&self, dir: &str, more: &str) -> Vec<(&'static str, String)> {
         let dir = dir.trim_end_matches('/');
         let path = |name: &str| scalar(&format!("{dir}/{name}"));
         // A directory that is watched as a whole may be a mounted ConfigMap, where links move and no file does.
         let watched = format!(", watched_directory: {{path: {}}}", scalar(dir));
         let values = [("lds", path(LDS)), ("cds", path(CDS)), ("watched", watched)];
         let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let bootstrap = self.title() + &self.frame(&fill(DYNAMIC, &values));
+        let break_before = if more.is_empty() { "" } else { "\n" };
+        let bootstrap = self.title("") + &self.frame(&(fill(DYNAMIC, &values) + break_before + more));
         let clusters = Cluster::all(self.document, self.config);
-        let lds = self.title() + &self.lds_of(&clusters);
-        vec![(CDS, self.title() + &self.cds_of(&clusters)), (LDS, lds), (BOOTSTRAP_FILE, bootstrap)]
+        let lds = self.title("") + &self.lds_of(&clusters);
+        vec![(CDS, self.title("") + &self.cds_of(&clusters)), (LDS, lds), (BOOTSTRAP_FILE, bootstrap)]
     }
 
     /// The listener as a file for `path_config_source`.
@@ -117,8 +139,24 @@ impl Rendering<'_> {
         out
     }
 
-    fn title(&self) -> String {
-        format!("# Tollgate, rendered by `tollgate render --config {}`.\n", self.options.source)
+    /// Istio's resources, as one YAML stream.
+    pub fn istio(&self, mesh: &Mesh, istio: &istio::Istio) -> String {
+        istio::resources(self, mesh, istio)
+    }
+
+    /// The plain deployment's resources, as one YAML stream.
+    ///
+    /// # Errors
+    ///
+    /// They do not fit into a ConfigMap.
+    pub fn kubernetes(&self, mesh: &Mesh, kubernetes: &kubernetes::Kubernetes) -> Result<String, String> {
+        kubernetes::resources(self, mesh, kubernetes)
+    }
+
+    /// The first line; `what` says for whom.
+    fn title(&self, what: &str) -> String {
+        let space = if what.is_empty() { "" } else { " " };
+        format!("# Tollgate{space}{what}, rendered by `tollgate render --config {}`.\n", self.options.source)
     }
 
     /// Those that no attempt goes to.
