@@ -24,6 +24,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("examples/istio/gateway.yaml", &["--target", "istio", "--host", "llm.example"]),
     ("examples/istio/sidecar.yaml", &["--target", "istio", "--workload", "sidecar", "--namespace", "harbor"]),
     ("examples/kubernetes/tollgate.yaml", &["--target", "kubernetes"]),
+    ("examples/envoy-gateway/tollgate.yaml", &["--target", "envoy-gateway", "--host", "llm.example"]),
 ];
 
 /// Other ways to render, for every kind of provider.
@@ -77,6 +78,9 @@ tollgate:
   rate_limit_service: {cluster: rls, address: "https://ratelimit.example:8443"}
 "#;
 
+/// What Envoy Gateway cannot do of it.
+const NAMED: &str = "  model_info: {cluster: \"outbound|443||api.openai.com\"}\n";
+
 #[test]
 fn what_is_kept_in_the_examples_is_the_rendered_quick_start() {
     for (file, args) in KEPT {
@@ -113,7 +117,15 @@ fn what_is_wrong_is_found() {
             "ServiceEntry" => bad["spec"]["resolution"] = json!("MAYBE"),
             "DestinationRule" => bad["spec"]["subsets"][0]["trafficPolicy"] = json!("none"),
             "VirtualService" => bad["spec"]["http"][0]["directResponse"] = json!({"body": {}}),
-            "Gateway" => bad["spec"]["servers"][0]["port"]["number"] = json!("http"),
+            "Gateway" if good["spec"]["servers"].is_array() => {
+                bad["spec"]["servers"][0]["port"]["number"] = json!("http")
+            }
+            "Gateway" => bad["spec"]["listeners"][0]["protocol"] = json!("H T T P"),
+            "EnvoyProxy" => bad["spec"]["bootstrap"]["type"] = json!("Mix"),
+            "Backend" => bad["spec"]["endpoints"][0]["ip"]["port"] = json!("http"),
+            "HTTPRoute" => bad["spec"]["rules"][0]["backendRefs"][0]["port"] = json!("http"),
+            "ClientTrafficPolicy" => bad["spec"]["path"]["escapedSlashesAction"] = json!("Keep"),
+            "EnvoyPatchPolicy" => bad["spec"]["jsonPatches"][0]["operation"]["op"] = json!("set"),
             "ServiceMonitor" => bad["spec"]["endpoints"] = json!({}),
             _ => bad["spec"]["nonsense"] = json!(1),
         }
@@ -154,6 +166,15 @@ fn pods_get_each_variable_from_the_secret() {
     let patch = yaml::parse(&patch).unwrap();
     let container = &patch["spec"]["template"]["spec"]["containers"][0];
     assert_eq!((&container["name"], container["env"].as_array().unwrap().len()), (&json!("istio-proxy"), env.len()));
+}
+
+#[test]
+fn a_key_that_is_typed_in_is_told_of() {
+    let args = ["render", "--target", "kubernetes", "--config", &odd()];
+    let output = with_keys(Command::new(env!("CARGO_BIN_EXE_tollgate"))).args(args).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("model_list[1].litellm_params.api_key is typed in"), "{text}");
+    assert!(!text.contains("1e5") && !text.contains("model_list[0]"), "{text}");
 }
 
 #[test]
@@ -198,7 +219,21 @@ fn every_provider_has_a_cluster_of_its_own_in_the_mesh() {
 fn renderings() -> Vec<(&'static [&'static str], String)> {
     let kept = KEPT.iter().map(|(_, args)| (*args, QUICKSTART.to_owned()));
     let odd = odd();
-    kept.chain(OTHERS.iter().map(|args| (*args, odd.clone()))).collect()
+    let unnamed = scratch("unnamed.config.yaml");
+    fs::write(&unnamed, ODD.replace(NAMED, "")).unwrap();
+    let gateway: &[&str] =
+        &["--target", "envoy-gateway", "--host", "llm.example", "--tls-secret", "c", "--gateway-class", "own"];
+    let others = OTHERS.iter().map(|args| (*args, odd.clone()));
+    kept.chain(others).chain([(gateway, unnamed.to_str().unwrap().to_owned())]).collect()
+}
+
+#[test]
+fn envoy_gateway_refuses_clusters_of_somebody_else() {
+    let args = ["render", "--target", "envoy-gateway", "--host", "llm.example", "--config", &odd()];
+    let output = with_keys(Command::new(env!("CARGO_BIN_EXE_tollgate"))).args(args).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("model_info.cluster") && text.contains("outbound|443||api.openai.com"), "{text}");
 }
 
 fn odd() -> String {

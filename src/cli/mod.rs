@@ -140,6 +140,11 @@ fn say(text: &str) -> Result<(), Failure> {
     Ok(std::io::stdout().write_all(text.as_bytes()).map_err(|fault| format!("standard output: {fault}"))?)
 }
 
+/// What is worth knowing and stops nothing.
+fn warn(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 fn complain(text: &str, code: u8) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "{text}");
     ExitCode::from(code)

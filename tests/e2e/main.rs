@@ -26,6 +26,7 @@ mod cooldown;
 mod dialects;
 mod dynamic;
 mod endpoints;
+mod envoy_gateway;
 mod exactness;
 mod explain;
 mod fallback;

@@ -9,12 +9,15 @@
 //! Envoy 1.40 accepts `system_root_certs` and then verifies nothing: with a subject name to match it refuses to start
 //! ("without trusted CA"), without one it takes any certificate. So `trusted_ca` names the system's bundle.
 
+mod args;
 mod cluster;
 pub(in crate::cli) mod command;
 mod deploy;
+pub mod envoy_gateway;
 pub mod istio;
 pub mod kubernetes;
 pub mod limits;
+mod literals;
 mod parts;
 mod signing;
 mod template;
@@ -142,6 +145,15 @@ impl Rendering<'_> {
     /// Istio's resources, as one YAML stream.
     pub fn istio(&self, mesh: &Mesh, istio: &istio::Istio) -> String {
         istio::resources(self, mesh, istio)
+    }
+
+    /// Envoy Gateway's resources, as one YAML stream.
+    ///
+    /// # Errors
+    ///
+    /// The config names clusters of its own.
+    pub fn envoy_gateway(&self, mesh: &Mesh, gateway: &envoy_gateway::EnvoyGateway) -> Result<String, String> {
+        envoy_gateway::resources(self, mesh, gateway)
     }
 
     /// The plain deployment's resources, as one YAML stream.

@@ -4,6 +4,7 @@
 mod patch;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
 use tollgate::cli::yaml;
@@ -17,14 +18,16 @@ model_list:
 - {model_name: broken, litellm_params: {model: openai/gpt-4o, api_base: 'http://{mock}/status=503/v1', api_key: os.environ/FIRST_KEY}}
 - {model_name: refused, litellm_params: {model: openai/gpt-4o, api_base: 'http://{mock}/status=400/v1', api_key: os.environ/FIRST_KEY}}
 - {model_name: down, litellm_params: {model: openai/gpt-4o, api_base: 'http://{dead}/v1', api_key: os.environ/FIRST_KEY}}
+# It gives the access token that it asks for a cluster of its own; nobody asks for the model.
+- {model_name: token, litellm_params: {model: azure/gpt-4o, api_base: 'http://{dead}', tenant_id: t, client_id: c, client_secret: os.environ/FIRST_KEY}}
 router_settings: {num_retries: 0, fallbacks: [{broken: [backup]}, {down: [backup]}]}
 tollgate: {keys: [{key_alias: app, key: os.environ/APP_KEY}]}
 ";
 const ENV: &[(&str, &str)] = &[("FIRST_KEY", "sk-first"), ("SECOND_KEY", "sk-second"), ("APP_KEY", "sk-app")];
 
-/// A gateway or a sidecar after Istio has patched it.
-struct Mesh {
-    gate: Gate,
+/// A gateway or a sidecar after somebody has patched it.
+pub(crate) struct Mesh {
+    pub(crate) gate: Gate,
     mock: Mock,
     second: Mock,
     host: &'static str,
@@ -61,17 +64,26 @@ const SIDECAR: Case = Case {
 
 impl Mesh {
     fn start(case: &Case) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(case.name);
+        Self::launch(case.name, case.host, case.listener, |folder, config| {
+            patched(folder, &render(folder, config, &[&["--target", "istio"], case.args].concat()), case)
+        })
+    }
+
+    /// Starts Envoy with the bootstrap that `make` makes for a config, in a folder. `listener` has the port.
+    pub(crate) fn launch(
+        name: &str,
+        host: &'static str,
+        listener: &str,
+        make: impl FnOnce(&Path, &str) -> PathBuf,
+    ) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
-        let (mock, second) =
-            (Mock::start(&format!("{}-mock", case.name)), Mock::start(&format!("{}-second", case.name)));
+        let (mock, second) = (Mock::start(&format!("{name}-mock")), Mock::start(&format!("{name}-second")));
         let config = CONFIG.replace("{mock}", &mock.address()).replace("{second}", &second.address());
-        let resources = render(&folder, &config.replace("{dead}", "127.0.0.1:1"), case.args);
-        let bootstrap = patched(&folder, &resources, case);
-        let options = Options { env: ENV, ..Options::default() };
-        let gate = Gate::start_at(folder, &bootstrap, case.listener, options);
-        Self { gate, mock, second, host: case.host }
+        let bootstrap = make(&folder, &config.replace("{dead}", "127.0.0.1:1"));
+        let gate = Gate::start_at(folder, &bootstrap, listener, Options { env: ENV, ..Options::default() });
+        Self { gate, mock, second, host }
     }
 
     fn chat(&self, model: &str, more: &str) -> Answer {
@@ -83,7 +95,7 @@ impl Mesh {
     }
 
     /// What the filters do in any mesh.
-    fn serves(&self) {
+    pub(crate) fn serves(&self) {
         let answer = self.chat("fast", "").expect_ok();
         assert_eq!(answer.header("x-tollgate-provider"), Some("openai"));
         let received = self.mock.request("/istio/v1");
@@ -152,17 +164,55 @@ fn a_patched_sidecar_serves_its_application() {
     mesh.leaves_others_alone();
 }
 
+/// TLS to names and to an address, two signers of one host, tokens, a rate limit service, copies, a cluster of somebody
+/// else's.
+const ODD: &str = r#"
+model_list:
+- {model_name: a, litellm_params: {model: openai/gpt-4o, api_key: os.environ/FIRST_KEY}}
+- {model_name: b, litellm_params: {model: hosted_vllm/b, api_base: "http://[::1]:8000", api_key: os.environ/FIRST_KEY}}
+- {model_name: c, litellm_params: {model: hosted_vllm/c, api_base: "https://10.0.0.7/v1", api_key: os.environ/FIRST_KEY}}
+- model_name: d
+  litellm_params: {model: openai/gpt-4o-mini, api_key: os.environ/FIRST_KEY}
+  model_info: {cluster: "outbound|443||api.openai.com"}
+- {model_name: e, litellm_params: {model: bedrock/a.b, aws_region_name: us-east-1, aws_profile_name: prod}}
+- {model_name: f, litellm_params: {model: bedrock/a.b, aws_region_name: us-east-1, aws_profile_name: test}}
+- {model_name: g, litellm_params: {model: vertex_ai/gemini-2.5-pro, vertex_project: p}}
+tollgate:
+  keys: [{key_alias: app, key: os.environ/APP_KEY}]
+  shadow: [{model_group: a, to: b, percent: 5}]
+  rate_limit_service: {cluster: rls, address: "https://ratelimit.example:8443"}
+"#;
+
+#[test]
+fn envoy_takes_every_kind_of_provider_in_a_mesh() {
+    for case in [GATEWAY, SIDECAR] {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(format!("{}-odd", case.name));
+        std::fs::create_dir_all(&folder).unwrap();
+        let bootstrap = patched(&folder, &render(&folder, ODD, &[&["--target", "istio"], case.args].concat()), &case);
+        let set_up = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/envoy/bin/envoy");
+        let mut envoy = Command::new(std::env::var_os("ENVOY_BIN").map_or(set_up, PathBuf::from));
+        let output = envoy.args(["--mode", "validate", "-l", "warn", "-c"]).arg(&bootstrap).envs(ENV.iter().copied());
+        let output = output.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = std::fs::read_to_string(&bootstrap).unwrap();
+        for sni in ["api.openai.com", "bedrock-runtime.us-east-1.amazonaws.com"] {
+            assert!(text.contains(&format!("\"sni\":\"{sni}\"")), "no TLS to {sni}");
+        }
+        assert_eq!(text.matches("envoy.filters.http.aws_request_signing\"").count(), 2, "{text}");
+    }
+}
+
 /// Renders `config`: the resources.
-fn render(folder: &Path, config: &str, args: &[&str]) -> Vec<Value> {
+pub(crate) fn render(folder: &Path, config: &str, args: &[&str]) -> Vec<Value> {
     let file = folder.join("config.yaml");
     std::fs::write(&file, config).unwrap();
     let wasm = dist("tollgate.wasm");
-    let common = ["render", "--target", "istio", "--config", file.to_str().unwrap(), "--wasm", wasm.to_str().unwrap()];
+    let common = ["render", "--config", file.to_str().unwrap(), "--wasm", wasm.to_str().unwrap()];
     let output = tollgate(&[&common[..], args].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(ENV.iter().all(|(_, value)| !text.contains(value)), "a secret is rendered");
-    std::fs::write(folder.join("istio.yaml"), &text).unwrap();
+    std::fs::write(folder.join("resources.yaml"), &text).unwrap();
     let documents = text.split("\n---\n").filter(|part| part.lines().any(|line| !line.starts_with('#')));
     documents.map(|part| yaml::parse(part).unwrap_or_else(|fault| panic!("{fault}: {part}"))).collect()
 }
