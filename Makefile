@@ -68,7 +68,7 @@ clean: ## Remove everything that was built or installed
 	rm -rf dist target
 
 # What may differ from one Envoy to the next: all but the translations.
-OLDEST := accounts:: auth:: budget:: config_update:: cooldown:: exactness:: fallback:: forms:: global:: held_bodies:: identity:: isolation:: no_dead_worker:: orders:: \
+OLDEST := accounts:: auth:: budget:: config_update:: cooldown:: dynamic:: envoy_gateway:: exactness:: fallback:: forms:: global:: held_bodies:: identity:: isolation:: istio:: no_dead_worker:: orders:: \
 	passthrough:: principals:: realtime:: records:: reload:: retries:: shadow:: tokens:: usage:: bedrock::
 
 FUZZ_SECONDS := 60

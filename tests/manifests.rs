@@ -3,7 +3,6 @@
 #![cfg(feature = "cli")]
 #![expect(
     clippy::disallowed_methods,
-    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test: it reads its environment, and stops at a fault"
@@ -13,6 +12,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use tollgate::cli::yaml;
@@ -223,8 +223,9 @@ fn renderings() -> Vec<(&'static [&'static str], String)> {
     fs::write(&unnamed, ODD.replace(NAMED, "")).unwrap();
     let gateway: &[&str] =
         &["--target", "envoy-gateway", "--host", "llm.example", "--tls-secret", "c", "--gateway-class", "own"];
+    let every: &[&str] = &["--target", "envoy-gateway", "--host", "*", "--xds-names", "port"];
     let others = OTHERS.iter().map(|args| (*args, odd.clone()));
-    kept.chain(others).chain([(gateway, unnamed.to_str().unwrap().to_owned())]).collect()
+    kept.chain(others).chain([gateway, every].map(|args| (args, unnamed.to_str().unwrap().to_owned()))).collect()
 }
 
 #[test]
@@ -236,10 +237,15 @@ fn envoy_gateway_refuses_clusters_of_somebody_else() {
     assert!(text.contains("model_info.cluster") && text.contains("outbound|443||api.openai.com"), "{text}");
 }
 
+/// The file with [`ODD`], written once: tests run side by side.
 fn odd() -> String {
-    let path = scratch("manifests.config.yaml");
-    fs::write(&path, ODD).unwrap();
-    path.to_str().unwrap().to_owned()
+    static FILE: OnceLock<String> = OnceLock::new();
+    let write = || {
+        let path = scratch("manifests.config.yaml");
+        fs::write(&path, ODD).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    FILE.get_or_init(write).clone()
 }
 
 fn render(config: &str, args: &[&str]) -> String {

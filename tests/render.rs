@@ -169,6 +169,12 @@ fn options_of_another_target_are_refused() {
         (&["--target", "limitador", "--format", "dynamic"][..], "--format belongs to --target envoy"),
         (&["--config-dir", "/etc/tollgate"], "--config-dir belongs to --format dynamic"),
         (&["--format", "dynamic"], "say -o DIR"),
+        (&["--target", "istio", "--host", "a", "--port", "80"], "--port belongs to --target envoy, kubernetes"),
+        (&["--target", "istio"], "say --host NAME"),
+        (&["--target", "istio", "--workload", "sidecar", "--host", "a"], "--host belongs to --workload gateway"),
+        (&["--target", "kubernetes", "--host", "a"], "--host belongs to --target istio, envoy-gateway"),
+        (&["--target", "istio", "--host", "A:80"], "expected a host"),
+        (&["--target", "kubernetes", "--namespace", "a}: b"], "expected a name of Kubernetes"),
     ] {
         let output = tollgate(&[&["render", "--config", QUICKSTART], args].concat());
         assert_eq!(output.status.code(), Some(2));

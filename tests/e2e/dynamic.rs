@@ -1,5 +1,6 @@
 //! `tollgate render --format dynamic`: a running Envoy takes the files up when they are rendered anew.
 
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
@@ -14,6 +15,8 @@ general_settings: {master_key: sk-master}
 tollgate: {keys: [{key_alias: app, key: sk-app}]}
 ";
 const SECOND: &str = "- {model_name: second, litellm_params: {model: anthropic/claude-haiku-4-5, api_base: 'http://{second}', api_key: sk-q}}";
+
+const NAMES: [&str; 3] = ["envoy.yaml", "lds.yaml", "cds.yaml"];
 
 struct Dir {
     folder: PathBuf,
@@ -31,15 +34,31 @@ impl Dir {
 
     /// Renders the config with `more` models; what the command says.
     fn render(&self, more: &str) -> String {
+        self.render_for(more, &[])
+    }
+
+    fn render_for(&self, more: &str, args: &[&str]) -> String {
         let config = CONFIG.replace("{more}", more).replace("{mock}", &Mock::shared().address());
         let file = self.folder.join("config.yaml");
         std::fs::write(&file, config.replace("{second}", &self.second.address())).unwrap();
         let (dir, wasm) = (self.files(), dist("tollgate.wasm"));
         let paths = [&file, &dir, &wasm].map(|path| path.to_str().unwrap());
-        let args = ["render", "--format", "dynamic", "--config", paths[0], "-o", paths[1], "--wasm", paths[2]];
-        let output = tollgate(&[&args[..], &["--port", &self.port, "--admin-port", "0"]].concat());
+        let common = ["render", "--format", "dynamic", "--config", paths[0], "-o", paths[1], "--wasm", paths[2]];
+        let output = tollgate(&[&common[..], &["--port", &self.port, "--admin-port", "0"], args].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Puts what is rendered where Envoy looks, as the kubelet does with a ConfigMap: behind links, of which one moves.
+    fn publish(&self, version: &str) {
+        let (mount, data) = (self.folder.join("mount"), format!("..{version}"));
+        std::fs::create_dir_all(mount.join(&data)).unwrap();
+        for name in NAMES {
+            std::fs::copy(self.files().join(name), mount.join(&data).join(name)).unwrap();
+            let _ = symlink(format!("..data/{name}"), mount.join(name));
+        }
+        symlink(&data, mount.join("..data_tmp")).unwrap();
+        std::fs::rename(mount.join("..data_tmp"), mount.join("..data")).unwrap();
     }
 
     fn files(&self) -> PathBuf {
@@ -48,7 +67,7 @@ impl Dir {
 
     fn times(&self) -> Vec<SystemTime> {
         let time = |name| std::fs::metadata(self.files().join(name)).unwrap().modified().unwrap();
-        ["envoy.yaml", "lds.yaml", "cds.yaml"].map(time).to_vec()
+        NAMES.map(time).to_vec()
     }
 }
 
@@ -89,4 +108,19 @@ fn files_that_are_rendered_anew_serve_the_new_model_and_no_request_fails() {
     let mut names: Vec<_> = names.collect();
     names.sort();
     assert_eq!(names, ["cds.yaml", "envoy.yaml", "lds.yaml"], "nothing else is left there");
+}
+
+#[test]
+fn a_mounted_config_map_that_changes_is_taken_up() {
+    let dir = Dir::new("dynamic-mount");
+    let mount = dir.folder.join("mount");
+    let args = ["--config-dir", mount.to_str().unwrap()];
+    dir.render_for("", &args);
+    dir.publish("1");
+    let gate = Gate::start_at(dir.folder.clone(), &mount.join("envoy.yaml"), "tollgate", Options::default());
+    wait_for("readiness", || (gate.get("/health/readiness", "").status == 200).then_some(()));
+    gate.chat("sk-app", "second").expect_error(404, "invalid_request_error", "model_not_found");
+    dir.render_for(SECOND, &args);
+    dir.publish("2");
+    wait_for("the new model", || (gate.chat("sk-app", "second").status == 200).then_some(()));
 }

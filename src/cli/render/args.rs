@@ -23,12 +23,12 @@ pub(in crate::cli) struct Render {
     /// Where to write it: a file, or with --format dynamic a directory; standard output unless given
     #[arg(long, short, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
-    /// The port that clients use
-    #[arg(long, default_value_t = 4000)]
-    pub(super) port: u16,
-    /// The port of Envoy's admin interface, on loopback
-    #[arg(long, default_value_t = 9901)]
-    pub(super) admin_port: u16,
+    /// The port that clients use [default: 4000]
+    #[arg(long)]
+    pub(super) port: Option<u16>,
+    /// The port of Envoy's admin interface, on loopback [default: 9901]
+    #[arg(long)]
+    pub(super) admin_port: Option<u16>,
     /// The module's path where Envoy runs
     #[arg(long, value_name = "FILE", default_value = "/etc/envoy/tollgate.wasm")]
     pub(super) wasm: PathBuf,
@@ -66,8 +66,8 @@ pub(super) struct MeshArgs {
     /// The namespace of the resources [default: istio-system; for sidecars: default; else: tollgate]
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub(super) namespace: Option<String>,
-    /// The host that clients of a gateway use
-    #[arg(long, value_name = "NAME")]
+    /// The host that clients of a gateway use; `*` for every one
+    #[arg(long, value_name = "NAME", value_parser = host)]
     pub(super) host: Option<String>,
     /// The OCI image that holds the module [default: registry.example/tollgate:VERSION]
     #[arg(long, value_name = "IMAGE")]
@@ -201,6 +201,16 @@ fn name(text: &str) -> Result<String, String> {
         true => Ok(text.to_owned()),
         false => Err("expected a name of Kubernetes: lower-case letters, digits, - and .".to_owned()),
     }
+}
+
+/// A host, with `*` for its first part or for all of it.
+fn host(text: &str) -> Result<String, String> {
+    if text == "*" {
+        return Ok(text.to_owned());
+    }
+    name(text.strip_prefix("*.").unwrap_or(text))
+        .map_err(|_| "expected a host in lower case, without a port".to_owned())?;
+    Ok(text.to_owned())
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

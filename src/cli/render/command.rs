@@ -16,8 +16,8 @@ pub(in crate::cli) fn render(args: &Render) -> Result<(), Failure> {
     let loaded = load::compile(&args.config, &text, Strictness::Elsewhere)?;
     let options = Options {
         source: file_name(&args.config),
-        port: args.port,
-        admin_port: args.admin_port,
+        port: args.port.unwrap_or(4000),
+        admin_port: args.admin_port.unwrap_or(9901),
         wasm: args.wasm.clone(),
         ca_file: args.ca_file.clone(),
     };
@@ -62,7 +62,9 @@ impl Render {
     /// That every option belongs to the target.
     fn check(&self) -> Result<(), Failure> {
         let Self { envoy, mesh, istio, kubernetes, envoy_gateway, .. } = self;
-        let owned: [(&str, bool, &[Target]); 14] = [
+        let owned: [(&str, bool, &[Target]); 16] = [
+            ("--port", self.port.is_some(), &[Target::Envoy, Target::Kubernetes]),
+            ("--admin-port", self.admin_port.is_some(), &[Target::Envoy, Target::Kubernetes]),
             ("--format", envoy.format.is_some(), &[Target::Envoy]),
             ("--config-dir", envoy.config_dir.is_some(), &[Target::Envoy]),
             ("--namespace", mesh.namespace.is_some(), MESHES),

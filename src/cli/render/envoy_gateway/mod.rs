@@ -109,7 +109,7 @@ impl Writer<'_> {
                 ("listener", &protocol.to_lowercase()),
                 ("port", self.port()),
                 ("protocol", protocol),
-                ("host", &scalar(&self.mesh.host)),
+                ("hostname", &self.host("hostname: ", "")),
                 ("tls", &tls),
             ],
         )
@@ -161,7 +161,7 @@ impl Writer<'_> {
             &[
                 ("name", &resource_name(cluster)),
                 ("cluster", &self.cluster_name(cluster)),
-                ("host", &scalar(&self.mesh.host)),
+                ("hostnames", &self.host("hostnames: [", "]")),
                 ("port", &cluster.address.port.to_string()),
             ],
         )
@@ -228,6 +228,11 @@ impl Writer<'_> {
 
     fn cluster_name(&self, cluster: &Cluster<'_>) -> String {
         format!("httproute/{}/{}/rule/0", self.mesh.namespace, resource_name(cluster))
+    }
+
+    /// The host between `before` and `after`; nothing where every host is meant.
+    fn host(&self, before: &str, after: &str) -> String {
+        if self.mesh.host == "*" { String::new() } else { format!("{before}{}{after}", scalar(&self.mesh.host)) }
     }
 
     fn port(&self) -> &'static str {
