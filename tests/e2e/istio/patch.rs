@@ -117,7 +117,7 @@ pub(super) fn clusters(resources: &[Value]) -> Vec<Value> {
     let mut clusters = Vec::new();
     for entry in of("ServiceEntry") {
         let host = text(&entry["spec"]["hosts"][0]);
-        let none = vec![json!({"name": "", "trafficPolicy": {}})];
+        let none = [json!({"name": "", "trafficPolicy": {}})];
         let rule = of("DestinationRule").find(|rule| rule["spec"]["host"] == host);
         let subsets = rule.and_then(|rule| rule["spec"]["subsets"].as_array()).cloned().unwrap_or_default();
         for port in entry["spec"]["ports"].as_array().unwrap() {
