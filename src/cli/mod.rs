@@ -1,9 +1,11 @@
-//! The native command: `check` a config and the Envoy that serves it, `render` it for Envoy, `run` Envoy with it.
+//! The native command: `check` a config and the Envoy that serves it, `render` it for Envoy, `run` Envoy with it; pack the
+//! module as an `image`.
 //!
 //! It serves no request itself and needs no Envoy but for `run`.
 
 pub mod check;
 mod credentials;
+mod image;
 pub mod lint;
 pub mod load;
 pub mod render;
@@ -38,6 +40,8 @@ enum Action {
     Render(Render),
     /// Serve a config: check, render, start Envoy in the foreground, take up changes
     Run(run::Run),
+    /// Write the module as OCI images: for Istio, Envoy Gateway, image volumes and `docker load`
+    Image(image::Image),
 }
 
 #[derive(Debug, clap::Args)]
@@ -120,6 +124,7 @@ pub fn main() -> ExitCode {
         Action::Check(args) => check(&args),
         Action::Render(args) => render(&args),
         Action::Run(args) => run::run(&args),
+        Action::Image(args) => image::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
