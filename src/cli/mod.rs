@@ -1,11 +1,12 @@
 //! The native command: `check` a config and the Envoy that serves it, `render` it for Envoy, `run` Envoy with it; pack the
-//! module as an `image`.
+//! module as an `image`; `import-keys` from LiteLLM.
 //!
 //! It serves no request itself and needs no Envoy but for `run`.
 
 pub mod check;
 mod credentials;
 mod image;
+mod import;
 pub mod lint;
 pub mod load;
 pub mod render;
@@ -42,6 +43,8 @@ enum Action {
     Run(run::Run),
     /// Write the module as OCI images: for Istio, Envoy Gateway, image volumes and `docker load`
     Image(image::Image),
+    /// Take over the virtual keys, teams and users of a LiteLLM database, from the answers of its API
+    ImportKeys(import::ImportKeys),
 }
 
 #[derive(Debug, clap::Args)]
@@ -125,6 +128,7 @@ pub fn main() -> ExitCode {
         Action::Render(args) => render(&args),
         Action::Run(args) => run::run(&args),
         Action::Image(args) => image::run(&args),
+        Action::ImportKeys(args) => import::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
