@@ -52,6 +52,7 @@ mod reload;
 mod responses;
 mod retries;
 mod sdk;
+mod sds;
 mod shadow;
 mod strategies;
 mod suits;

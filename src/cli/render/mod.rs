@@ -10,6 +10,7 @@
 //! ("without trusted CA"), without one it takes any certificate. So `trusted_ca` names the system's bundle.
 
 mod cluster;
+mod injecting;
 pub mod limits;
 mod signing;
 mod template;
