@@ -26,6 +26,7 @@ mod cooldown;
 mod dialects;
 mod endpoints;
 mod exactness;
+mod examples;
 mod explain;
 mod fallback;
 mod forms;
