@@ -4,6 +4,7 @@
 #![cfg(feature = "cli")]
 #![expect(
     clippy::disallowed_methods,
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a test: it reads its environment, and stops at a fault"
 )]
