@@ -11,7 +11,7 @@ WASM_FLAGS := --lib --target wasm32-unknown-unknown --features host
 NATIVE := --features cli --bin tollgate --example mock-provider
 SETUP := sh tests/setup.sh
 PREFIX ?= /usr/local
-# Nothing of this machine is in the module: the same sources and compiler give the same bytes.
+# No path of this machine is in the module. Cargo still makes its symbols from these flags: build in the same folder for the same bytes.
 SAME_PATHS := --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
 
 help: ## Show what there is to make
