@@ -3,24 +3,36 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build run test unit-test wasm-test e2e golden lint bench fuzz clean
+.PHONY: help build image install run test unit-test wasm-test e2e golden lint bench fuzz clean
 
 WASM := target/wasm32-unknown-unknown/release/tollgate.wasm
 WASM_FLAGS := --lib --target wasm32-unknown-unknown --features host
 # In one go and with the same features everywhere: else cargo builds the library anew each time.
 NATIVE := --features cli --bin tollgate --example mock-provider
 SETUP := sh tests/setup.sh
+PREFIX ?= /usr/local
+# No path of this machine is in the module. Cargo still makes its symbols from these flags: build in the same folder for the same bytes.
+SAME_PATHS := --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
 
 help: ## Show what there is to make
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## dist/: tollgate.wasm (the filter), tollgate (the command), mock-provider
 	@$(SETUP) wasm-target
-	cargo build --release $(WASM_FLAGS)
-	cargo build --release $(NATIVE)
+	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$(SAME_PATHS)" cargo build --release --locked $(WASM_FLAGS)
+	cargo build --release --locked $(NATIVE)
 	@mkdir -p dist
 	@install -m 644 $(WASM) dist/tollgate.wasm
 	@install -m 755 target/release/tollgate target/release/examples/mock-provider dist/
+
+image: build ## dist/oci (an OCI image layout), dist/oci.tar (for docker load), dist/tollgate.cdx.json (what is in it)
+	cargo metadata --format-version 1 --locked --filter-platform wasm32-unknown-unknown --features host \
+	    | cargo run --quiet --locked --manifest-path examples/sbom/Cargo.toml --target-dir target/sbom > dist/tollgate.cdx.json
+	dist/tollgate image --wasm dist/tollgate.wasm --sbom dist/tollgate.cdx.json --output dist/oci
+
+install: build ## The command into PREFIX/bin, the module into PREFIX/share/tollgate; DESTDIR goes before
+	install -D -m 755 dist/tollgate $(DESTDIR)$(PREFIX)/bin/tollgate
+	install -D -m 644 dist/tollgate.wasm $(DESTDIR)$(PREFIX)/share/tollgate/tollgate.wasm
 
 run: build ## The quick start with a mock provider; CONFIG=my.yaml serves yours
 	@$(SETUP) envoy
@@ -29,8 +41,9 @@ run: build ## The quick start with a mock provider; CONFIG=my.yaml serves yours
 test: unit-test wasm-test e2e ## All tests
 
 unit-test: build ## Tests of the code, native
-	@$(SETUP) envoy schemas
+	@$(SETUP) envoy schemas skopeo
 	ENVOY_BIN=$$($(SETUP) which-envoy) cargo test --features cli --lib --bins --examples $(UNIT_TESTS)
+	cargo test --locked --manifest-path examples/sbom/Cargo.toml --target-dir target/sbom
 
 wasm-test: ## The same unit tests inside wasm
 	@$(SETUP) wasm-target wasm-bindgen
@@ -69,7 +82,7 @@ clean: ## Remove everything that was built or installed
 
 # What may differ from one Envoy to the next: all but the translations.
 OLDEST := accounts:: auth:: budget:: config_update:: cooldown:: dynamic:: envoy_gateway:: exactness:: fallback:: forms:: global:: held_bodies:: identity:: isolation:: istio:: no_dead_worker:: orders:: \
-	passthrough:: principals:: realtime:: records:: reload:: retries:: shadow:: tokens:: usage:: bedrock::
+	passthrough:: principals:: realtime:: records:: reload:: retries:: sds:: shadow:: tokens:: usage:: bedrock::
 
 FUZZ_SECONDS := 60
 FUZZ_TARGETS := $(patsubst tests/fuzz/targets/%.rs,%,$(wildcard tests/fuzz/targets/*.rs))

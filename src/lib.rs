@@ -26,7 +26,7 @@
 //! | [`exchange`] | one request as a state machine, for both roles |
 //! | [`telemetry`] | the names of every metric and record field, and their values |
 //! | `host` | the only code that knows proxy-wasm: callbacks in, effects out |
-//! | `cli` | the native command: `check`, `render`, `run` |
+//! | `cli` | the native command: `check`, `render`, `run`, `import-keys`, `image` |
 //!
 //! # Invariants
 //!

@@ -108,7 +108,7 @@ fn missing_credentials_are_no_fault_to_a_check() {
     document["environment_variables"]["ANTHROPIC_BASE"] = "https://h".into();
     let config = Config::compile(&document, Env::Lenient(&|_| None)).unwrap();
     assert_ne!(config.master_key, config.keys[0].digest);
-    assert_eq!(config.deployments.len(), 5);
+    assert_eq!(config.deployments.len(), 6);
     assert!(faults(&document, Env::Strict(&|_| None)).contains("`MASTER_KEY`"));
 }
 

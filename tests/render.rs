@@ -103,6 +103,40 @@ fn envoy_takes_the_clusters_of_tokens() {
     assert!(rendered.contains("DEMO_ACCOUNT") && !rendered.contains("PRIVATE KEY"), "the account stays outside");
 }
 
+/// A secret for each header that a vendor wants, from a server that the config names; the same key twice is one cluster.
+const SECRETS: &str = r#"
+model_list:
+- {model_name: a, litellm_params: {model: openai/gpt-4o, api_key: sds/first}}
+- {model_name: b, litellm_params: {model: openai/gpt-4o-mini, api_key: sds/first}}
+- {model_name: c, litellm_params: {model: openai/gpt-4o-mini, api_key: sds/second}}
+- {model_name: d, litellm_params: {model: anthropic/claude-haiku-4-5, api_key: sds/first}}
+- {model_name: e, litellm_params: {model: openai/gpt-4o, api_key: sds/theirs}, model_info: {cluster: theirs}}
+general_settings: {master_key: os.environ/DEMO_MASTER}
+tollgate:
+  # A gRPC cluster, which is all that Envoy looks at here.
+  rate_limit_service: {cluster: sds, address: "127.0.0.1:1"}
+  secrets: {cluster: sds}
+"#;
+
+#[test]
+fn envoy_takes_every_kind_of_secret() {
+    let config = scratch("secrets.config.yaml");
+    fs::write(&config, SECRETS).unwrap();
+    let rendered = envoy_takes("secrets", &config);
+    for (part, count) in [
+        ("  - name: tollgate_https_api.openai.com_443_sds_first\n", 1),
+        ("  - name: tollgate_https_api.openai.com_443_sds_second\n", 1),
+        ("  - name: tollgate_https_api.anthropic.com_443_sds_first_x-api-key\n", 1),
+        ("grpc_services: [{envoy_grpc: {cluster_name: sds}}]\n", 4),
+        ("header: authorization\n", 3),
+        ("header: x-api-key\n", 1),
+        ("header_value_prefix: \"Bearer \"\n", 3),
+        ("  # After that filter, this one writes the credential:\n", 1),
+    ] {
+        assert_eq!(rendered.matches(part).count(), count, "{part} in\n{rendered}");
+    }
+}
+
 /// Every signer: keys in the config, in AWS's variables, in others; a profile, a role, a token, Envoy's own chain.
 const SIGNED: &str = r#"
 model_list:

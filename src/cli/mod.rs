@@ -1,10 +1,13 @@
-//! The native command: `check` a config and the Envoy that serves it, `render` it for Envoy, `run` Envoy with it.
+//! The native command: `check` a config and the Envoy that serves it, `render` it for Envoy, `run` Envoy with it; pack the
+//! module as an `image`; `import-keys` from LiteLLM.
 //!
 //! It serves no request itself and needs no Envoy but for `run`.
 
 pub mod check;
 mod credentials;
 mod file;
+mod image;
+mod import;
 pub mod lint;
 pub mod load;
 pub mod render;
@@ -38,6 +41,10 @@ enum Action {
     Render(Box<render::command::Render>),
     /// Serve a config: check, render, start Envoy in the foreground, take up changes
     Run(run::Run),
+    /// Write the module as OCI images: for Istio, Envoy Gateway, image volumes and `docker load`
+    Image(image::Image),
+    /// Take over the virtual keys, teams and users of a LiteLLM database, from the answers of its API
+    ImportKeys(import::ImportKeys),
 }
 
 #[derive(Debug, clap::Args)]
@@ -81,6 +88,8 @@ pub fn main() -> ExitCode {
         Action::Check(args) => check(&args),
         Action::Render(args) => render::command::render(&args),
         Action::Run(args) => run::run(&args),
+        Action::Image(args) => image::run(&args),
+        Action::ImportKeys(args) => import::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

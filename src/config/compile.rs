@@ -13,7 +13,9 @@ use super::names::Known;
 use super::read::{MAX_INTEGER, Node, Reader};
 use super::replicas::Replicas;
 use super::settings::Settings;
-use super::{Config, CountedTokens, Digest, Key, Mesh, Routing, Unpriced, account, group, keys, rate_limit, shadow};
+use super::{
+    Config, CountedTokens, Digest, Key, Mesh, Routing, Unpriced, account, group, keys, rate_limit, secrets, shadow,
+};
 use crate::budget::window::Reset;
 use crate::budget::{Account, Scope};
 use crate::secret::Secret;
@@ -110,6 +112,7 @@ fn config(root: &Node<'_>) -> Config {
         mesh,
         proxy: account::proxy(&litellm, &reset),
         rate_limit_service: rate_limit::service(&tollgate),
+        secrets: secrets::secrets(&tollgate),
         replicas: replicas.count(),
         allow_anonymous,
         record_fields: record_fields(&tollgate),

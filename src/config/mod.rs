@@ -48,6 +48,7 @@ mod rate_limit;
 mod read;
 mod replicas;
 mod routing;
+mod secrets;
 mod settings;
 #[cfg(test)]
 mod settings_tests;
@@ -71,6 +72,7 @@ pub use identity::{Identity, Mesh, Principal};
 pub(crate) use keys::from_hex;
 pub use names::{Alias, Names, Resolved};
 pub use routing::{AccessWindow, Affinity, Breaker, Limits, Routing, Shadow, Timeouts};
+pub use secrets::Secrets;
 pub use wildcard::Wildcard;
 
 use std::collections::BTreeMap;
@@ -118,6 +120,8 @@ pub struct Config {
     pub mesh: Mesh,
     /// `tollgate.rate_limit_service`: who counts budgets and limits for the whole fleet; `None`: each Envoy for itself.
     pub rate_limit_service: Option<Service>,
+    /// `tollgate.secrets`: where Envoy has the secrets from that the filter never sees.
+    pub secrets: Secrets,
     /// `tollgate.replicas`: how many Envoys share what each of them counts for itself. Budgets and limits are this one's part.
     pub replicas: u64,
     /// `tollgate.allow_anonymous`: serve requests without a key.

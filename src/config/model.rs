@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::env::reference;
 use super::facts::Said;
 use super::markup::Markups;
-use super::read::{MAX_INTEGER, Node};
+use super::read::{MAX_INTEGER, Node, SDS};
 use super::wildcard::{Pattern, Wildcard};
 use super::{
     Address, Breaker, Deployment, Limits, Timeouts, account, aws, header, params, policy, vendor, vertex, window,
@@ -154,7 +154,7 @@ fn target(
     let checked = vertex::check(params, vendor, model_name, project.as_deref(), location.as_deref());
     let ((vendor, model), base) = (model?, base?);
     checked?;
-    let target = Target {
+    let mut target = Target {
         vendor,
         base_model: said.base_model.clone().unwrap_or_else(|| model.clone()),
         model: aws::profile(params, vendor).unwrap_or(model),
@@ -170,6 +170,10 @@ fn target(
         params: own_params,
         extra_headers,
     };
+    let header = vendor.language.key_header(&target);
+    if let Credential::Injected(injected) = &mut target.credential {
+        injected.header = header;
+    }
     Some((target, base.address))
 }
 
@@ -201,10 +205,11 @@ fn cluster_name(node: &Node<'_>) -> Option<String> {
     if name.chars().all(|c| c.is_ascii_graphic()) { Some(name) } else { node.expected("the name of an Envoy cluster") }
 }
 
-/// The cluster of an address: one for each signer, since signing is the cluster's.
+/// The cluster of an address: one for each signer and each injector, since these are the cluster's.
 fn own_cluster(address: &Address, credential: &Credential) -> String {
     match credential {
         Credential::Signed(aws) => format!("{}_{}", address.cluster(), aws.suffix()),
+        Credential::Injected(injected) => format!("{}_{}", address.cluster(), injected.suffix()),
         Credential::None | Credential::Key(_) | Credential::Bearer(_) | Credential::Token(_) => address.cluster(),
     }
 }
@@ -225,6 +230,7 @@ fn credential_number(target: &Target) -> u64 {
         Credential::Key(secret) | Credential::Bearer(secret) => secret.expose().to_owned(),
         Credential::Token(source) => source.id().to_owned(),
         Credential::Signed(aws) => aws.suffix(),
+        Credential::Injected(injected) => injected.suffix(),
         Credential::None => String::new(),
     };
     number_of(format!("{place}{secret}"))
@@ -258,6 +264,7 @@ fn identity(params: &Node<'_>, model_group: &str, target: &Target, address: &Add
     let Address { tls, host, port } = address;
     let Target { vendor, model, base_path, .. } = target;
     let provider_name = vendor.prefix;
-    let variable = reference(params.at("api_key").typed()).unwrap_or_default();
+    let key = params.at("api_key");
+    let variable = reference(key.typed()).or_else(|| key.typed().strip_prefix(SDS)).unwrap_or_default();
     format!("{model_group}\n{provider_name}\n{model}\n{tls} {host} {port}\n{base_path}\n{variable}\n")
 }

@@ -19,6 +19,12 @@ static ABSENT: Value = Value::Null;
 /// The largest whole number that a double holds exactly.
 pub(super) const MAX_INTEGER: u64 = 1 << 53;
 
+/// What starts the name of a secret that Envoy keeps: only a deployment's `api_key` may be one.
+pub(super) const SDS: &str = "sds/";
+
+const NO_SDS: &str = "expected a credential, found the name of a secret of Envoy's (sds/NAME): it can stand only in the place of \
+                      an api_key that is sent as it is, in one header";
+
 /// One reading of a document.
 pub(super) struct Reader<'a> {
     document: &'a Value,
@@ -195,6 +201,9 @@ impl<'a> Node<'a> {
         let text = placeholder.or_else(|| self.text())?;
         if text.trim().is_empty() {
             return self.fault("expected a credential, found an empty string");
+        }
+        if text.starts_with(SDS) {
+            return self.fault(NO_SDS);
         }
         Some(Secret::new(text))
     }

@@ -94,6 +94,7 @@ pub(super) enum Section {
     TollgateIdentity,
     TollgateIdentityMap,
     TollgateRateLimitService,
+    TollgateSecrets,
     StrategyArgs,
 }
 

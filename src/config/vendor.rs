@@ -3,12 +3,12 @@
 use url::Url;
 
 use super::fault::Wrong;
-use super::read::Node;
+use super::read::{Node, SDS};
 use super::wildcard::Pattern;
 use super::{Address, aws, token};
 use crate::budget;
 use crate::provider::vendor::{self, VENDORS};
-use crate::provider::{Credential, Vendor, vendor::Base as VendorBase};
+use crate::provider::{Credential, Injected, KeyHeader, Vendor, vendor::Base as VendorBase};
 use crate::secret::Secret;
 
 /// How a model without a prefix starts, and whose it is.
@@ -114,6 +114,9 @@ pub(super) fn credential(
     if let Some(token) = token(params, vendor) {
         return token.secret().map(Credential::Bearer);
     }
+    if let Some(name) = node.typed().strip_prefix(SDS) {
+        return injected(&node, name);
+    }
     if !node.is_absent() {
         return node.secret().map(Credential::Key);
     }
@@ -139,6 +142,15 @@ pub(super) fn credential(
             )
         }
     }
+}
+
+/// A secret that Envoy keeps, by its name; its header is known once all of the target is.
+fn injected(node: &Node<'_>, name: &str) -> Option<Credential> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(is_plain) {
+        return node.fault("expected `sds/` and a name of letters, digits, `-`, `_` and `.`, found another string");
+    }
+    Some(Credential::Injected(Box::new(Injected { name: name.to_owned(), header: KeyHeader::default() })))
 }
 
 /// Where a deployment has a bearer token, of a vendor that takes one. A key beside it counts for less.

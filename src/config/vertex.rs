@@ -48,7 +48,7 @@ pub(super) fn check(
 
 /// Whether `target` can be asked for `model`.
 pub(super) fn has(target: &Target, model: &str) -> bool {
-    let has_key = matches!(target.credential, Credential::Key(_));
+    let has_key = matches!(target.credential, Credential::Key(_) | Credential::Injected(_));
     let location = target.location.as_deref().unwrap_or_default();
     !is_here(Some(target.vendor)) || vertex::fault(model, location, target.project.is_some(), has_key).is_none()
 }

@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | [`vendor`] | every vendor once: prefix, language, base URL, credential, differences |
 //! | [`aws`] | what Envoy signs requests to AWS with |
+//! | [`injected`] | credentials that Envoy writes, and the filter never sees |
 //! | [`target`] | where an attempt goes, as far as a language cares |
 //! | [`params`] | which parameters a target takes; what the config drops, adds and lets pass |
 //! | [`given`] | what a client gave, member by member |
@@ -22,6 +23,7 @@ pub mod gemini;
 pub mod given;
 #[cfg(test)]
 pub(crate) mod hostile;
+pub mod injected;
 pub mod ollama;
 pub mod openai;
 pub mod params;
@@ -36,6 +38,7 @@ use crate::json::Splice;
 use crate::openai::{Endpoint, Request, Usage};
 use crate::secret::Secret;
 
+pub use injected::{Injected, KeyHeader};
 pub use target::{Credential, Target};
 pub use vendor::Vendor;
 
@@ -81,6 +84,11 @@ pub trait Language: fmt::Debug + Sync {
     /// The AWS service in whose name requests are signed where the config gives no key; `None` outside AWS.
     fn aws_service(&self) -> Option<&'static str> {
         None
+    }
+
+    /// Where `target` expects a key, as [`Self::request`] writes it.
+    fn key_header(&self, _target: &Target) -> KeyHeader {
+        KeyHeader::Bearer
     }
 }
 

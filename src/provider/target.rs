@@ -7,7 +7,7 @@ use crate::error::{Error, Kind};
 use crate::openai::{Endpoint, Request};
 use crate::provider::aws::Aws;
 use crate::provider::params::Params;
-use crate::provider::{Answer, Body, Stream, Upstream, Vendor};
+use crate::provider::{Answer, Body, Injected, Stream, Upstream, Vendor};
 use crate::secret::Secret;
 use crate::token::{Source, Tokens};
 use crate::units::Millis;
@@ -59,6 +59,8 @@ pub enum Credential {
     Signed(Box<Aws>),
     /// A token that is fetched and renewed, for the same header.
     Token(Rc<Source>),
+    /// Nothing is sent by the filter: Envoy adds a key that the filter never sees.
+    Injected(Box<Injected>),
 }
 
 impl Credential {
@@ -66,7 +68,7 @@ impl Credential {
     pub fn key(&self) -> Option<&Secret> {
         match self {
             Self::Key(key) | Self::Bearer(key) => Some(key),
-            Self::Token(_) | Self::Signed(_) | Self::None => None,
+            Self::Token(_) | Self::Signed(_) | Self::Injected(_) | Self::None => None,
         }
     }
 
@@ -74,7 +76,7 @@ impl Credential {
     pub fn source(&self) -> Option<&Rc<Source>> {
         match self {
             Self::Token(source) => Some(source),
-            Self::Key(_) | Self::Bearer(_) | Self::Signed(_) | Self::None => None,
+            Self::Key(_) | Self::Bearer(_) | Self::Signed(_) | Self::Injected(_) | Self::None => None,
         }
     }
 

@@ -9,12 +9,12 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::injecting;
 use super::parts::inline_config;
 use super::signing;
 use super::template::{fill, item, scalar};
-use crate::config::{Address, Config};
+use crate::config::{Address, Config, Secrets};
 use crate::provider::Credential;
-use crate::provider::aws::Aws;
 use crate::rls::Service;
 
 const CLUSTER: &str = include_str!("cluster.yaml");
@@ -29,8 +29,10 @@ pub(super) struct Cluster<'a> {
     pub(super) name: &'a str,
     /// Where it leads.
     pub(super) address: &'a Address,
-    /// Who signs what goes there.
-    signer: Option<&'a Aws>,
+    /// What opens the door there; a filter behind ours may write it.
+    credential: &'a Credential,
+    /// Where Envoy has secrets from.
+    secrets: &'a Secrets,
     /// Whether the config names it: somebody else's.
     pub(super) is_named: bool,
 }
@@ -44,7 +46,8 @@ impl<'a> Cluster<'a> {
         new.map(|(position, deployment)| Cluster {
             name: &deployment.cluster,
             address: &deployment.address,
-            signer: signer(&deployment.target.credential),
+            credential: &deployment.target.credential,
+            secrets: &config.secrets,
             is_named: named.contains(&position),
         })
         .collect()
@@ -53,6 +56,15 @@ impl<'a> Cluster<'a> {
     /// The same, as if the config did not name it.
     pub(super) fn ours(self) -> Self {
         Self { is_named: false, ..self }
+    }
+
+    /// The filter behind ours that writes the credential, where ours does not.
+    fn behind(&self) -> Option<String> {
+        match self.credential {
+            Credential::Signed(aws) => Some(signing::filter(aws)),
+            Credential::Injected(injected) => Some(injecting::filter(injected, self.secrets)),
+            Credential::None | Credential::Key(_) | Credential::Bearer(_) | Credential::Token(_) => None,
+        }
     }
 
     /// The name of its filter.
@@ -76,7 +88,7 @@ impl<'a> Cluster<'a> {
 
     /// `http_filters`: the role `attempt`, whose configuration is `config`, the signer if there is one, and the codec.
     pub(super) fn filters(&self, config: &str) -> String {
-        let signing = self.signer.map_or_else(|| NO_SIGNING.to_owned(), signing::filter);
+        let signing = self.behind().unwrap_or_else(|| NO_SIGNING.to_owned());
         fill(ATTEMPT, &[("plugin", scalar(&self.plugin()).as_str()), ("config", config), ("signing", &signing)])
     }
 
@@ -148,16 +160,12 @@ pub(super) fn list(
             "# Not here: {name}, which the config names. Give it the http_filters of the clusters above,\n\
              # with the name {plugin} and the same vm_config.\n"
         ));
-        if let Some(aws) = cluster.signer {
-            out.push_str("# After that filter, this one signs:\n");
-            signing::filter(aws).lines().for_each(|line| out.push_str(&format!("#   {line}\n")));
+        if let Some(filter) = cluster.behind() {
+            out.push_str("# After that filter, this one writes the credential:\n");
+            filter.lines().for_each(|line| out.push_str(&format!("#   {line}\n")));
         }
     }
     out
-}
-
-fn signer(credential: &Credential) -> Option<&Aws> {
-    if let Credential::Signed(aws) = credential { Some(aws) } else { None }
 }
 
 /// The positions in `model_list` of the deployments whose cluster the config names.

@@ -14,6 +14,7 @@ mod cluster;
 pub(in crate::cli) mod command;
 mod deploy;
 pub mod envoy_gateway;
+mod injecting;
 pub mod istio;
 pub mod kubernetes;
 pub mod limits;

@@ -25,6 +25,7 @@ pub(super) const NESTED: &[(Section, &str, Section)] = &[
     (Section::Tollgate, "identity", Section::TollgateIdentity),
     (Section::TollgateIdentity, "map", Section::TollgateIdentityMap),
     (Section::Tollgate, "rate_limit_service", Section::TollgateRateLimitService),
+    (Section::Tollgate, "secrets", Section::TollgateSecrets),
     (Section::RouterSettings, "routing_strategy_args", Section::StrategyArgs),
 ];
 
@@ -75,6 +76,7 @@ pub(super) const fn rows(section: Section) -> &'static [Row] {
         Section::TollgateIdentity => TOLLGATE_IDENTITY,
         Section::TollgateIdentityMap => TOLLGATE_IDENTITY_MAP,
         Section::TollgateRateLimitService => TOLLGATE_RATE_LIMIT_SERVICE,
+        Section::TollgateSecrets => TOLLGATE_SECRETS,
         Section::StrategyArgs => STRATEGY_ARGS,
     }
 }
@@ -475,7 +477,7 @@ const GENERAL_SETTINGS: &[Row] = &[
 const TOLLGATE: &[Row] = &[
     exact("", &["keys", "teams", "users", "end_users", "budgets", "allow_anonymous", "record_fields", "shadow", "identity"]),
     exact("allow unless set: a model without a price costs nothing", &["unpriced"]),
-    exact("", &["rate_limit_service"]),
+    exact("", &["rate_limit_service", "secrets"]),
     exact("each Envoy enforces its part of what no rate limit service counts, rounded down", &["replicas"]),
 ];
 
@@ -483,6 +485,8 @@ const TOLLGATE_RATE_LIMIT_SERVICE: &[Row] = &[
     exact("budgets and limits of all Envoys, at most what is under way past a cap; max_parallel_requests stays per Envoy", &["cluster"]),
     exact("", &["address", "domain", "timeout", "failure_mode"]),
 ];
+
+const TOLLGATE_SECRETS: &[Row] = &[exact("where Envoy has the secrets of `api_key: sds/NAME` from", &["path", "cluster"])];
 
 const TOLLGATE_SHADOW: &[Row] = &[
     exact("", &["model_group", "to"]),

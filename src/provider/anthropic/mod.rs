@@ -57,7 +57,7 @@ mod thinking;
 mod tools;
 mod usage;
 
-use super::{Answer, Language, Target, Upstream};
+use super::{Answer, KeyHeader, Language, Target, Upstream};
 use crate::error::Error;
 use crate::openai::{Endpoint, Request};
 use crate::secret::Secret;
@@ -67,6 +67,10 @@ use crate::secret::Secret;
 pub struct Anthropic;
 
 impl Language for Anthropic {
+    fn key_header(&self, _target: &Target) -> KeyHeader {
+        KeyHeader::Named("x-api-key")
+    }
+
     fn serves(&self, endpoint: Endpoint, _target: &Target) -> bool {
         endpoint == Endpoint::ChatCompletions || native::serves(endpoint)
     }

@@ -59,7 +59,7 @@ mod tools;
 mod usage;
 mod wire;
 
-use super::{Answer, Body, Language, Target, Upstream};
+use super::{Answer, Body, KeyHeader, Language, Target, Upstream};
 use crate::error::Error;
 use crate::openai::{Endpoint, Request};
 use crate::secret::Secret;
@@ -106,6 +106,10 @@ impl Gemini {
 }
 
 impl Language for Gemini {
+    fn key_header(&self, _target: &Target) -> KeyHeader {
+        KeyHeader::Named("x-goog-api-key")
+    }
+
     fn serves(&self, endpoint: Endpoint, _target: &Target) -> bool {
         matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Embeddings)
     }

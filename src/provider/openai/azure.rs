@@ -14,7 +14,7 @@ use std::borrow::Cow;
 
 use super::dialect::Site;
 use crate::openai::{Endpoint, Request};
-use crate::provider::{Credential, Target};
+use crate::provider::{Credential, KeyHeader, Target};
 use crate::secret::Secret;
 
 /// The version of the deployments' API where the config names none: LiteLLM's.
@@ -44,15 +44,18 @@ const MARKS: &[&str] = &["o_series/", "gpt5_series/", "responses/"];
 pub(super) fn credential(target: &Target, key: Option<&Secret>) -> Vec<(&'static str, String)> {
     let Some(key) = key.map(Secret::expose) else { return Vec::new() };
     let is_token = matches!(target.credential, Credential::Bearer(_) | Credential::Token(_));
+    let (header, prefix) = if is_token { KeyHeader::Bearer } else { key_header(target) }.parts();
+    vec![(header, format!("{prefix}{key}"))]
+}
+
+/// Where a key that is no token goes.
+pub(super) fn key_header(target: &Target) -> KeyHeader {
     let is_azures = match target.vendor.dialect.site {
         Site::Azure => true,
         Site::AzureAi => is_foundry(target),
         Site::Plain | Site::V1 | Site::Watsonx => false,
     };
-    if is_azures && !is_token {
-        return vec![("api-key", key.to_owned())];
-    }
-    vec![("authorization", format!("Bearer {key}"))]
+    if is_azures { KeyHeader::Named("api-key") } else { KeyHeader::Bearer }
 }
 
 /// The name of the model in the body of a request to `endpoint`.

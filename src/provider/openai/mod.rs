@@ -62,7 +62,7 @@ pub use error::error;
 pub use response::{Tail, response};
 pub use stream::{Reshaping, Stream};
 
-use super::{Answer, Language, Target, Upstream};
+use super::{Answer, KeyHeader, Language, Target, Upstream};
 use crate::error::Error;
 use crate::openai::{Endpoint, Request};
 use crate::secret::Secret;
@@ -72,6 +72,10 @@ use crate::secret::Secret;
 pub struct OpenAi;
 
 impl Language for OpenAi {
+    fn key_header(&self, target: &Target) -> KeyHeader {
+        azure::key_header(target)
+    }
+
     fn serves(&self, endpoint: Endpoint, target: &Target) -> bool {
         target.vendor.dialect.path(endpoint).is_some()
     }

@@ -23,7 +23,7 @@ mod claude;
 mod place;
 
 use super::gemini::{Asked, Gemini, Home};
-use super::{Answer, Body, Language, Target, Upstream};
+use super::{Answer, Body, KeyHeader, Language, Target, Upstream};
 use crate::error::Error;
 use crate::openai::{Endpoint, Request};
 use crate::secret::Secret;
@@ -42,6 +42,10 @@ fn language(target: &Target) -> &'static dyn Language {
 }
 
 impl Language for Vertex {
+    fn key_header(&self, _target: &Target) -> KeyHeader {
+        KeyHeader::Named("x-goog-api-key")
+    }
+
     fn serves(&self, endpoint: Endpoint, target: &Target) -> bool {
         language(target).serves(endpoint, target)
     }

@@ -102,7 +102,7 @@ impl Request {
     /// The request line and the headers with the empty line, as they are sent.
     pub(crate) fn head(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
-        if !self.headers.iter().any(|(name, _)| name == "host") {
+        if self.headers.iter().all(|(name, _)| name != "host") {
             head.push_str("host: gateway.example\r\n");
         }
         let length = self.body.iter().map(|body| ("content-length".to_owned(), body.len().to_string()));

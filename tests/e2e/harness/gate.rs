@@ -270,7 +270,8 @@ fn render(folder: &Path, config: &str, options: Options<'_>) -> PathBuf {
     envoy_yaml
 }
 
-fn envoy() -> PathBuf {
+/// The Envoy that is tested.
+pub(crate) fn envoy() -> PathBuf {
     let set_up = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/envoy/bin/envoy");
     let path = std::env::var_os("ENVOY_BIN").map_or(set_up, PathBuf::from);
     assert!(path.exists(), "{} is missing: run `make build`", path.display());

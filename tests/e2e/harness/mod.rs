@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub(crate) use client::{Answer, Connection, Request};
-pub(crate) use gate::{Gate, Options, TlsClient, TlsProvider, chat, tls_file, trap_module};
+pub(crate) use gate::{Gate, Options, TlsClient, TlsProvider, chat, envoy, tls_file, trap_module};
 pub(crate) use load::{Load, Sample, at_once};
 pub(crate) use mock::{Mock, Received, lasting_port};
 pub(crate) use process::{Process, tollgate};
