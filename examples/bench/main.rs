@@ -45,6 +45,9 @@ struct Options {
     /// Only the cases whose names contain one of these.
     #[arg(long, value_delimiter = ',')]
     cases: Vec<String>,
+    /// Only the targets whose names contain one of these.
+    #[arg(long, value_delimiter = ',')]
+    targets: Vec<String>,
     /// Writes the report as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -132,11 +135,13 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
 
 /// Every case, every round, every target; a target that fails once is left out of the rest of the case.
 async fn measure(options: &Options, setup: &Setup, report: &mut Report) -> Result<(), Box<dyn Error>> {
-    let wanted = |name: &str| options.cases.is_empty() || options.cases.iter().any(|part| name.contains(part.as_str()));
+    let among =
+        |parts: &[String], name: &str| parts.is_empty() || parts.iter().any(|part| name.contains(part.as_str()));
+    let wanted = |name: &str| among(&options.cases, name);
     for (place, case) in Case::all().into_iter().enumerate().filter(|(_, case)| wanted(&case.name)) {
         let mut failed = Vec::new();
         for round in 0..options.rounds.max(1) {
-            for target in &setup.targets {
+            for target in setup.targets.iter().filter(|target| among(&options.targets, target.name)) {
                 if failed.contains(&target.name) {
                     continue;
                 }
