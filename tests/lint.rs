@@ -101,11 +101,22 @@ fn what_render_writes_is_clean() {
     configs_in(&root().join("examples"), &mut configs);
     assert!(configs.len() > 1, "{configs:?}");
     for (path, config) in configs {
+        if path.with_file_name("envoy.yaml").exists() {
+            continue;
+        }
         let found = findings(bootstrap(&config));
         assert!(found.is_empty(), "{}:\n{}", path.display(), text(&found));
         let found = findings_with(bootstrap(&config), &config);
         assert!(found.is_empty(), "{}, with the config:\n{}", path.display(), text(&found));
     }
+}
+
+/// It keeps its own access log, stats and rate limits.
+#[test]
+fn an_envoy_written_by_hand_has_no_error_and_some_advice() {
+    let read = |name| fs::read_to_string(root().join("examples/existing-envoy").join(name)).unwrap();
+    let found = findings_with(yaml::parse(&read("envoy.yaml")).unwrap(), &read("config.yaml"));
+    assert_eq!(ids(&found), BTreeSet::from(["TG004", "TG115", "TG301", "TG305"]), "{}", text(&found));
 }
 
 /// The `config.yaml` of every folder below.

@@ -77,8 +77,8 @@ fn every_end_is_an_end() {
 fn a_stream_cut_short_ends_with_an_error_event() {
     let mut cut = Stream::new();
     let text = run(&mut cut, &[CREATED.as_bytes(), DELTA.as_bytes(), b"event: response.comp"]);
-    let event = "event: error\ndata: {\"type\":\"error\",\"code\":\"bad_upstream_response\",\"message\":\"the provider ended \
-                 the stream before the answer was complete\",\"param\":null,\"sequence_number\":2}\n\n";
+    let event = "event: error\ndata: {\"type\":\"error\",\"code\":\"bad_upstream_response\",\"message\":\"the provider's stream \
+                 ended before the answer did\",\"param\":null,\"sequence_number\":2}\n\n";
     assert_eq!(text, format!("{CREATED}{DELTA}{event}"));
     assert_eq!(cut.tally().error.as_ref().unwrap().kind, Kind::BadUpstream);
     assert!(!cut.tally().is_complete);
