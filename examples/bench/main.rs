@@ -45,7 +45,7 @@ struct Options {
     /// Only the cases whose names contain one of these.
     #[arg(long, value_delimiter = ',')]
     cases: Vec<String>,
-    /// Only the targets whose names contain one of these.
+    /// Only the targets of these names.
     #[arg(long, value_delimiter = ',')]
     targets: Vec<String>,
     /// Writes the report as JSON.
@@ -135,13 +135,12 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
 
 /// Every case, every round, every target; a target that fails once is left out of the rest of the case.
 async fn measure(options: &Options, setup: &Setup, report: &mut Report) -> Result<(), Box<dyn Error>> {
-    let among =
-        |parts: &[String], name: &str| parts.is_empty() || parts.iter().any(|part| name.contains(part.as_str()));
-    let wanted = |name: &str| among(&options.cases, name);
+    let wanted = |name: &str| options.cases.is_empty() || options.cases.iter().any(|part| name.contains(part.as_str()));
+    let is_asked = |name: &str| options.targets.is_empty() || options.targets.iter().any(|target| target == name);
     for (place, case) in Case::all().into_iter().enumerate().filter(|(_, case)| wanted(&case.name)) {
         let mut failed = Vec::new();
         for round in 0..options.rounds.max(1) {
-            for target in setup.targets.iter().filter(|target| among(&options.targets, target.name)) {
+            for target in setup.targets.iter().filter(|target| is_asked(target.name)) {
                 if failed.contains(&target.name) {
                     continue;
                 }
