@@ -67,15 +67,17 @@ impl Family {
     pub(super) fn of(target: &Target) -> Self {
         let name = target.base_model.rsplit('/').next().unwrap_or_default();
         let is_marked = |mark: &str| target.model.starts_with(mark);
+        // Names are short, and this is asked for each parameter: to set a string search up would take longer than to search.
+        let has = |mark: &str| name.as_bytes().windows(mark.len()).any(|part| part == mark.as_bytes());
         let mut start = name.bytes();
         match (start.next(), start.next()) {
             _ if is_marked("o_series/") => return Self::O,
             (Some(b'o'), Some(digit)) if digit.is_ascii_digit() => return Self::O,
             _ => {}
         }
-        let is_late = ["gpt-5", "gpt-6"].iter().any(|mark| name.contains(mark)) || is_marked("gpt5_series/");
-        if is_late && !name.contains("gpt-5-chat") {
-            return if name.contains("search") { Self::Gpt5Search } else { Self::Gpt5 { effort: effort(name) } };
+        let is_late = ["gpt-5", "gpt-6"].into_iter().any(has) || is_marked("gpt5_series/");
+        if is_late && !has("gpt-5-chat") {
+            return if has("search") { Self::Gpt5Search } else { Self::Gpt5 { effort: effort(name) } };
         }
         let is_early =
             ["gpt-4", "gpt-3.5", "chatgpt-", "gpt-5-chat", "gpt-35"].iter().any(|start| name.starts_with(start));
