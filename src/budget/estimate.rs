@@ -47,31 +47,52 @@ pub fn prompt_tokens(request: &Request) -> u64 {
     })
 }
 
-/// The most tokens that the answers to a request can have; `model_max` is the model's own bound on one.
-///
-/// A request that sets no bound of its own may take all of the model's, and one that asks for `n` answers `n` times that.
-pub fn output_tokens(request: &Request, model_max: Option<u64>) -> u64 {
-    if !request.endpoint.generates() {
-        return 0;
-    }
-    let one = match (request.max_output_tokens, model_max) {
-        (Some(asked), Some(max)) => asked.min(max),
-        (Some(only), None) | (None, Some(only)) => only,
-        (None, None) => DEFAULT_OUTPUT_TOKENS,
-    };
-    one.saturating_mul(answers(request))
+/// The most that a request can use of any deployment, read from its body once.
+#[derive(Clone, Copy, Debug)]
+pub struct Most {
+    /// Without the tokens of the answers.
+    usage: Usage,
+    /// The longest answer, where the request says one.
+    asked: Option<u64>,
+    /// How many answers there are; 0 where no text is generated.
+    answers: u64,
 }
 
-/// The most that the answers to a request can cost: all tokens at the dearest rate of their side, all images that it
-/// asks for, all characters of what is to be spoken. `model_max` is as in [`output_tokens`].
-pub fn worst_cost(price: &Price, request: &Request, prompt_tokens: u64, model_max: Option<u64>) -> PicoUsd {
-    price.ceiling(&Usage {
-        input_tokens: prompt_tokens,
-        output_tokens: output_tokens(request, model_max),
-        measure: measure(request),
-        service_tier: service_tier(request),
-        ..Usage::default()
-    })
+impl Most {
+    /// What `request` can use, whose prompt has so many tokens.
+    pub fn of(request: &Request, prompt_tokens: u64) -> Self {
+        let usage = Usage {
+            input_tokens: prompt_tokens,
+            measure: measure(request),
+            service_tier: service_tier(request),
+            ..Usage::default()
+        };
+        let answers = if request.endpoint.generates() { answers(request) } else { 0 };
+        Self { usage, asked: request.max_output_tokens, answers }
+    }
+
+    /// The most tokens that the answers can have; `model_max` is the model's own bound on one.
+    ///
+    /// A request that sets no bound of its own may take all of the model's, and one that asks for `n` answers `n` times that.
+    pub fn output_tokens(&self, model_max: Option<u64>) -> u64 {
+        let one = match (self.asked, model_max) {
+            (Some(asked), Some(max)) => asked.min(max),
+            (Some(only), None) | (None, Some(only)) => only,
+            (None, None) => DEFAULT_OUTPUT_TOKENS,
+        };
+        one.saturating_mul(self.answers)
+    }
+
+    /// The most tokens that the answers can have where the request says it.
+    pub fn asked_tokens(&self) -> u64 {
+        self.asked.map_or(0, |_| self.output_tokens(None))
+    }
+
+    /// The most that the answers can cost: all tokens at the dearest rate of their side, all images that it asks for, all
+    /// characters of what is to be spoken. `model_max` is as in [`Self::output_tokens`].
+    pub fn cost(&self, price: &Price, model_max: Option<u64>) -> PicoUsd {
+        price.ceiling(&Usage { output_tokens: self.output_tokens(model_max), ..self.usage })
+    }
 }
 
 /// What a request says of the measure of its answer. The length of audio is in no request.
@@ -145,10 +166,7 @@ const MOST_ANSWERS: u64 = 128;
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        DEFAULT_OUTPUT_TOKENS, IMAGE_TOKENS, MOST_IMAGES, measure, output_tokens, prompt_tokens, tokens_in_bytes,
-        worst_cost,
-    };
+    use super::{DEFAULT_OUTPUT_TOKENS, IMAGE_TOKENS, MOST_IMAGES, Most, measure, prompt_tokens, tokens_in_bytes};
     use crate::budget::rate::Condition;
     use crate::budget::{Price, Rate};
     use crate::openai::usage::{Measure, ServiceTier};
@@ -226,11 +244,18 @@ mod tests {
             (r#","max_tokens":1,"n":"x""#, None, 1),
         ];
         for (members, max, tokens) in rows {
-            assert_eq!(output_tokens(&chat(&format!(r#""messages":[]{members}"#)), max), tokens, "{members}");
+            assert_eq!(
+                Most::of(&chat(&format!(r#""messages":[]{members}"#)), 0).output_tokens(max),
+                tokens,
+                "{members}"
+            );
         }
         let response = request(Endpoint::Responses, r#"{"model":"m","input":"a","max_output_tokens":7}"#);
-        assert_eq!(output_tokens(&response, Some(100)), 7);
-        assert_eq!(output_tokens(&request(Endpoint::Embeddings, r#"{"model":"m","input":"a"}"#), Some(9)), 0);
+        assert_eq!(Most::of(&response, 0).output_tokens(Some(100)), 7);
+        assert_eq!(
+            Most::of(&request(Endpoint::Embeddings, r#"{"model":"m","input":"a"}"#), 0).output_tokens(Some(9)),
+            0
+        );
     }
 
     #[wasm_bindgen_test(unsupported = test)]
@@ -260,16 +285,16 @@ mod tests {
         ];
         for (request, price, worst) in rows {
             let body = String::from_utf8_lossy(&request.body);
-            assert_eq!(worst_cost(&price, &request, 100, None), PicoUsd(worst), "{body}");
+            assert_eq!(Most::of(&request, 100).cost(&price, None), PicoUsd(worst), "{body}");
         }
         let dear = Condition { above_input_tokens: None, tier: ServiceTier::Priority };
         let tiered = price.with_in(dear, Rate::Input, pico(20));
         for (tier, worst) in [("priority", 2000 + 500), ("flex", 1200 + 500), ("auto", 1200 + 500)] {
             let request = chat(&format!(r#""messages":[],"max_tokens":10,"service_tier":"{tier}""#));
-            assert_eq!(worst_cost(&tiered, &request, 100, None), PicoUsd(worst), "{tier}");
+            assert_eq!(Most::of(&request, 100).cost(&tiered, None), PicoUsd(worst), "{tier}");
         }
         let endless = chat(r#""messages":[],"max_tokens":18446744073709551615"#);
-        assert_eq!(worst_cost(&tiered, &endless, u64::MAX, None), PicoUsd(u64::MAX));
+        assert_eq!(Most::of(&endless, u64::MAX).cost(&tiered, None), PicoUsd(u64::MAX));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

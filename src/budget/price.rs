@@ -100,18 +100,11 @@ impl Price {
     /// The most that an answer can cost that uses no more than `most`, whatever is cached, audio or reasoning, at the
     /// standard tier or at the one that `most` names.
     pub(super) fn ceiling(&self, most: &Usage) -> PicoUsd {
-        let at = |tier| {
-            let rates = self.at(most.input_tokens, tier);
-            let dearest = |whole| {
-                Rate::all().filter(|rate| *rate == whole || rate.is_part_of(whole)).map(|rate| rates.rate(rate)).max()
-            };
-            let tokens = |whole, count| dearest(whole).unwrap_or_default().times(count);
-            let all = tokens(Rate::Input, most.input_tokens).plus(tokens(Rate::Output, most.output_tokens));
-            let measured = rates.measured(&Usage { output_tokens: 0, ..*most }).unwrap_or_default();
-            self.markup.apply(all.max(measured).plus(rates.rate(Rate::Request)))
-        };
-        let asked = most.service_tier.filter(|tier| *tier != ServiceTier::Standard);
-        at(ServiceTier::Standard).max(asked.map(at).unwrap_or_default())
+        let rates = self.at(most.input_tokens, most.service_tier.unwrap_or_default());
+        let tokens = |whole, count| rates.dearest(whole).times(count);
+        let all = tokens(Rate::Input, most.input_tokens).plus(tokens(Rate::Output, most.output_tokens));
+        let measured = rates.measured(&Usage { output_tokens: 0, ..*most }).unwrap_or_default();
+        self.markup.apply(all.max(measured).plus(rates.rate(Rate::Request)))
     }
 
     /// Reads LiteLLM's price fields from `params` (`litellm_params` or `model_info`) over `base`, the list price of a
@@ -202,6 +195,14 @@ impl At<'_> {
             _ => self.named(rate),
         };
         own.or_else(|| Some(self.rate(rate.whole()?))).unwrap_or_default()
+    }
+
+    /// The highest rate of `whole` and its parts in any layer that holds, the one for all tiers among them: a provider may
+    /// serve another tier than the one that was asked for.
+    fn dearest(&self, whole: Rate) -> PicoUsd {
+        let named = self.layers().flat_map(Rates::named);
+        let own = named.filter(|(rate, _)| *rate == whole || rate.is_part_of(whole));
+        own.map(|(_, amount)| amount).max().unwrap_or_default()
     }
 
     /// What is charged by something else than tokens; `None` where tokens count.

@@ -168,7 +168,7 @@ impl Rates {
 
     /// The rates that are named.
     pub fn named(&self) -> impl Iterator<Item = (Rate, PicoUsd)> {
-        Rate::all().filter_map(|rate| Some((rate, self.get(rate)?)))
+        Rate::all().zip(&self.0).filter_map(|(rate, amount)| Some((rate, (*amount)?)))
     }
 
     /// Takes over what `other` names: a part whose whole is named follows the whole from then on.

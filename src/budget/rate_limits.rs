@@ -21,6 +21,9 @@ struct Left {
 impl RateLimits {
     /// Takes up what `meter` says at `now` of an account with `limits`, where that is less.
     pub fn tighten(&mut self, limits: &Limits, meter: &Meter, now: Millis) {
+        if limits.is_none() {
+            return;
+        }
         let (minute, day) = meter.counts(now);
         let left = |limit: Option<u64>, used: u64, end: Millis| {
             limit.map(|limit| Left { limit, remaining: limit.saturating_sub(used), reset: end.since(now) })

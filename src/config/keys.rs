@@ -284,7 +284,7 @@ pub(super) fn end_users(tollgate: &Node<'_>, litellm: &Node<'_>, reset: &Reset) 
     });
     let unlisted = named(&litellm.at("max_end_user_budget_id")).map(|listed| replicas.of_unlisted(listed));
     let others = unlisted.or(plain).map(Rc::new);
-    EndUsers { listed, others }
+    EndUsers { listed, others, ..EndUsers::default() }
 }
 
 /// Faults every member of `node` that is not in `section`'s table.

@@ -75,6 +75,7 @@ pub use routing::{AccessWindow, Affinity, Breaker, Limits, Routing, Shadow, Time
 pub use secrets::Secrets;
 pub use wildcard::Wildcard;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -328,7 +329,14 @@ pub struct EndUsers {
     pub listed: BTreeMap<String, Rc<Account>>,
     /// What each of the others has: `max_end_user_budget_id`, `max_end_user_budget`.
     pub others: Option<Rc<Account>>,
+    /// The accounts of those of them who came last, at most [`RECENT`].
+    recent: RefCell<BTreeMap<String, Rc<Account>>>,
 }
+
+/// For so many of the end users that the config does not list an account is kept at hand, half a megabyte of them.
+const RECENT: usize = 1024;
+/// The longest id of one of them.
+const RECENT_BYTES: usize = 128;
 
 impl EndUsers {
     /// Whether nobody has a budget.
@@ -338,11 +346,23 @@ impl EndUsers {
 
     /// The account of the end user `id`.
     pub fn account(&self, id: &str) -> Option<Rc<Account>> {
-        let other = |template: &Rc<Account>| {
-            let name = hex(Sha256::digest(id).first_chunk::<16>().map_or(&[][..], |digest| digest));
-            Rc::new(Account { name, ..(**template).clone() })
-        };
-        self.listed.get(id).cloned().or_else(|| self.others.as_ref().map(other))
+        self.listed.get(id).cloned().or_else(|| Some(self.other(id, self.others.as_ref()?)))
+    }
+
+    fn other(&self, id: &str, template: &Rc<Account>) -> Rc<Account> {
+        let mut recent = self.recent.borrow_mut();
+        if let Some(account) = recent.get(id) {
+            return Rc::clone(account);
+        }
+        let name = hex(Sha256::digest(id).first_chunk::<16>().map_or(&[][..], |digest| digest));
+        let account = Rc::new(Account { name, ..(**template).clone() });
+        if id.len() <= RECENT_BYTES {
+            if recent.len() >= RECENT {
+                recent.clear();
+            }
+            recent.insert(id.to_owned(), Rc::clone(&account));
+        }
+        account
     }
 }
 

@@ -1,5 +1,6 @@
 //! From a body to an exchange: the model, the plan, and what the budget must set aside.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -10,7 +11,8 @@ use super::way::{Terms, affinity, way};
 use super::{Answer, Burned, Caller, Exchange, Front, Quota, Reply, World};
 use crate::bridge::Asked;
 use crate::budget::account::{Demand, Denied, Holds, Lack, Till, enrolled, reserve};
-use crate::budget::{Account, Price, RateLimits, Refusal, Scope, estimate};
+use crate::budget::estimate::{self, Most};
+use crate::budget::{Account, Price, RateLimits, Refusal, Scope};
 use crate::config::{Config, CountedTokens};
 use crate::error::{Error, Kind};
 use crate::openai::{Endpoint, Request};
@@ -158,6 +160,7 @@ impl Exchange {
             group,
             terms: Terms::of(&config, caller, &asked),
             plan,
+            most: OnceCell::new(),
             asked,
             ask: None,
             next: None,
@@ -289,8 +292,7 @@ impl Exchange {
     /// The tokens of the prompt, and those of the answer that the client allows, where it says how many; of the two those
     /// that limits count.
     fn worst_tokens(&self) -> u64 {
-        let client = self.asked.client();
-        let output = client.max_output_tokens.map_or(0, |_| estimate::output_tokens(client, None));
+        let output = self.most().asked_tokens();
         match self.config.counted_tokens {
             CountedTokens::Total => self.prompt_tokens().saturating_add(output),
             CountedTokens::Input => self.prompt_tokens(),
@@ -300,11 +302,13 @@ impl Exchange {
 
     /// The most that any deployment that the request may come to could charge.
     pub fn worst_cost(&self) -> PicoUsd {
-        let client = self.asked.client();
-        let prompt = self.prompt_tokens();
-        let cost =
-            |(price, max_output): &(Price, Option<u64>)| estimate::worst_cost(price, client, prompt, *max_output);
+        let most = self.most();
+        let cost = |(price, max_output): &(Price, Option<u64>)| most.cost(price, *max_output);
         self.plan.pools().flat_map(Pool::prices).map(cost).max().unwrap_or_default()
+    }
+
+    fn most(&self) -> &Most {
+        self.most.get_or_init(|| Most::of(self.asked.client(), self.prompt_tokens()))
     }
 
     pub(super) fn prompt_tokens(&self) -> u64 {

@@ -6,8 +6,8 @@
 
 use std::cell::RefCell;
 
-use super::settle::cost_at_most;
 use super::{Burned, Exchange, Headers, Prepared, World};
+use crate::budget::estimate::Most;
 use crate::config::Deployment;
 use crate::error::{Error, Kind};
 use crate::routing::{Chooser, Class, Outcome, Plan, Step, Usage, quota};
@@ -63,7 +63,11 @@ impl Exchange {
                         skip
                     })
                 };
-                let cost = |deployment: &Deployment| cost_at_most(asked.client(), needs.tokens, deployment);
+                let most = || self.most.get_or_init(|| Most::of(asked.client(), needs.tokens));
+                let cost = |deployment: &Deployment| {
+                    let price = deployment.price.as_ref();
+                    price.map(|price| most().cost(price, deployment.target.max_output_tokens)).unwrap_or_default()
+                };
                 let mut chooser = Chooser {
                     now: world.now,
                     fleet: &mut *world.fleet,

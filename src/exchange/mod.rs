@@ -54,6 +54,7 @@ mod spend;
 mod tags;
 mod way;
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::rc::Rc;
 
@@ -62,6 +63,7 @@ use self::way::Terms;
 use crate::bridge::{Ask, Asked};
 use crate::budget::Account;
 use crate::budget::account::{Alert, Holds};
+use crate::budget::estimate::Most;
 use crate::config::{Config, Deployment, Key, Principal, Resolved};
 use crate::error::{Error, Shape};
 use crate::provider::Upstream;
@@ -215,6 +217,8 @@ pub struct Exchange {
     group: String,
     terms: Terms,
     plan: Plan,
+    /// The most that it can use, once somebody wants to know.
+    most: OnceCell<Most>,
     /// The attempt to come, where one is decided.
     next: Option<Prepared>,
     /// Why the first deployment that could not be asked could not.

@@ -4,9 +4,9 @@ use super::{Answer, Burned, Caller, Exchange, World};
 use crate::budget::Account;
 use crate::budget::account::{Holds, Lack, Till};
 use crate::budget::{Rate, estimate};
-use crate::config::{Config, CountedTokens, Deployment};
+use crate::config::{Config, CountedTokens};
 use crate::openai::usage::Measure;
-use crate::openai::{Endpoint, Request, Usage};
+use crate::openai::{Endpoint, Usage};
 use crate::provider::Tally;
 use crate::routing;
 use crate::store::Store;
@@ -189,12 +189,6 @@ impl Exchange {
             count(Metric::Attempts, labels, 1);
         }
     }
-}
-
-/// The most that one answer of `deployment` to `client` can cost, for a prompt of so many tokens.
-pub(super) fn cost_at_most(client: &Request, prompt_tokens: u64, deployment: &Deployment) -> PicoUsd {
-    let Some(price) = &deployment.price else { return PicoUsd::default() };
-    estimate::worst_cost(price, client, prompt_tokens, deployment.target.max_output_tokens)
 }
 
 fn joined(parts: impl Iterator<Item = String>) -> String {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::books::{Books, Taken};
-use super::till::{Lent, Till};
+use super::till::{Lent, Slot, Till};
 use super::{Account, Alert, RateLimits};
 use crate::budget::Refusal;
 use crate::routing::Skip;
@@ -29,6 +29,7 @@ pub struct Demand<'a> {
 #[derive(Clone, Debug)]
 struct Hold {
     account: Rc<Account>,
+    slot: Slot,
     taken: Taken,
 }
 
@@ -97,13 +98,12 @@ pub fn reserve<'a>(
     accounts: impl Iterator<Item = &'a Rc<Account>>,
     demand: &Demand<'_>,
 ) -> Result<Holds, Denied> {
-    let capped: Vec<&Rc<Account>> = accounts.filter(|account| account.is_capped()).collect();
-    capped.iter().for_each(|account| till.ask(account));
+    let capped: Vec<_> = accounts.filter(|account| account.is_capped()).map(|a| (a, till.ask(a))).collect();
     let (looks, left) = look(store, till, &capped, demand)?;
     let mut holds = Holds { vm: till.vm(), left, holds: Vec::with_capacity(capped.len()) };
-    for (account, look) in capped.into_iter().zip(looks) {
-        match look.take(store, till, account, demand, &mut holds.left) {
-            Some(Ok(taken)) => holds.holds.push(Hold { account: Rc::clone(account), taken }),
+    for ((account, slot), look) in capped.into_iter().zip(looks) {
+        match look.take(store, till, (account, slot), demand, &mut holds.left) {
+            Some(Ok(taken)) => holds.holds.push(Hold { account: Rc::clone(account), slot, taken }),
             None if !demand.fails_closed => log::warn!("the books of {account} cannot be read: request admitted"),
             refused => {
                 let lack = refused.and_then(Result::err).unwrap_or(Lack::Books);
@@ -141,16 +141,16 @@ impl Look {
         self,
         store: &impl Store,
         till: &mut Till,
-        account: &Rc<Account>,
+        (account, slot): (&Rc<Account>, Slot),
         demand: &Demand<'_>,
         left: &mut RateLimits,
     ) -> Option<Result<Taken, Lack>> {
         match self {
             Self::Nothing => None,
-            Self::InHand => till.take(account, demand).map(Ok),
+            Self::InHand => till.take(slot, account, demand, left).map(Ok),
             Self::InBooks(page) => match store.set(&page.record, &page.books, page.version) {
                 Swap::Done => {
-                    till.put(account, page.lent);
+                    till.put(slot, account, page.lent);
                     Some(Ok(page.taken))
                 }
                 Swap::Lost => account.update(store, |books| {
@@ -169,14 +169,14 @@ impl Look {
 fn look(
     store: &impl Store,
     till: &Till,
-    accounts: &[&Rc<Account>],
+    accounts: &[(&Rc<Account>, Slot)],
     demand: &Demand<'_>,
 ) -> Result<(Vec<Look>, RateLimits), Denied> {
     let (mut before, mut after) = (RateLimits::default(), RateLimits::default());
     let mut longest: Option<(&Rc<Account>, Lack)> = None;
     let mut looks = Vec::with_capacity(accounts.len());
-    for account in accounts {
-        if till.has_room(account, demand, &mut before, &mut after) {
+    for &(account, slot) in accounts {
+        if till.has_room(slot, account, demand, &mut before) {
             looks.push(Look::InHand);
             continue;
         }
@@ -190,7 +190,7 @@ fn look(
         match books.take(account, demand, till.vm()) {
             Ok(taken) => {
                 after.tighten(&account.limits, &books.meter, demand.now);
-                let lent = till.lend(account, &mut books, demand);
+                let lent = till.lend(slot, account, &mut books, demand);
                 let taken = Taken { is_told_later: lent.is_some(), ..taken };
                 let page = Page { record, version, books: books.encode(), taken, lent };
                 looks.push(Look::InBooks(Box::new(page)));
@@ -210,7 +210,7 @@ fn look(
 impl Holds {
     /// Gives everything back, as if it had never been taken.
     pub fn cancel(&self, store: &impl Store, now: Millis) {
-        for Hold { account, taken } in &self.holds {
+        for Hold { account, taken, .. } in &self.holds {
             account.close(store, |books| {
                 books.ledger.settle(now, &account.budgets, &taken.reservation, PicoUsd::default());
                 taken.place.iter().for_each(|place| books.meter.cancel(self.vm, place));
@@ -240,10 +240,11 @@ impl Holds {
             if hold.is_none() && cost == PicoUsd::default() {
                 continue;
             }
-            let taken = hold.map(|hold| hold.taken);
-            let (is_told_later, mut alarms) = till.end(account, taken.as_ref(), cost, tokens);
+            let taken = hold.map(|hold| (hold.slot, &hold.taken));
+            let (is_told_later, mut alarms) = till.end(account, taken, cost, tokens);
             if !is_told_later {
-                alarms.extend(account.settle(store, self.vm, taken.unwrap_or_default(), now, cost, tokens));
+                let taken = hold.map(|hold| hold.taken).unwrap_or_default();
+                alarms.extend(account.settle(store, self.vm, taken, now, cost, tokens));
             }
             alerts.extend(alarms.into_iter().map(|(budget, alarm)| Alert {
                 account: Rc::clone(account),

@@ -36,8 +36,12 @@ pub struct Till {
     vm: u64,
     /// Nobody ticks any more: requests that are still under way go to the books.
     is_closed: bool,
-    drawers: BTreeMap<u64, Drawer>,
+    drawers: BTreeMap<Slot, Drawer>,
 }
+
+/// The number of an account, which clients may choose: see [`Drawer::is_of`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Slot(u64);
 
 /// What a worker has in hand of one account.
 #[derive(Debug)]
@@ -100,11 +104,11 @@ impl Till {
 
     /// Whether `account` is known to have books.
     pub fn knows(&self, account: &Account) -> bool {
-        self.drawer(account).is_some_and(|drawer| drawer.lent.is_some())
+        self.drawer(Slot::of(account), account).is_some_and(|drawer| drawer.lent.is_some())
     }
 
-    /// A request of `account` has come.
-    pub(super) fn ask(&mut self, account: &Rc<Account>) {
+    /// A request of `account` has come; where its drawer is.
+    pub(super) fn ask(&mut self, account: &Rc<Account>) -> Slot {
         let new = || Drawer {
             account: Rc::clone(account),
             asked: 0,
@@ -113,36 +117,34 @@ impl Till {
             ended: Ended::default(),
             alarms: Vec::new(),
         };
-        let drawer = self.drawers.entry(number(account)).or_insert_with(new);
+        let slot = Slot::of(account);
+        let drawer = self.drawers.entry(slot).or_insert_with(new);
         drawer.asked = drawer.asked.saturating_add(1);
+        slot
     }
 
-    /// Whether `demand` finds room in hand; then what is left of the limits of `account`, before and after it.
-    pub(super) fn has_room(
-        &self,
-        account: &Account,
-        demand: &Demand<'_>,
-        before: &mut RateLimits,
-        after: &mut RateLimits,
-    ) -> bool {
-        let lent = self.drawer(account).and_then(|drawer| drawer.lent.as_ref());
+    /// Whether `demand` finds room in hand; then `left` hears what is left of the limits of `account` before it.
+    pub(super) fn has_room(&self, slot: Slot, account: &Account, demand: &Demand<'_>, left: &mut RateLimits) -> bool {
+        let lent = self.drawer(slot, account).and_then(|drawer| drawer.lent.as_ref());
         let Some(lent) = lent.filter(|lent| lent.fits(account, demand)) else { return false };
-        if account.has_limits() {
-            before.tighten(&account.limits, &lent.meter, demand.now);
-            let mut meter = lent.meter.clone();
-            meter.hold(demand.now, demand.tokens, self.vm);
-            after.tighten(&account.limits, &meter, demand.now);
-        }
+        left.tighten(&account.limits, &lent.meter, demand.now);
         true
     }
 
-    /// Hands out what a request needs; see [`Self::has_room`].
-    pub(super) fn take(&mut self, account: &Account, demand: &Demand<'_>) -> Option<Taken> {
+    /// Hands out what a request needs; see [`Self::has_room`]. `left` hears what is left after it.
+    pub(super) fn take(
+        &mut self,
+        slot: Slot,
+        account: &Account,
+        demand: &Demand<'_>,
+        left: &mut RateLimits,
+    ) -> Option<Taken> {
         let vm = self.vm;
-        let lent = self.drawer_mut(account)?.lent.as_mut().filter(|lent| lent.fits(account, demand))?;
+        let lent = self.drawer_mut(slot, account)?.lent.as_mut().filter(|lent| lent.fits(account, demand))?;
         lent.requests = lent.requests.saturating_sub(1);
-        lent.meter.hold(demand.now, demand.tokens, vm);
         let place = lent.place.as_mut().map(|place| {
+            lent.meter.hold(demand.now, demand.tokens, vm);
+            left.tighten(&account.limits, &lent.meter, demand.now);
             place.tokens = place.tokens.saturating_sub(demand.tokens);
             Place { tokens: demand.tokens, ..*place }
         });
@@ -150,8 +152,8 @@ impl Till {
     }
 
     /// Takes room for requests like `demand` out of `books`, where `account` is busy and has plenty.
-    pub(super) fn lend(&self, account: &Account, books: &mut Books, demand: &Demand<'_>) -> Option<Lent> {
-        let requests = self.drawer(account).filter(|drawer| drawer.is_busy() && !self.is_closed)?.expected();
+    pub(super) fn lend(&self, slot: Slot, account: &Account, books: &mut Books, demand: &Demand<'_>) -> Option<Lent> {
+        let requests = self.drawer(slot, account).filter(|drawer| drawer.is_busy() && !self.is_closed)?.expected();
         let cost = PicoUsd(demand.cost.0.saturating_mul(requests.into()));
         let tokens = demand.tokens.saturating_mul(requests.into());
         let has_plenty = books.ledger.room(demand.now, &account.budgets).0 / PLENTY >= cost.0
@@ -169,28 +171,27 @@ impl Till {
     }
 
     /// Puts room in hand.
-    pub(super) fn put(&mut self, account: &Account, lent: Option<Lent>) {
+    pub(super) fn put(&mut self, slot: Slot, account: &Account, lent: Option<Lent>) {
         if let Some(lent) = lent
-            && let Some(drawer) = self.drawer_mut(account)
+            && let Some(drawer) = self.drawer_mut(slot, account)
         {
             drawer.ended.withdraw(drawer.lent.replace(lent));
         }
     }
 
-    /// A request of `account` has ended, for which `taken` was set aside; one without a cap sets nothing aside. Whether the
+    /// A request of `account` has ended, for which `taken` was set aside from a slot; one without a cap sets nothing aside. Whether the
     /// books are told later; and which alarms went off when they were told before.
     pub(super) fn end(
         &mut self,
         account: &Rc<Account>,
-        taken: Option<&Taken>,
+        taken: Option<(Slot, &Taken)>,
         cost: PicoUsd,
         tokens: u64,
     ) -> (bool, Vec<(usize, Alarm)>) {
-        if taken.is_none() {
-            self.ask(account);
-        }
+        let slot = taken.map_or_else(|| self.ask(account), |(slot, _)| slot);
+        let taken = taken.map(|(_, taken)| taken);
         let is_open = !self.is_closed;
-        let Some(drawer) = self.drawer_mut(account) else { return (false, Vec::new()) };
+        let Some(drawer) = self.drawer_mut(slot, account) else { return (false, Vec::new()) };
         let is_told_later = is_open && drawer.is_busy() && taken.is_none_or(|taken| taken.is_told_later);
         if is_told_later {
             drawer.ended.cost = drawer.ended.cost.plus(cost);
@@ -212,12 +213,12 @@ impl Till {
         });
     }
 
-    fn drawer(&self, account: &Account) -> Option<&Drawer> {
-        self.drawers.get(&number(account)).filter(|drawer| drawer.is_of(account))
+    fn drawer(&self, slot: Slot, account: &Account) -> Option<&Drawer> {
+        self.drawers.get(&slot).filter(|drawer| drawer.is_of(account))
     }
 
-    fn drawer_mut(&mut self, account: &Account) -> Option<&mut Drawer> {
-        self.drawers.get_mut(&number(account)).filter(|drawer| drawer.is_of(account))
+    fn drawer_mut(&mut self, slot: Slot, account: &Account) -> Option<&mut Drawer> {
+        self.drawers.get_mut(&slot).filter(|drawer| drawer.is_of(account))
     }
 }
 
@@ -297,8 +298,11 @@ impl Ended {
     }
 }
 
-fn number(account: &Account) -> u64 {
-    number_of_texts(account.scope as u64, &[&account.name, account.model.as_deref().unwrap_or_default()])
+impl Slot {
+    fn of(account: &Account) -> Self {
+        let texts = [&*account.name, account.model.as_deref().unwrap_or_default()];
+        Self(number_of_texts(account.scope as u64, &texts))
+    }
 }
 
 /// From so many requests between two ticks on, an account is busy: some hundred a second for each worker.

@@ -236,9 +236,10 @@ fn two_names_that_share_a_number_share_no_drawer() {
     let (store, mut till) = (store(&all), Till::new(1));
     run(&store, &mut till, &all, 50);
     let other = Account { name: "b".to_owned(), ..(*all[0]).clone() };
-    let drawer = till.drawers.remove(&number(&all[0])).unwrap();
-    till.drawers.insert(number(&other), drawer);
-    assert!(!till.knows(&all[0]) && !till.knows(&other) && till.take(&other, &demand(NOON)).is_none());
+    let drawer = till.drawers.remove(&Slot::of(&all[0])).unwrap();
+    till.drawers.insert(Slot::of(&other), drawer);
+    assert!(!till.knows(&all[0]) && !till.knows(&other));
+    assert!(till.take(Slot::of(&other), &other, &demand(NOON), &mut RateLimits::default()).is_none());
 }
 
 /// Three workers in any order: requests come and end, ticks pass, a VM is lost.
