@@ -18,6 +18,7 @@
 //!   longer than five seconds may lose their places of `max_parallel_requests`.
 
 mod books;
+mod drawer;
 mod end_users;
 mod holds;
 mod scope;

@@ -101,8 +101,8 @@ impl Price {
     /// standard tier or at the one that `most` names.
     pub(super) fn ceiling(&self, most: &Usage) -> PicoUsd {
         let rates = self.at(most.input_tokens, most.service_tier.unwrap_or_default());
-        let tokens = |whole, count| rates.dearest(whole).times(count);
-        let all = tokens(Rate::Input, most.input_tokens).plus(tokens(Rate::Output, most.output_tokens));
+        let [input, output] = rates.dearest();
+        let all = input.times(most.input_tokens).plus(output.times(most.output_tokens));
         let measured = rates.measured(&Usage { output_tokens: 0, ..*most }).unwrap_or_default();
         self.markup.apply(all.max(measured).plus(rates.rate(Rate::Request)))
     }
@@ -197,12 +197,16 @@ impl At<'_> {
         own.or_else(|| Some(self.rate(rate.whole()?))).unwrap_or_default()
     }
 
-    /// The highest rate of `whole` and its parts in any layer that holds, the one for all tiers among them: a provider may
-    /// serve another tier than the one that was asked for.
-    fn dearest(&self, whole: Rate) -> PicoUsd {
-        let named = self.layers().flat_map(Rates::named);
-        let own = named.filter(|(rate, _)| *rate == whole || rate.is_part_of(whole));
-        own.map(|(_, amount)| amount).max().unwrap_or_default()
+    /// The highest rate of a token of the prompt and of one of the answer, parts and all, in any layer that holds, the one
+    /// for all tiers among them: a provider may serve another tier than the one that was asked for.
+    fn dearest(&self) -> [PicoUsd; 2] {
+        let sides = [Rate::Input, Rate::Output];
+        self.layers().flat_map(Rates::named).fold(<[PicoUsd; 2]>::default(), |mut dearest, (rate, amount)| {
+            let of_side = dearest.iter_mut().zip(sides);
+            let of_side = of_side.filter(|(_, side)| rate == *side || rate.is_part_of(*side));
+            of_side.for_each(|(dearest, _)| *dearest = amount.max(*dearest));
+            dearest
+        })
     }
 
     /// What is charged by something else than tokens; `None` where tokens count.

@@ -49,7 +49,7 @@ impl RateLimits {
     /// Source: OpenAI, "Rate limits in headers" <https://platform.openai.com/docs/guides/rate-limits>, not re-read for this.
     pub fn headers(&self) -> [(&'static str, String); 6] {
         let number = |left: Option<Left>, of: fn(Left) -> u64| left.map(of).map(|n| n.to_string()).unwrap_or_default();
-        let reset = |left: Option<Left>| left.map(|left| format!("{}s", left.reset.secs_ceil())).unwrap_or_default();
+        let reset = |left: Option<Left>| left.map(|left| left.reset.secs_ceil().to_string() + "s").unwrap_or_default();
         [
             ("x-ratelimit-limit-requests", number(self.requests, |left| left.limit)),
             ("x-ratelimit-remaining-requests", number(self.requests, |left| left.remaining)),

@@ -1,7 +1,6 @@
 //! From a body to an exchange: the model, the plan, and what the budget must set aside.
 
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::front::too_large;
@@ -101,8 +100,13 @@ fn accounts(config: &Config, caller: Caller, group: &str, knobs: &Knobs) -> Vec<
     let models = models.filter(|account| account.model.as_deref() == Some(group));
     let mut accounts: Vec<Rc<Account>> = caller.accounts(config).chain(models).cloned().collect();
     if !config.tag_accounts.is_empty() {
-        let tags: BTreeSet<&String> = key.into_iter().flat_map(|key| &key.tags).chain(&knobs.tags).collect();
-        accounts.extend(tags.into_iter().filter_map(|tag| config.tag_accounts.get(tag)).cloned());
+        let tags = key.into_iter().flat_map(|key| &key.tags).chain(&knobs.tags);
+        for account in tags.filter_map(|tag| config.tag_accounts.get(tag)) {
+            // A tag that is named twice is paid for once.
+            if !accounts.iter().any(|other| Rc::ptr_eq(other, account)) {
+                accounts.push(Rc::clone(account));
+            }
+        }
     }
     if !config.end_users.is_empty() {
         accounts.extend(knobs.end_user.as_deref().and_then(|id| config.end_users.account(id)));

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use super::books::{Books, Taken};
-use super::till::{Lent, Slot, Till};
+use super::drawer::Lent;
+use super::till::{Slot, Till};
 use super::{Account, Alert, RateLimits};
 use crate::budget::Refusal;
 use crate::routing::Skip;

@@ -21,12 +21,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::books::{Books, Taken};
+use super::drawer::{Drawer, Lent};
 use super::holds::Demand;
 use super::{Account, RateLimits};
-use crate::budget::Reservation;
 use crate::budget::ledger::Alarm;
 use crate::bytes::number_of_texts;
-use crate::routing::{Meter, Place};
 use crate::store::Store;
 use crate::units::{Millis, PicoUsd};
 
@@ -36,60 +35,23 @@ pub struct Till {
     vm: u64,
     /// Nobody ticks any more: requests that are still under way go to the books.
     is_closed: bool,
-    drawers: BTreeMap<Slot, Drawer>,
+    drawers: Vec<Drawer>,
+    /// Where the drawer of an account is, by the account's number.
+    index: BTreeMap<u64, usize>,
 }
 
-/// The number of an account, which clients may choose: see [`Drawer::is_of`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Slot(u64);
-
-/// What a worker has in hand of one account.
-#[derive(Debug)]
-struct Drawer {
-    account: Rc<Account>,
-    /// How many requests asked since the tick,
-    asked: u32,
-    /// and between the two ticks before.
-    before: u32,
-    lent: Option<Lent>,
-    ended: Ended,
-    /// What went off when the books were told; nobody's record says it yet.
-    alarms: Vec<(usize, Alarm)>,
-}
-
-/// Room for requests to come.
-#[derive(Debug)]
-pub(super) struct Lent {
-    requests: u32,
-    reservation: Reservation,
-    place: Option<Place>,
-    /// What the account's meter counts, without what is in hand here.
-    meter: Meter,
-}
-
-/// What the books are to be told.
-#[derive(Debug, Default)]
-struct Ended {
-    cost: PicoUsd,
-    reservations: Vec<Reservation>,
-    places: Vec<Leaving>,
-}
-
-/// Places that were taken together, and are given back together.
+/// Where the drawer of an account was when a request of it came.
 #[derive(Clone, Copy, Debug)]
-struct Leaving {
-    place: Place,
-    count: u32,
-    /// Those of them that nobody used.
-    unused: u32,
-    /// What the others used.
-    tokens: u64,
+pub(super) struct Slot {
+    /// Of the account. Clients may choose it: see [`Drawer::is_of`].
+    number: u64,
+    at: usize,
 }
 
 impl Till {
     /// The till of the VM with this number.
     pub const fn new(vm: u64) -> Self {
-        Self { vm, is_closed: false, drawers: BTreeMap::new() }
+        Self { vm, is_closed: false, drawers: Vec::new(), index: BTreeMap::new() }
     }
 
     /// The number of its VM.
@@ -104,23 +66,18 @@ impl Till {
 
     /// Whether `account` is known to have books.
     pub fn knows(&self, account: &Account) -> bool {
-        self.drawer(Slot::of(account), account).is_some_and(|drawer| drawer.lent.is_some())
+        self.at(number(account)).filter(|drawer| drawer.is_of(account)).is_some_and(|drawer| drawer.lent.is_some())
     }
 
     /// A request of `account` has come; where its drawer is.
     pub(super) fn ask(&mut self, account: &Rc<Account>) -> Slot {
-        let new = || Drawer {
-            account: Rc::clone(account),
-            asked: 0,
-            before: 0,
-            lent: None,
-            ended: Ended::default(),
-            alarms: Vec::new(),
-        };
-        let slot = Slot::of(account);
-        let drawer = self.drawers.entry(slot).or_insert_with(new);
-        drawer.asked = drawer.asked.saturating_add(1);
-        slot
+        let number = number(account);
+        let at = *self.index.entry(number).or_insert(self.drawers.len());
+        if at == self.drawers.len() {
+            self.drawers.push(Drawer::new(account));
+        }
+        self.drawers.get_mut(at).into_iter().for_each(Drawer::ask);
+        Slot { number, at }
     }
 
     /// Whether `demand` finds room in hand; then `left` hears what is left of the limits of `account` before it.
@@ -141,14 +98,7 @@ impl Till {
     ) -> Option<Taken> {
         let vm = self.vm;
         let lent = self.drawer_mut(slot, account)?.lent.as_mut().filter(|lent| lent.fits(account, demand))?;
-        lent.requests = lent.requests.saturating_sub(1);
-        let place = lent.place.as_mut().map(|place| {
-            lent.meter.hold(demand.now, demand.tokens, vm);
-            left.tighten(&account.limits, &lent.meter, demand.now);
-            place.tokens = place.tokens.saturating_sub(demand.tokens);
-            Place { tokens: demand.tokens, ..*place }
-        });
-        Some(Taken { reservation: lent.reservation.split(demand.cost), place, shadow: None, is_told_later: true })
+        Some(lent.take(account, demand, vm, left))
     }
 
     /// Takes room for requests like `demand` out of `books`, where `account` is busy and has plenty.
@@ -179,7 +129,7 @@ impl Till {
         }
     }
 
-    /// A request of `account` has ended, for which `taken` was set aside from a slot; one without a cap sets nothing aside. Whether the
+    /// A request of `account` has ended, for which `taken` was set aside; one without a cap sets nothing aside. Whether the
     /// books are told later; and which alarms went off when they were told before.
     pub(super) fn end(
         &mut self,
@@ -194,11 +144,7 @@ impl Till {
         let Some(drawer) = self.drawer_mut(slot, account) else { return (false, Vec::new()) };
         let is_told_later = is_open && drawer.is_busy() && taken.is_none_or(|taken| taken.is_told_later);
         if is_told_later {
-            drawer.ended.cost = drawer.ended.cost.plus(cost);
-            if let Some(taken) = taken {
-                drawer.ended.give_back(taken.reservation);
-                drawer.ended.leave(taken.place.map(|place| Leaving { place, count: 1, unused: 0, tokens }));
-            }
+            drawer.ended.add(taken, cost, tokens);
         }
         (is_told_later, std::mem::take(&mut drawer.alarms))
     }
@@ -206,109 +152,41 @@ impl Till {
     /// Tells the books everything, and gives back what is left in hand: to be called at every tick, and at the end.
     pub fn tell(&mut self, store: &impl Store, now: Millis) {
         let vm = self.vm;
-        self.drawers.retain(|_, drawer| {
+        let before = self.drawers.len();
+        self.drawers.retain_mut(|drawer| {
             drawer.tell(store, vm, now);
-            drawer.before = std::mem::take(&mut drawer.asked);
-            drawer.before > 0 || !drawer.alarms.is_empty()
+            drawer.is_of_use()
         });
+        if self.drawers.len() < before {
+            let numbers = self.drawers.iter().map(|drawer| number(&drawer.account));
+            self.index = numbers.zip(0..).collect();
+        }
+    }
+
+    fn at(&self, number: u64) -> Option<&Drawer> {
+        self.drawers.get(*self.index.get(&number)?)
+    }
+
+    /// Where the drawer is by now.
+    fn position(&self, slot: Slot, account: &Account) -> Option<usize> {
+        let is_there = |at: &usize| self.drawers.get(*at).is_some_and(|drawer| drawer.is_of(account));
+        Some(slot.at).filter(is_there).or_else(|| self.index.get(&slot.number).copied().filter(is_there))
     }
 
     fn drawer(&self, slot: Slot, account: &Account) -> Option<&Drawer> {
-        self.drawers.get(&slot).filter(|drawer| drawer.is_of(account))
+        self.drawers.get(self.position(slot, account)?)
     }
 
     fn drawer_mut(&mut self, slot: Slot, account: &Account) -> Option<&mut Drawer> {
-        self.drawers.get_mut(&slot).filter(|drawer| drawer.is_of(account))
+        let at = self.position(slot, account)?;
+        self.drawers.get_mut(at)
     }
 }
 
-impl Drawer {
-    /// Clients may choose names that share a number.
-    fn is_of(&self, account: &Account) -> bool {
-        let own = &*self.account;
-        std::ptr::eq(own, account)
-            || (own.scope == account.scope && own.name == account.name && own.model == account.model)
-    }
-
-    fn is_busy(&self) -> bool {
-        self.expected() >= BUSY
-    }
-
-    /// How many requests are to come until the next tick.
-    fn expected(&self) -> u32 {
-        self.asked.max(self.before).min(LENT_MAX)
-    }
-
-    fn tell(&mut self, store: &impl Store, vm: u64, now: Millis) {
-        self.ended.withdraw(self.lent.take());
-        let Ended { cost, reservations, places } = std::mem::take(&mut self.ended);
-        if cost == PicoUsd::default() && reservations.is_empty() && places.is_empty() {
-            return;
-        }
-        let budgets = &self.account.budgets;
-        let alarms = self.account.close(store, |books| {
-            for Leaving { place, count, unused, tokens } in &places {
-                books.meter.leave_many(vm, place, *count, *unused, *tokens);
-            }
-            for reservation in &reservations {
-                books.ledger.settle(now, budgets, reservation, PicoUsd::default());
-            }
-            books.ledger.settle(now, budgets, &Reservation::default(), cost)
-        });
-        self.alarms.extend(alarms.into_iter().flatten());
-    }
+fn number(account: &Account) -> u64 {
+    number_of_texts(account.scope as u64, &[&account.name, account.model.as_deref().unwrap_or_default()])
 }
 
-impl Lent {
-    fn fits(&self, account: &Account, demand: &Demand<'_>) -> bool {
-        // What counts in a minute is handed out in that minute.
-        let has_place = self.place.is_none_or(|place| {
-            place.tokens >= demand.tokens && self.meter.is_of_this_minute(demand.now) && place.at <= demand.now
-        });
-        self.requests > 0 && has_place && (account.budgets.is_empty() || self.reservation.amount >= demand.cost)
-    }
-}
-
-impl Ended {
-    /// Gives back what was not handed out.
-    fn withdraw(&mut self, lent: Option<Lent>) {
-        let Some(Lent { requests, reservation, place, .. }) = lent else { return };
-        self.give_back(reservation);
-        self.leave(place.map(|place| Leaving { place, count: requests, unused: requests, tokens: 0 }));
-    }
-
-    fn give_back(&mut self, reservation: Reservation) {
-        match self.reservations.iter_mut().find(|other| other.is_like(&reservation)) {
-            Some(other) => other.amount = other.amount.plus(reservation.amount),
-            None => self.reservations.push(reservation),
-        }
-    }
-
-    fn leave(&mut self, leaving: Option<Leaving>) {
-        let Some(leaving) = leaving else { return };
-        match self.places.iter_mut().find(|other| other.place.at == leaving.place.at) {
-            Some(other) => {
-                other.place.tokens = other.place.tokens.saturating_add(leaving.place.tokens);
-                other.count = other.count.saturating_add(leaving.count);
-                other.unused = other.unused.saturating_add(leaving.unused);
-                other.tokens = other.tokens.saturating_add(leaving.tokens);
-            }
-            None => self.places.push(leaving),
-        }
-    }
-}
-
-impl Slot {
-    fn of(account: &Account) -> Self {
-        let texts = [&*account.name, account.model.as_deref().unwrap_or_default()];
-        Self(number_of_texts(account.scope as u64, &texts))
-    }
-}
-
-/// From so many requests between two ticks on, an account is busy: some hundred a second for each worker.
-const BUSY: u32 = 4;
-/// For so many requests at most room is taken at once.
-const LENT_MAX: u32 = 256;
 /// At most one part in so many of what an account has left is in the hand of one worker.
 const PLENTY: u64 = 64;
 

@@ -3,6 +3,7 @@ use std::cell::Cell;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::*;
+use crate::budget::account::drawer::BUSY;
 use crate::budget::account::{Denied, Holds, Scope, reserve};
 use crate::config::{Budget, Limits};
 use crate::store::{Memory, Swap};
@@ -236,10 +237,10 @@ fn two_names_that_share_a_number_share_no_drawer() {
     let (store, mut till) = (store(&all), Till::new(1));
     run(&store, &mut till, &all, 50);
     let other = Account { name: "b".to_owned(), ..(*all[0]).clone() };
-    let drawer = till.drawers.remove(&Slot::of(&all[0])).unwrap();
-    till.drawers.insert(Slot::of(&other), drawer);
+    till.index = BTreeMap::from([(number(&other), 0)]);
+    let slot = Slot { number: number(&other), at: 0 };
     assert!(!till.knows(&all[0]) && !till.knows(&other));
-    assert!(till.take(Slot::of(&other), &other, &demand(NOON), &mut RateLimits::default()).is_none());
+    assert!(till.take(slot, &other, &demand(NOON), &mut RateLimits::default()).is_none());
 }
 
 /// Three workers in any order: requests come and end, ticks pass, a VM is lost.
