@@ -152,7 +152,7 @@ impl Rendering<'_> {
     ///
     /// # Errors
     ///
-    /// The config names clusters of its own.
+    /// The config names clusters of its own, or has secrets from a server.
     pub fn envoy_gateway(&self, mesh: &Mesh, gateway: &envoy_gateway::EnvoyGateway) -> Result<String, String> {
         envoy_gateway::resources(self, mesh, gateway)
     }
@@ -161,7 +161,7 @@ impl Rendering<'_> {
     ///
     /// # Errors
     ///
-    /// They do not fit into a ConfigMap.
+    /// They do not fit into a ConfigMap, or the config has secrets from a server.
     pub fn kubernetes(&self, mesh: &Mesh, kubernetes: &kubernetes::Kubernetes) -> Result<String, String> {
         kubernetes::resources(self, mesh, kubernetes)
     }

@@ -53,8 +53,9 @@ pub struct Kubernetes {
 ///
 /// # Errors
 ///
-/// They do not fit into a ConfigMap.
+/// They do not fit into a ConfigMap, or keys come from a server that nothing here knows.
 pub(super) fn resources(rendering: &Rendering<'_>, mesh: &Mesh, kubernetes: &Kubernetes) -> Result<String, String> {
+    deploy::no_secret_server(rendering)?;
     let stats = fill(STATS, &[("admin_port", &rendering.options.admin_port.to_string())]);
     let files = rendering.files_with(CONFIG_DIR, &stats);
     let size: usize = files.iter().map(|(_, text)| text.len()).sum();
@@ -101,8 +102,8 @@ fn deployment(rendering: &Rendering<'_>, mesh: &Mesh, kubernetes: &Kubernetes, b
         ("envoy_image", scalar(&kubernetes.envoy_image)),
         ("env", if env.is_empty() { env } else { format!("env:\n{env}") }),
         ("port", rendering.options.port.to_string()),
-        ("mount", deploy::mount(rendering)),
-        ("volume", volume),
+        ("mount", deploy::mount(rendering) + &deploy::secrets_mount(rendering)),
+        ("volume", volume + &deploy::secrets_volume(rendering, mesh)),
     ];
     let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
     fill(DEPLOYMENT, &values)
