@@ -41,6 +41,7 @@ mod infos;
 mod isolation;
 mod istio;
 mod messages;
+mod module_update;
 mod names;
 mod no_dead_worker;
 mod ollama;

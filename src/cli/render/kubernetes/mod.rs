@@ -19,6 +19,7 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::generation::Generation;
 use super::template::{fill, scalar};
 use super::{Mesh, Rendering, deploy};
 
@@ -57,7 +58,7 @@ pub struct Kubernetes {
 pub(super) fn resources(rendering: &Rendering<'_>, mesh: &Mesh, kubernetes: &Kubernetes) -> Result<String, String> {
     deploy::no_secret_server(rendering)?;
     let stats = fill(STATS, &[("admin_port", &rendering.options.admin_port.to_string())]);
-    let files = rendering.files_with(CONFIG_DIR, &stats);
+    let files = rendering.files_with(CONFIG_DIR, &stats, &Generation::default());
     let size: usize = files.iter().map(|(_, text)| text.len()).sum();
     if size > CONFIG_MAP_BYTES {
         return Err(format!(
