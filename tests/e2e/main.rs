@@ -29,6 +29,7 @@ mod endpoints;
 mod envoy_gateway;
 mod exactness;
 mod examples;
+mod existing_envoy;
 mod explain;
 mod fallback;
 mod forms;
