@@ -42,6 +42,7 @@ mod infos;
 mod isolation;
 mod istio;
 mod messages;
+mod migrate;
 mod module_update;
 mod names;
 mod no_dead_worker;
