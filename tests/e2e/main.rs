@@ -60,6 +60,7 @@ mod responses;
 mod retries;
 mod sdk;
 mod sds;
+mod sds_server;
 mod shadow;
 mod strategies;
 mod suits;
