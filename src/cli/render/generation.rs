@@ -35,9 +35,23 @@ pub(super) struct Generation {
     kept: Vec<Value>,
     /// Whether the listener that is there has another VM.
     pub(super) is_new: bool,
+    /// What the names of the files of the clusters and the listener end with.
+    pub(super) file_suffix: String,
 }
 
 impl Generation {
+    /// The one of `vm_config`, for Envoys that are started anew for another VM: files of other names.
+    ///
+    /// An Envoy whose files are gone serves on with what it has.
+    pub(super) fn of_files(vm_config: &Value) -> Self {
+        Self { file_suffix: format!("-{}", digest(vm_config)), ..Self::default() }
+    }
+
+    /// What the file `name` is called.
+    pub(super) fn file(&self, name: &str) -> String {
+        format!("{}{}.yaml", name.trim_end_matches(".yaml"), self.file_suffix)
+    }
+
     /// The one that `vm_config` begins or goes on with, by the files of `dir`.
     ///
     /// # Errors
@@ -59,7 +73,7 @@ impl Generation {
             vm != Some(vm_config) && (!drained || (is_new && vm == before))
         };
         let kept = attempts().filter(|(_, config)| is_kept(config)).map(|(cluster, _)| cluster.clone()).collect();
-        Ok(Self { suffix, kept, is_new })
+        Ok(Self { suffix, kept, is_new, file_suffix: String::new() })
     }
 
     /// How many clusters of before there are.

@@ -110,7 +110,7 @@ impl Rendering<'_> {
     /// The same, with `more` in the bootstrap.
     fn files_with(&self, dir: &str, more: &str, generation: &Generation) -> Vec<(&'static str, String)> {
         let dir = dir.trim_end_matches('/');
-        let path = |name: &str| scalar(&format!("{dir}/{name}"));
+        let path = |name: &str| scalar(&format!("{dir}/{}", generation.file(name)));
         // A directory that is watched as a whole may be a mounted ConfigMap, where links move and no file does.
         let watched = format!(", watched_directory: {{path: {}}}", scalar(dir));
         let values = [("lds", path(LDS)), ("cds", path(CDS)), ("watched", watched)];
