@@ -5,13 +5,13 @@ SHELL := bash
 .DEFAULT_GOAL := help
 .PHONY: help build module sbom image reproducible install run test unit-test wasm-test e2e golden lint bench fuzz clean
 
-WASM := target/wasm32-unknown-unknown/release/tollgate.wasm
+WASM := target/module/wasm32-unknown-unknown/release/tollgate.wasm
 WASM_FLAGS := --lib --target wasm32-unknown-unknown --features host
 # In one go and with the same features everywhere: else cargo builds the library anew each time.
 NATIVE := --features cli --bin tollgate --example mock-provider
 SETUP := sh tests/setup.sh
 PREFIX ?= /usr/local
-# No path of this machine is in the module.
+# No path of this machine is in the module. In a folder of its own: cargo does not see that a dependency was built without the wrapper.
 MODULE_RUSTC := RUSTC_WRAPPER=$(CURDIR)/.cargo/rustc.sh
 
 help: ## Show what there is to make
@@ -23,7 +23,7 @@ build: module ## dist/: tollgate.wasm (the filter), tollgate (the command), mock
 
 module: ## dist/tollgate.wasm alone
 	@$(SETUP) wasm-target
-	$(MODULE_RUSTC) cargo build --release --locked $(WASM_FLAGS)
+	$(MODULE_RUSTC) cargo build --release --locked $(WASM_FLAGS) --target-dir target/module
 	@mkdir -p dist
 	@install -m 644 $(WASM) dist/tollgate.wasm
 
