@@ -91,7 +91,7 @@ fn keys_come_from_the_server_and_are_rotated_without_a_restart() {
     server.put("late", "late-at-last");
     wait_for("the late key", || (rig.status("late") == 200).then_some(()));
     assert_eq!(server.asked().into_iter().collect::<Vec<_>>(), ["anthropic", "late", "openai"]);
-    assert_eq!(server.refusals(), [String::new(); 0]);
+    assert!(server.refusals().is_empty(), "{:?}", server.refusals());
     let dump = Request::get(rig.gate.admin_port, "/config_dump").send();
     for (what, text) in
         [("log", rig.gate.stderr()), ("access log", rig.gate.stdout()), ("dump", dump.text().to_owned())]
