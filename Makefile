@@ -3,32 +3,40 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build image install run test unit-test wasm-test e2e golden lint bench fuzz clean
+.PHONY: help build module sbom image reproducible install run test unit-test wasm-test e2e golden lint bench fuzz clean
 
-WASM := target/wasm32-unknown-unknown/release/tollgate.wasm
+WASM := target/module/wasm32-unknown-unknown/release/tollgate.wasm
 WASM_FLAGS := --lib --target wasm32-unknown-unknown --features host
 # In one go and with the same features everywhere: else cargo builds the library anew each time.
 NATIVE := --features cli --bin tollgate --example mock-provider
 SETUP := sh tests/setup.sh
 PREFIX ?= /usr/local
-# No path of this machine is in the module. Cargo still makes its symbols from these flags: build in the same folder for the same bytes.
-SAME_PATHS := --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
+# No path of this machine is in the module. In a folder of its own: cargo does not see that a dependency was built without the wrapper.
+MODULE_RUSTC := RUSTC_WRAPPER=$(CURDIR)/.cargo/rustc.sh
 
 help: ## Show what there is to make
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## dist/: tollgate.wasm (the filter), tollgate (the command), mock-provider
-	@$(SETUP) wasm-target
-	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$(SAME_PATHS)" cargo build --release --locked $(WASM_FLAGS)
+build: module ## dist/: tollgate.wasm (the filter), tollgate (the command), mock-provider
 	cargo build --release --locked $(NATIVE)
-	@mkdir -p dist
-	@install -m 644 $(WASM) dist/tollgate.wasm
 	@install -m 755 target/release/tollgate target/release/examples/mock-provider dist/
 
-image: build ## dist/oci (an OCI image layout), dist/oci.tar (for docker load), dist/tollgate.cdx.json (what is in it)
+module: ## dist/tollgate.wasm alone
+	@$(SETUP) wasm-target
+	$(MODULE_RUSTC) cargo build --release --locked $(WASM_FLAGS) --target-dir target/module
+	@mkdir -p dist
+	@install -m 644 $(WASM) dist/tollgate.wasm
+
+sbom: ## dist/tollgate.cdx.json: what is in the module
+	@mkdir -p dist
 	cargo metadata --format-version 1 --locked --filter-platform wasm32-unknown-unknown --features host \
 	    | cargo run --quiet --locked --manifest-path examples/sbom/Cargo.toml --target-dir target/sbom > dist/tollgate.cdx.json
+
+image: build sbom ## dist/oci (an OCI image layout), dist/oci.tar (for docker load)
 	dist/tollgate image --wasm dist/tollgate.wasm --sbom dist/tollgate.cdx.json --output dist/oci
+
+reproducible: image ## Build all of the image once more, from scratch and elsewhere: the same digests; takes minutes
+	@sh tests/reproducible.sh
 
 install: build ## The command into PREFIX/bin, the module into PREFIX/share/tollgate; DESTDIR goes before
 	install -D -m 755 dist/tollgate $(DESTDIR)$(PREFIX)/bin/tollgate

@@ -215,6 +215,45 @@ fn every_provider_has_a_cluster_of_its_own_in_the_mesh() {
     assert!(rendered.contains("host: vllm.models.svc.cluster.local"));
 }
 
+#[test]
+fn files_of_secrets_are_mounted_and_a_server_that_is_not_there_is_refused() {
+    let file = scratch("manifests-sds.config.yaml");
+    let model = "model_list: [{model_name: a, litellm_params: {model: openai/gpt-4o, api_key: sds/first}}]\n";
+    let keys = "  keys: [{key_alias: app, key: os.environ/HARBOR_APP_KEY}]\n";
+    let config = |secrets: &str| {
+        fs::write(&file, format!("{model}tollgate:\n{keys}  secrets: {secrets}\n")).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let targets: [&[&str]; 3] = [
+        &["--target", "kubernetes", "--secret", "llm-keys"],
+        &["--target", "envoy-gateway", "--host", "llm.example", "--secret", "llm-keys"],
+        &["--target", "istio", "--host", "llm.example", "--module", "ecds", "--secret", "llm-keys"],
+    ];
+    for args in targets {
+        let rendered = render(&config("{path: /etc/keys}"), args);
+        for part in [
+            "{name: tollgate-secrets, mountPath: /etc/keys, readOnly: true}",
+            "secret: {secretName: llm-keys-sds}",
+            "path_config_source: {path: /etc/keys/first.yaml, watched_directory: {path: /etc/keys}}",
+        ] {
+            assert!(rendered.contains(part), "{args:?}: no {part} in\n{rendered}");
+        }
+        let faults = validate(&resources(&rendered));
+        assert!(faults.is_empty(), "{args:?}: {faults}");
+    }
+    let path = config("{cluster: vault}");
+    for (args, code) in targets.iter().zip([1, 1, 0]) {
+        let mut command = with_keys(Command::new(env!("CARGO_BIN_EXE_tollgate")));
+        let output = command.args(["render", "--config", &path]).args(*args).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {text}");
+        assert!(code == 0 || text.contains("tollgate.secrets") && text.contains("vault"), "{text}");
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert!(code == 1 || stdout.contains("envoy_grpc: {cluster_name: vault}"), "{stdout}");
+        assert!(!stdout.contains("tollgate-secrets"), "{stdout}");
+    }
+}
+
 /// All that is validated: options and a config.
 fn renderings() -> Vec<(&'static [&'static str], String)> {
     let kept = KEPT.iter().map(|(_, args)| (*args, QUICKSTART.to_owned()));

@@ -1,9 +1,12 @@
 //! `tollgate render --format dynamic`: a running Envoy takes the files up when they are rendered anew.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
+
+use tollgate::cli::yaml;
 
 use crate::harness::{Gate, Mock, Options, dist, lasting_port, tollgate, wait_for};
 
@@ -21,6 +24,7 @@ const NAMES: [&str; 3] = ["envoy.yaml", "lds.yaml", "cds.yaml"];
 struct Dir {
     folder: PathBuf,
     port: String,
+    admin_port: String,
     second: Mock,
 }
 
@@ -29,7 +33,8 @@ impl Dir {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
-        Self { folder, port: lasting_port().to_string(), second: Mock::start(&format!("{name}-second")) }
+        let [port, admin_port] = [lasting_port(), lasting_port()].map(|port| port.to_string());
+        Self { folder, port, admin_port, second: Mock::start(&format!("{name}-second")) }
     }
 
     /// Renders the config with `more` models; what the command says.
@@ -59,6 +64,24 @@ impl Dir {
         }
         symlink(&data, mount.join("..data_tmp")).unwrap();
         std::fs::rename(mount.join("..data_tmp"), mount.join("..data")).unwrap();
+    }
+
+    /// The files of the plain deployment's ConfigMap, where the ports and the module are those of this machine.
+    fn config_map(&self, more: &str) -> BTreeMap<String, String> {
+        let config = CONFIG.replace("{more}", more).replace("{mock}", &Mock::shared().address());
+        let file = self.folder.join("config.yaml");
+        std::fs::write(&file, config.replace("{second}", &self.second.address())).unwrap();
+        let (file, wasm) = (file.to_str().unwrap(), dist("tollgate.wasm"));
+        let args = ["render", "--target", "kubernetes", "--config", file, "--wasm", wasm.to_str().unwrap()];
+        let output = tollgate(&[&args[..], &["--port", &self.port, "--admin-port", &self.admin_port]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let resources = text.split("\n---\n").map(|part| yaml::parse(part).unwrap());
+        let map = resources.into_iter().find(|one| one["kind"] == "ConfigMap").unwrap();
+        let mount = self.folder.join("mount");
+        let here = |text: &str| text.replace("/etc/tollgate", mount.to_str().unwrap()).replace("9902", "0");
+        let files = map["data"].as_object().unwrap().iter();
+        files.map(|(name, text)| (name.clone(), here(text.as_str().unwrap()))).collect()
     }
 
     fn files(&self) -> PathBuf {
@@ -123,4 +146,37 @@ fn a_mounted_config_map_that_changes_is_taken_up() {
     dir.render_for(SECOND, &args);
     dir.publish("2");
     wait_for("the new model", || (gate.chat("sk-app", "second").status == 200).then_some(()));
+}
+
+/// A variable more: Kubernetes starts new pods, and changes the files of those of before as well.
+#[test]
+fn a_pod_serves_on_with_the_config_map_of_the_next_one() {
+    let dir = Dir::new("dynamic-pods");
+    let mount = dir.folder.join("mount");
+    let publish = |more: &str, version: &str| {
+        let files = dir.config_map(more);
+        let data = mount.join(format!("..{version}"));
+        std::fs::create_dir_all(&data).unwrap();
+        for (name, text) in &files {
+            std::fs::write(data.join(name), text).unwrap();
+            let _ = symlink(format!("..data/{name}"), mount.join(name));
+        }
+        symlink(format!("..{version}"), mount.join("..data_tmp")).unwrap();
+        std::fs::rename(mount.join("..data_tmp"), mount.join("..data")).unwrap();
+        files.keys().cloned().collect::<Vec<_>>()
+    };
+    let names = publish("", "1");
+    let gate = Gate::start_at(dir.folder.clone(), &mount.join("envoy.yaml"), "tollgate", Options::default());
+    wait_for("readiness", || (gate.get("/health/readiness", "").status == 200).then_some(()));
+    let next = publish(&SECOND.replace("sk-q", "os.environ/NOT_OF_THIS_POD"), "2");
+    assert_eq!(names.iter().filter(|name| next.contains(name)).collect::<Vec<_>>(), ["envoy.yaml"]);
+    // As long as a change that is taken up takes, and longer.
+    for _ in 0..30 {
+        gate.chat("sk-app", "first").expect_ok();
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    gate.chat("sk-app", "second").expect_error(404, "invalid_request_error", "model_not_found");
+    let same = publish(SECOND, "3");
+    assert_eq!(names, same);
+    wait_for("a change of the config alone", || (gate.chat("sk-app", "second").status == 200).then_some(()));
 }

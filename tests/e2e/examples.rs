@@ -2,7 +2,6 @@
 //! mock in the providers' places.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 use tollgate::cli::yaml;
 use tollgate::config::environment;
 
-use crate::harness::{Answer, Gate, Mock, Options, Request, Rls, chat, dist, envoy, tollgate};
+use crate::harness::{Answer, Gate, Mock, Options, Rls, chat, dist, envoy, tollgate};
 
 #[test]
 fn quickstart() {
@@ -101,76 +100,6 @@ fn the_steps_of_existing_envoy_make_its_result() {
     assert_eq!(ours.pointer("/typed_config/config/configuration/value"), config.as_ref().ok());
 }
 
-/// A token of the login in `existing-envoy`, whose key nobody has any more; it is good until 2100.
-const TOKEN: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImhhcmJvci0xIiwidHlwIjoiSldUIn0.eyJpc3MiOiJodHRwczovL2xvZ2luLmhhcmJvci5leGFtcGxlIiwic3ViIjoiYWhhYiIsImV4cCI6NDEwMjQ0NDgwMH0.c6epxW-JVeyH5_q9LHN_TaeIWieM7NoGu0r9PcFHX8KohhaGJr7dsHqowEGFgsc08DiB5PMJK2H0kRUqgxmmDd4-DGoHbNUZHiPLi5wlh5yLlZ9npYgs5tyFopXqWRdXDs6joDc7HTKCwMvEG6MjeGUTj8rcLXZb2EgsIvcSLG8UN7MeBYcK0jN8M5oe-hrufY9StLSftN877PLD9ZxS0NASvePuWGfdZHLvfswX7V_8-xdWaAuOBdQO_v9AEXgx3S4ElGcxwcQN8VCVUJMfL--bET9yT6g-Wz3upqXqdNW2yekS4xq6ud_zJ_A5BV6PSlzZAQc9gQr7cix22A2QpQ";
-
-#[test]
-fn existing_envoy_with_the_filters_of_the_team_around_ours() {
-    let config = yaml::dump(&edited("failover", "config.yaml", &Mock::shared().address()));
-    let env = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "TOLLGATE_MASTER_KEY", "APP_KEY"].map(|name| (name, name));
-    let gate =
-        Gate::start_with("example-existing", &config, Options { env: &env, edit: existing, ..Options::default() });
-    let ask = |model: &str, more: &str| {
-        let request = gate.request("/v1/chat/completions", "APP_KEY", chat(model, more));
-        request.header("host", "llm.harbor.example")
-    };
-    let answer = ask("fast", "").send();
-    assert_eq!((answer.status, answer.header("x-served-by")), (200, Some("harbor")), "{}", answer.text());
-    assert_eq!(ask("fast-backup", "").send().header("x-tollgate-provider"), Some("anthropic"));
-    // Our own errors pass through the same filters.
-    assert_eq!(ask("no-such-model", "").send().status, 404);
-    let zipped = ask("fast", "").header("accept-encoding", "gzip").send();
-    assert_eq!((zipped.status, zipped.header("content-encoding")), (200, Some("gzip")));
-    let stream = ask("fast", r#","stream":true"#).header("accept-encoding", "gzip").send();
-    assert_eq!((stream.status, stream.header("content-encoding")), (200, None));
-    assert!(stream.text().ends_with("data: [DONE]\n\n"), "{}", stream.text());
-    assert_eq!(ask("fast", "").header("x-tenant", "nobody").send().status, 403, "ext_authz decides before us");
-    assert_eq!(ask("fast", "").header("x-harbor-token", "broken").send().status, 401, "jwt_authn decides before us");
-    let no_key = |token: &str| {
-        let request = Request::post(gate.port, "/v1/chat/completions", chat("fast", ""));
-        request.header("host", "llm.harbor.example").header("x-harbor-token", token).send()
-    };
-    assert_eq!(no_key(TOKEN).status, 200, "who has a token needs no key");
-    // The team's own API is none of ours: its request has no key, and comes as it is.
-    let orders = Request::get(gate.port, "/_mock/requests").header("host", "orders.harbor.example").send();
-    assert_eq!((orders.status, orders.header("x-tollgate-provider")), (200, None));
-}
-
-/// `existing-envoy/envoy.yaml`, whose providers are the mock, and whose authorization service is a second listener.
-fn existing(_: String) -> String {
-    let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (mock, authz) = (Mock::shared().port, free());
-    let text = read(&example("existing-envoy/envoy.yaml"));
-    let text = text.replace("/etc/envoy/tollgate.wasm", dist("tollgate.wasm").to_str().unwrap());
-    let text = text
-        .replace("127.0.0.1:8081", &format!("127.0.0.1:{mock}"))
-        .replace("port_value: 8081", &format!("port_value: {mock}"));
-    let text =
-        text.replace("port_value: 9191", &format!("port_value: {authz}")).replace("port_value: 8080", "port_value: 0");
-    let text = text.replace("port_value: 9901", "port_value: 0").replace("- name: ingress\n", "- name: tollgate\n");
-    text.replace("  listeners:\n", &format!("  listeners:\n{}", AUTHZ.replace("PORT", &authz.to_string())))
-}
-
-const AUTHZ: &str = r#"  - name: authz
-    address: {socket_address: {address: 127.0.0.1, port_value: PORT}}
-    filter_chains:
-    - filters:
-      - name: envoy.filters.network.http_connection_manager
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: authz
-          http_filters: [{name: envoy.filters.http.router, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}]
-          route_config:
-            virtual_hosts:
-            - name: authz
-              domains: ["*"]
-              routes:
-              - match: {prefix: /, headers: [{name: x-tenant, string_match: {exact: nobody}}]}
-                direct_response: {status: 403}
-              - match: {prefix: /}
-                direct_response: {status: 200}
-"#;
-
 /// Checks an example, and has each of its models answer to its master key.
 fn answers(name: &str, file: &str) -> Gate {
     let gate = serve(name, file, Mock::shared());
@@ -221,7 +150,7 @@ fn envoy_takes(name: &str, config: &Path) {
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn start(name: &str, config: &str) -> Gate {
+pub(crate) fn start(name: &str, config: &str) -> Gate {
     let document = yaml::parse(config).unwrap();
     let mut names = environment(&document);
     names.extend(["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(str::to_owned));
@@ -240,7 +169,7 @@ fn value_of(variable: &str) -> String {
 }
 
 /// An example's config, with every deployment at `mock`, and with its secrets in a folder of the test.
-fn edited(name: &str, file: &str, mock: &str) -> Value {
+pub(crate) fn edited(name: &str, file: &str, mock: &str) -> Value {
     let mut document = yaml::parse(&read(&example(&format!("{name}/{file}")))).unwrap();
     let secrets = scratch(&format!("{name}-secrets"));
     for (i, entry) in document["model_list"].as_array_mut().unwrap().iter_mut().enumerate() {
@@ -261,16 +190,16 @@ fn edited(name: &str, file: &str, mock: &str) -> Value {
     document
 }
 
-fn scratch(name: &str) -> PathBuf {
+pub(crate) fn scratch(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(format!("example-{name}"));
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }
 
-fn example(path: &str) -> PathBuf {
+pub(crate) fn example(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(path)
 }
 
-fn read(path: &Path) -> String {
+pub(crate) fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()))
 }

@@ -18,7 +18,7 @@
 //! # Limits
 //!
 //! The image has no program in it, so it cannot be an init container by itself: mount it as an image volume, or copy
-//! from it in a build.
+//! from it into an image that has a `cp`.
 //!
 //! Sources: OCI, "Image Layout Specification" and "Image Manifest Specification" 1.1
 //! <https://github.com/opencontainers/image-spec>; solo.io, "Wasm Image Specification"

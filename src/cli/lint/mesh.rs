@@ -48,7 +48,7 @@ pub(super) struct Manager<'v> {
 #[derive(Clone, Debug)]
 pub(super) struct Routes<'v> {
     pub(super) at: At<'v>,
-    /// Those that go to Tollgate's clusters are for the rules to find.
+    /// Those that a request can come to; which go to Tollgate's clusters is for the rules to find.
     pub(super) all: Vec<Route<'v>>,
 }
 
@@ -257,9 +257,18 @@ fn routes<'v>(manager: &At<'v>, found: &Resources<'v>) -> Option<Routes<'v>> {
                 action,
                 matcher: typed.filter(|typed| typed.kind == "MatcherClusterSpecifier").map(|typed| typed.message),
             });
+            if all.last().is_some_and(|route| is_catch_all(&route.at)) {
+                break;
+            }
         }
     }
     Some(Routes { at, all })
+}
+
+/// Whether no request comes to the routes behind this one.
+fn is_catch_all(route: &At<'_>) -> bool {
+    let is_it = |at: At<'_>| at.text("prefix") == Some("/") && at.members().len() == 1;
+    route.get("match").is_some_and(is_it)
 }
 
 fn cluster<'v>(at: &At<'v>, extensions: &BTreeMap<&'v str, At<'v>>) -> Cluster<'v> {

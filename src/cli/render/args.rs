@@ -57,6 +57,10 @@ pub(super) struct EnvoyArgs {
     /// Where Envoy finds the files of --format dynamic; the output directory unless given
     #[arg(long, value_name = "DIR")]
     pub(super) config_dir: Option<PathBuf>,
+    /// Leave out the clusters that --format dynamic kept when the module or its environment changed: nothing of before
+    /// that is under way any more
+    #[arg(long)]
+    pub(super) drained: bool,
 }
 
 /// What every target in a Kubernetes cluster knows.

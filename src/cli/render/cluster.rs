@@ -35,6 +35,8 @@ pub(super) struct Cluster<'a> {
     secrets: &'a Secrets,
     /// Whether the config names it: somebody else's.
     pub(super) is_named: bool,
+    /// What Envoy's name of it has more.
+    suffix: &'a str,
 }
 
 impl<'a> Cluster<'a> {
@@ -49,6 +51,7 @@ impl<'a> Cluster<'a> {
             credential: &deployment.target.credential,
             secrets: &config.secrets,
             is_named: named.contains(&position),
+            suffix: "",
         })
         .collect()
     }
@@ -56,6 +59,17 @@ impl<'a> Cluster<'a> {
     /// The same, as if the config did not name it.
     pub(super) fn ours(self) -> Self {
         Self { is_named: false, ..self }
+    }
+
+    /// The same, whose name in Envoy ends with `suffix` unless it is somebody else's.
+    pub(super) fn with_suffix(self, suffix: &'a str) -> Self {
+        Self { suffix, ..self }
+    }
+
+    /// Its name in an Envoy of ours.
+    pub(super) fn own_name(&self) -> String {
+        let suffix = if self.is_named { "" } else { self.suffix };
+        format!("{}{suffix}", self.name)
     }
 
     /// The filter behind ours that writes the credential, where ours does not.
@@ -75,7 +89,10 @@ impl<'a> Cluster<'a> {
     /// The cluster as YAML; `vm_config` is the one of its filter.
     pub(super) fn render(&self, vm_config: &str, ca_file: &Path) -> String {
         let filters = self.filters(&inline_config(&self.attempt_config(vm_config)));
-        cluster(self.name, self.address, &filters, ca_file)
+        let name = self.own_name();
+        // Statistics go on under the name that they had.
+        let more = if name == self.name { String::new() } else { format!("alt_stat_name: {}\n", scalar(self.name)) };
+        cluster(&name, self.address, &filters, ca_file) + &more
     }
 
     /// The role `attempt`, as the configuration of an HTTP filter.

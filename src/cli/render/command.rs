@@ -1,11 +1,15 @@
 //! `tollgate render`: what is rendered, and where it goes.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use clap::ValueEnum as _;
 
 pub(in crate::cli) use super::args::Render;
 use super::args::{Format, Target};
+use super::generation::Generation;
 use super::istio::{Istio, Workload};
-use super::{Mesh, Options, limits, literals};
+use super::{CDS, Mesh, Options, limits, literals};
 use crate::cli::load::{self, Loaded, Strictness};
 use crate::cli::{Failure, file, file_name, say, warn};
 
@@ -87,8 +91,10 @@ impl Render {
                 return Err(Failure::Usage(format!("{option} belongs to --target {}", owners.join(", "))));
             }
         }
-        if self.envoy.config_dir.is_some() && self.envoy.format != Some(Format::Dynamic) {
-            return Err(Failure::Usage("--config-dir belongs to --format dynamic".to_owned()));
+        for (option, is_given) in [("--config-dir", envoy.config_dir.is_some()), ("--drained", envoy.drained)] {
+            if is_given && envoy.format != Some(Format::Dynamic) {
+                return Err(Failure::Usage(format!("{option} belongs to --format dynamic")));
+            }
         }
         Ok(())
     }
@@ -103,12 +109,21 @@ impl Render {
             Some(found) => found.clone(),
             None => dir.canonicalize().map_err(|fault| format!("{}: {fault}", dir.display()))?,
         };
-        for (name, text) in loaded.rendering(options).files(&found.to_string_lossy()) {
+        let rendering = loaded.rendering(options);
+        let generation = Generation::in_dir(dir, &rendering.vm()?, self.envoy.drained)?;
+        for (name, text) in rendering.files(&found.to_string_lossy(), &generation) {
             let path = dir.join(name);
-            let verb = if file::update(&path, &text)? { "written" } else { "unchanged" };
-            say(&format!("{}: {verb}\n", path.display()))?;
+            let is_changed = file::update(&path, &text)?;
+            say(&format!("{}: {}\n", path.display(), if is_changed { "written" } else { "unchanged" }))?;
+            if is_changed && generation.is_new && name == CDS && self.envoy.config_dir.is_none() {
+                say(&format!("another VM: {} s for Envoy to look the new clusters up\n", LOOK_UP.as_secs()))?;
+                sleep(LOOK_UP);
+            }
         }
-        Ok(())
+        match generation.kept_count() {
+            0 => Ok(()),
+            count => say(&format!("{count} clusters of before are kept: --drained once nothing of it is under way\n")),
+        }
     }
 
     fn limits(&self, limits: Result<String, Vec<String>>) -> Result<String, Failure> {
@@ -136,3 +151,6 @@ fn no_host() -> Failure {
 
 /// The targets in a Kubernetes cluster.
 const MESHES: &[Target] = &[Target::Istio, Target::Kubernetes, Target::EnvoyGateway];
+
+/// What Envoy has for the names of clusters that are all new, before the listener asks them: it says nothing to files.
+const LOOK_UP: Duration = Duration::from_secs(5);

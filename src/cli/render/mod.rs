@@ -14,6 +14,7 @@ mod cluster;
 pub(in crate::cli) mod command;
 mod deploy;
 pub mod envoy_gateway;
+mod generation;
 mod injecting;
 pub mod istio;
 pub mod kubernetes;
@@ -29,6 +30,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use self::cluster::Cluster;
+use self::generation::Generation;
 use self::parts::RouteParts;
 pub(super) use self::parts::{buffer_limit, idle_timeout_secs};
 use self::template::{fill, item, scalar};
@@ -101,23 +103,31 @@ impl Rendering<'_> {
     /// The files of `--format dynamic`, each with its name, in the order to write them in; Envoy finds them in `dir`.
     ///
     /// Clusters come first: a listener must not name one that is not there.
-    pub fn files(&self, dir: &str) -> Vec<(&'static str, String)> {
-        self.files_with(dir, "")
+    fn files(&self, dir: &str, generation: &Generation) -> Vec<(&'static str, String)> {
+        self.files_with(dir, "", generation)
     }
 
     /// The same, with `more` in the bootstrap.
-    fn files_with(&self, dir: &str, more: &str) -> Vec<(&'static str, String)> {
+    fn files_with(&self, dir: &str, more: &str, generation: &Generation) -> Vec<(&'static str, String)> {
         let dir = dir.trim_end_matches('/');
-        let path = |name: &str| scalar(&format!("{dir}/{name}"));
+        let path = |name: &str| scalar(&format!("{dir}/{}", generation.file(name)));
         // A directory that is watched as a whole may be a mounted ConfigMap, where links move and no file does.
         let watched = format!(", watched_directory: {{path: {}}}", scalar(dir));
         let values = [("lds", path(LDS)), ("cds", path(CDS)), ("watched", watched)];
         let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let break_before = if more.is_empty() { "" } else { "\n" };
         let bootstrap = self.title("") + &self.frame(&(fill(DYNAMIC, &values) + break_before + more));
-        let clusters = Cluster::all(self.document, self.config);
+        let clusters = Cluster::all(self.document, self.config).into_iter();
+        let clusters: Vec<_> = clusters.map(|cluster| cluster.with_suffix(&generation.suffix)).collect();
         let lds = self.title("") + &self.lds_of(&clusters);
-        vec![(CDS, self.title("") + &self.cds_of(&clusters)), (LDS, lds), (BOOTSTRAP_FILE, bootstrap)]
+        let cds = self.title("") + &self.cds_of(&clusters) + &generation.kept();
+        vec![(CDS, cds), (LDS, lds), (BOOTSTRAP_FILE, bootstrap)]
+    }
+
+    /// What tells one VM from another: `vm_config` as a document.
+    fn vm(&self) -> Result<Value, String> {
+        let document = yaml::parse(&self.vm_config(&self.local_code(), ""))?;
+        document.get("vm_config").cloned().ok_or_else(|| "vm_config: expected a mapping".to_owned())
     }
 
     /// The listener as a file for `path_config_source`.
@@ -152,7 +162,7 @@ impl Rendering<'_> {
     ///
     /// # Errors
     ///
-    /// The config names clusters of its own.
+    /// The config names clusters of its own, or has secrets from a server.
     pub fn envoy_gateway(&self, mesh: &Mesh, gateway: &envoy_gateway::EnvoyGateway) -> Result<String, String> {
         envoy_gateway::resources(self, mesh, gateway)
     }
@@ -161,7 +171,7 @@ impl Rendering<'_> {
     ///
     /// # Errors
     ///
-    /// They do not fit into a ConfigMap.
+    /// They do not fit into a ConfigMap, or the config has secrets from a server.
     pub fn kubernetes(&self, mesh: &Mesh, kubernetes: &kubernetes::Kubernetes) -> Result<String, String> {
         kubernetes::resources(self, mesh, kubernetes)
     }
@@ -189,7 +199,7 @@ impl Rendering<'_> {
     }
 
     fn listener(&self, clusters: &[Cluster<'_>]) -> String {
-        let names = parts::same_names(clusters);
+        let names = parts::own_names(clusters);
         let parts = RouteParts { specifier: "cluster_specifier_plugin: tollgate".to_owned(), ..RouteParts::default() };
         let values = [
             ("port", self.options.port.to_string()),

@@ -33,9 +33,9 @@ pub(super) fn inline_config(config: &str) -> String {
 /// The config's name of each cluster, and Envoy's.
 pub(super) type Names = Vec<(String, String)>;
 
-/// The names where they are the same.
-pub(super) fn same_names(clusters: &[Cluster<'_>]) -> Names {
-    clusters.iter().map(|cluster| (cluster.name.to_owned(), cluster.name.to_owned())).collect()
+/// The names where no mesh gives others.
+pub(super) fn own_names(clusters: &[Cluster<'_>]) -> Names {
+    clusters.iter().map(|cluster| (cluster.name.to_owned(), cluster.own_name())).collect()
 }
 
 /// A route, to be put into a list or a patch.

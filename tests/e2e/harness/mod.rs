@@ -1,5 +1,5 @@
 //! What the tests are written with: [`Gate`] (Tollgate in an Envoy), [`Mock`] (the provider), [`Rls`] (a rate limit
-//! service), and a small client.
+//! service), [`Secrets`] (a secret discovery server), and a small client.
 
 mod client;
 mod gate;
@@ -8,6 +8,7 @@ mod mock;
 mod process;
 mod rig;
 mod rls;
+mod secrets;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -19,6 +20,7 @@ pub(crate) use mock::{Mock, Received, lasting_port};
 pub(crate) use process::{Process, tollgate};
 pub(crate) use rig::Rig;
 pub(crate) use rls::Rls;
+pub(crate) use secrets::Secrets;
 
 /// How long anything may take; far more than it takes on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);

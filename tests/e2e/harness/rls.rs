@@ -25,21 +25,40 @@ impl Rls {
     /// Starts one with the budgets and limits of `config`, in which `{rls}` stands for its address. `name` is its folder
     /// under `target/tmp/e2e`.
     pub(crate) fn start(name: &str, config: &str) -> Self {
+        let rls = Self::not_yet(name);
+        std::fs::write(rls.folder.join("config.yaml"), rls.place(config).replace("{mock}", "127.0.0.1:1")).unwrap();
+        let file = |name: &str| rls.folder.join(name).to_str().unwrap().to_owned();
+        let output =
+            tollgate(&["render", "--target", "limitador", "--config", &file("config.yaml"), "-o", &file("limits")]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        rls.begin()
+    }
+
+    /// Starts one with limits as Limitador reads them.
+    pub(crate) fn with_limits(name: &str, limits: &str) -> Self {
+        let rls = Self::not_yet(name);
+        std::fs::write(rls.folder.join("limits"), limits).unwrap();
+        rls.begin()
+    }
+
+    fn not_yet(name: &str) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
         let _ = std::fs::remove_dir_all(&folder);
         for part in ["redis", "service"] {
             std::fs::create_dir_all(folder.join(part)).unwrap();
         }
         let (port, redis_port) = (lasting_port(), lasting_port());
-        let mut rls = Self { port, redis_port, folder, redis: None, service: None, earlier: RefCell::default() };
-        std::fs::write(rls.folder.join("config.yaml"), rls.place(config).replace("{mock}", "127.0.0.1:1")).unwrap();
-        let file = |name: &str| rls.folder.join(name).to_str().unwrap().to_owned();
-        let output =
-            tollgate(&["render", "--target", "limitador", "--config", &file("config.yaml"), "-o", &file("limits")]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        rls.run_redis();
-        rls.run();
-        rls
+        Self { port, redis_port, folder, redis: None, service: None, earlier: RefCell::default() }
+    }
+
+    fn begin(mut self) -> Self {
+        self.run_redis();
+        self.run();
+        self
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// `config` with the address in the place of `{rls}`.

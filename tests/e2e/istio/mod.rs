@@ -3,6 +3,7 @@
 
 mod patch;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -31,6 +32,7 @@ pub(crate) struct Mesh {
     mock: Mock,
     second: Mock,
     host: &'static str,
+    folder: PathBuf,
 }
 
 /// What is rendered, and what the mesh looks like.
@@ -62,6 +64,9 @@ const SIDECAR: Case = Case {
     host: "tollgate.apps.svc.cluster.local",
 };
 
+/// What Istio's own listener leaves to the lint: who is internal to it, and its access log with the path and its query.
+const FINDINGS: &[&str] = &["TG115", "TG304"];
+
 impl Mesh {
     fn start(case: &Case) -> Self {
         Self::launch(case.name, case.host, case.listener, |folder, config| {
@@ -82,8 +87,8 @@ impl Mesh {
         let (mock, second) = (Mock::start(&format!("{name}-mock")), Mock::start(&format!("{name}-second")));
         let config = CONFIG.replace("{mock}", &mock.address()).replace("{second}", &second.address());
         let bootstrap = make(&folder, &config.replace("{dead}", "127.0.0.1:1"));
-        let gate = Gate::start_at(folder, &bootstrap, listener, Options { env: ENV, ..Options::default() });
-        Self { gate, mock, second, host }
+        let gate = Gate::start_at(folder.clone(), &bootstrap, listener, Options { env: ENV, ..Options::default() });
+        Self { gate, mock, second, host, folder }
     }
 
     fn chat(&self, model: &str, more: &str) -> Answer {
@@ -131,6 +136,23 @@ impl Mesh {
         assert_eq!(answer.header("x-tollgate-provider"), Some("anthropic"), "a long body is sent again too");
     }
 
+    /// That `tollgate check --envoy` finds nothing else in the running Envoy than these, by id.
+    #[track_caller]
+    pub(crate) fn lints(&self, expected: &[&str]) {
+        let admin = format!("http://127.0.0.1:{}", self.gate.admin_port);
+        let config = self.folder.join("config.yaml");
+        let mut command = Command::new(dist("tollgate"));
+        command
+            .args(["check", "--format", "json", "--envoy", &admin, "--config"])
+            .arg(config)
+            .envs(ENV.iter().copied());
+        let output = command.output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let findings = report["envoy"]["findings"].as_array().unwrap().iter();
+        let ids: BTreeSet<&str> = findings.map(|one| one["id"].as_str().unwrap()).collect();
+        assert_eq!(ids, expected.iter().copied().collect(), "{report:#}");
+    }
+
     /// Another host of the same listener meets no filter, and no access log of ours.
     fn leaves_others_alone(&self) {
         let mut connection = Connection::open(self.gate.port);
@@ -147,6 +169,7 @@ fn a_patched_gateway_serves_and_its_other_hosts_notice_nothing() {
     let mesh = Mesh::start(&GATEWAY);
     mesh.serves();
     mesh.leaves_others_alone();
+    mesh.lints(FINDINGS);
     mesh.gate.expect_counter("tollgate_requests_total", &[("model_group", "fast"), ("provider", "openai")], 2);
 }
 
@@ -155,6 +178,7 @@ fn a_module_that_comes_by_ecds_serves_the_same() {
     let mesh = Mesh::start(&ECDS);
     mesh.serves();
     mesh.leaves_others_alone();
+    mesh.lints(FINDINGS);
 }
 
 #[test]
@@ -162,6 +186,7 @@ fn a_patched_sidecar_serves_its_application() {
     let mesh = Mesh::start(&SIDECAR);
     mesh.serves();
     mesh.leaves_others_alone();
+    mesh.lints(FINDINGS);
 }
 
 /// TLS to names and to an address, two signers of one host, tokens, a rate limit service, copies, a cluster of somebody

@@ -19,7 +19,7 @@ pub(super) fn cluster_missing(scene: &Scene<'_>) -> Vec<Hit> {
     let Some(place) = place else { return Vec::new() };
     let mut hits = Vec::new();
     for name in scene.targets.iter().filter(|name| scene.mesh.cluster(name).is_none()) {
-        let address = scene.plan.and_then(|plan| plan.clusters.get(*name));
+        let address = scene.address(name);
         let message = "attempts go to this cluster, and it does not exist: 503 without a retry";
         hits.push(Hit::new(format!("cluster {name}"), &place, message, snippet(name, address)));
     }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::Hit;
-use super::scene::{Plugin, Role, Scene, role_of};
-use crate::cli::lint::mesh::{Cluster, Filter, configuration};
+use super::scene::{Plugin, Role, Scene, role_of, told};
+use crate::cli::lint::mesh::{Cluster, Filter};
 use crate::cli::lint::tree::At;
 use crate::cli::load;
 use crate::config::{Config, Env};
@@ -199,19 +199,22 @@ pub(super) fn root_id(scene: &Scene<'_>) -> Vec<Hit> {
     hits
 }
 
-/// The role `attempt` sends a credential to no cluster but the one that it was told.
+/// The role `attempt` sends a credential to no cluster but the one that it was told, by the name that leads there.
 pub(super) fn attempt_cluster(scene: &Scene<'_>) -> Vec<Hit> {
     let hit = |(cluster, plugin): &(&Cluster<'_>, Plugin<'_>)| {
-        let configuration = configuration(&plugin.at);
-        let told = configuration.as_ref().and_then(|value| value.get("cluster")?.as_str());
-        let message = match told {
-            Some(told) if told == cluster.name => return None,
+        let leading = scene.matched.iter().filter(|(name, to)| *to == cluster.name && !name.is_empty());
+        let names: BTreeSet<&str> = leading.map(|(name, _)| *name).collect();
+        // One that no matcher leads to may be that of the VM before.
+        let is_left = |told: &str| names.is_empty() && scene.matched.iter().any(|(name, _)| *name == told);
+        let expected = names.first().copied().unwrap_or(cluster.name);
+        let message = match told(plugin) {
+            Some(told) if told == expected || names.contains(told.as_str()) || is_left(&told) => return None,
             Some(told) => format!("the plugin is told that this is the cluster {told}: it refuses every attempt"),
             None => "the plugin is not told its cluster: a credential could go to the wrong provider".to_owned(),
         };
         let fix = format!(
             "configuration: {{\"@type\": type.googleapis.com/google.protobuf.Struct, value: {{cluster: {}}}}}",
-            Value::from(cluster.name)
+            Value::from(expected)
         );
         Some(Hit::new(&plugin.resource, &plugin.at, message, fix))
     };

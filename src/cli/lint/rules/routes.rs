@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::Hit;
-use super::scene::{CLUSTER_KEY, Scene, entries};
-use crate::cli::lint::mesh::{Manager, Route};
+use super::scene::{CLUSTER_KEY, Plugin, Scene, entries, told};
+use crate::cli::lint::mesh::{Cluster, Manager, Route};
 
 /// Envoy's default for a whole request, retries and stream included.
 const DEFAULT_TIMEOUT_SECS: f64 = 15.0;
@@ -79,6 +79,8 @@ fn entry(cluster: &str) -> String {
 }
 
 /// A cluster that the matcher lacks cannot be reached: its attempts go to another one, and are refused there.
+///
+/// The matcher may give a cluster another name, where its plugin is told the config's: istiod's, or that of another VM.
 pub(super) fn matcher_entry(scene: &Scene<'_>) -> Vec<Hit> {
     let mut hits: Vec<Hit> = Vec::new();
     let planned = || scene.plan.iter().flat_map(|plan| plan.clusters.keys());
@@ -87,10 +89,13 @@ pub(super) fn matcher_entry(scene: &Scene<'_>) -> Vec<Hit> {
         if hits.iter().any(|hit| hit.place == matcher.path) {
             continue;
         }
-        let attempts = scene.attempts.iter().map(|(cluster, _)| cluster.name);
-        let wanted: BTreeSet<&str> = planned().map(String::as_str).chain(attempts).collect();
-        for name in wanted.into_iter().filter(|name| entries.get(name) != Some(name)) {
-            let message = match entries.get(name) {
+        let attempt = |(cluster, plugin): &(&Cluster<'_>, Plugin<'_>)| {
+            told(plugin).filter(|name| entries.contains_key(name.as_str())).unwrap_or_else(|| cluster.name.to_owned())
+        };
+        let wanted: BTreeSet<String> = planned().cloned().chain(scene.attempts.iter().map(attempt)).collect();
+        for name in &wanted {
+            let message = match entries.get(name.as_str()) {
+                Some(cluster) if scene.takes(cluster, name) => continue,
                 Some(other) => format!("the matcher sends attempts for the cluster {name} to {other}"),
                 None => format!("the matcher has no entry for the cluster {name}: attempts for it are refused"),
             };

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::cli::lint::mesh::{Cluster, Filter, Manager, Mesh, Route, configuration};
 use crate::cli::lint::plan::Plan;
 use crate::cli::lint::tree::At;
-use crate::config::Fault;
+use crate::config::{Address, Fault};
 
 /// The filter state in which the filter names the cluster of the next attempt.
 pub(super) const CLUSTER_KEY: &str = "wasm.tollgate.cluster";
@@ -43,9 +43,11 @@ pub(in crate::cli::lint) struct Scene<'s> {
     pub(super) gateways: Vec<(&'s Manager<'s>, Plugin<'s>)>,
     /// The clusters with the role `attempt`.
     pub(super) attempts: Vec<(&'s Cluster<'s>, Plugin<'s>)>,
-    /// The names of the clusters that attempts go to: those of the plan, those that a matcher of ours names, those with the
-    /// role.
+    /// What Envoy calls the clusters that attempts go to: those that a matcher of ours names, those with the role, those of
+    /// the plan that no matcher gives another name.
     pub(super) targets: BTreeSet<&'s str>,
+    /// What our matchers say: the config's name of a cluster, and Envoy's.
+    pub(super) matched: BTreeSet<(&'s str, &'s str)>,
 }
 
 impl<'s> Scene<'s> {
@@ -63,12 +65,26 @@ impl<'s> Scene<'s> {
             })
             .collect();
         let gateways: Vec<_> = gateways(mesh).collect();
+        let routes = gateways.iter().flat_map(|(manager, _)| routes(manager));
+        let matched: BTreeSet<_> = routes.filter_map(|route| entries(route)).flatten().collect();
         let planned = plan.iter().flat_map(|plan| plan.clusters.keys()).map(String::as_str);
-        let matched =
-            gateways.iter().flat_map(|(manager, _)| routes(manager)).filter_map(|route| entries(route)).flatten();
-        let targets =
-            planned.chain(matched.map(|(_, cluster)| cluster)).chain(attempts.iter().map(|(one, _)| one.name));
-        Self { targets: targets.collect(), mesh, plan, running, faults, gateways, attempts }
+        let planned = planned.filter(|name| matched.iter().all(|(known, _)| known != name));
+        let clusters = matched.iter().map(|(_, cluster)| *cluster);
+        let targets = planned.chain(clusters).chain(attempts.iter().map(|(one, _)| one.name)).collect();
+        Self { targets, matched, mesh, plan, running, faults, gateways, attempts }
+    }
+
+    /// Where the config says that `cluster` leads, by Envoy's name.
+    pub(super) fn address(&self, cluster: &str) -> Option<&'s Address> {
+        let plan = self.plan?;
+        let mut names = self.matched.iter().filter(|(name, to)| *to == cluster && !name.is_empty());
+        names.find_map(|(name, _)| plan.clusters.get(*name)).or_else(|| plan.clusters.get(cluster))
+    }
+
+    /// Whether the role `attempt` of `cluster` takes what is meant for `name`.
+    pub(super) fn takes(&self, cluster: &str, name: &str) -> bool {
+        let mut plugins = self.attempts.iter().filter(|(one, _)| one.name == cluster);
+        cluster == name || plugins.any(|(_, plugin)| told(plugin).as_deref() == Some(name))
     }
 
     /// Both roles, wherever they are.
@@ -104,6 +120,11 @@ impl<'s> Scene<'s> {
         let named = weighted.iter().filter_map(|one| one.text("name")).chain(route.action.text("cluster"));
         named.into_iter().any(|name| self.targets.contains(name))
     }
+}
+
+/// The cluster that a plugin is told it is in, by the config's name.
+pub(super) fn told(plugin: &Plugin<'_>) -> Option<String> {
+    Some(configuration(&plugin.at)?.get("cluster")?.as_str()?.to_owned())
 }
 
 fn routes<'v>(manager: &'v Manager<'v>) -> impl Iterator<Item = &'v Route<'v>> {

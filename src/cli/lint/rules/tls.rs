@@ -34,7 +34,7 @@ fn context<'v>(socket: &At<'v>) -> Option<At<'v>> {
 
 /// Where the cluster leads, if the config or its hosts say so.
 fn host(scene: &Scene<'_>, cluster: &Cluster<'_>) -> Option<String> {
-    let planned = scene.plan.and_then(|plan| plan.clusters.get(cluster.name)).map(|address| address.host.clone());
+    let planned = scene.address(cluster.name).map(|address| address.host.clone());
     let first = || {
         let locality = cluster.at.get("load_assignment")?.list("endpoints").into_iter().next()?;
         let endpoint = locality.list("lb_endpoints").into_iter().next()?;
@@ -133,7 +133,7 @@ fn objection(cluster: &Cluster<'_>, tls: &At<'_>) -> Option<&'static str> {
 pub(super) fn tls_missing(scene: &Scene<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for cluster in scene.clusters().filter(|cluster| contexts(cluster).is_empty()) {
-        let Some(address) = scene.plan.and_then(|plan| plan.clusters.get(cluster.name)) else { continue };
+        let Some(address) = scene.address(cluster.name) else { continue };
         if address.tls {
             let host = &address.host;
             let message =

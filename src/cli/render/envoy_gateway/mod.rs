@@ -73,12 +73,13 @@ struct Writer<'a> {
 ///
 /// # Errors
 ///
-/// The config names clusters of its own.
+/// The config names clusters of its own, or keys come from a server that nothing here knows.
 pub(super) fn resources(rendering: &Rendering<'_>, mesh: &Mesh, gateway: &EnvoyGateway) -> Result<String, String> {
     let clusters = Cluster::all(rendering.document, rendering.config);
     if let Some(named) = clusters.iter().find(|cluster| cluster.is_named) {
         return Err(format!("model_info.cluster: expected none with Envoy Gateway, found {}", named.name));
     }
+    deploy::no_secret_server(rendering)?;
     Ok(Writer { rendering, mesh, gateway, clusters }.write())
 }
 
@@ -126,8 +127,8 @@ impl Writer<'_> {
             &[
                 ("envoy_image", &scalar(&self.gateway.envoy_image)),
                 ("env", &if env.is_empty() { env } else { format!("env:\n{env}") }),
-                ("mount", &deploy::mount(self.rendering)),
-                ("volume", &deploy::image_volume(self.mesh)),
+                ("mount", &(deploy::mount(self.rendering) + &deploy::secrets_mount(self.rendering))),
+                ("volume", &(deploy::image_volume(self.mesh) + &deploy::secrets_volume(self.rendering, self.mesh))),
                 ("access_log", &self.access_log()),
                 ("patches", &patches),
             ],

@@ -5,6 +5,8 @@
 //!
 //! - The ConfigMap holds the files of `--format dynamic`, so a change of the config restarts nothing: no stream breaks, and
 //!   what is spent stays counted. The bootstrap's digest is in the pods' annotations: a change of it does restart them.
+//! - A variable more or less makes another VM (see `generation`), and new pods: the files of the clusters and the listener then
+//!   have other names, so that the pods of before take none of it up while they serve on.
 //! - The keys come from a Secret as environment variables, one by one: a pod without one does not start, and says which.
 //!   Those that the config does not name itself but would look for (`LITELLM_MASTER_KEY`) may be missing.
 //! - The module is an image volume (Kubernetes 1.33), or copied by an init container.
@@ -19,8 +21,9 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::generation::Generation;
 use super::template::{fill, scalar};
-use super::{Mesh, Rendering, deploy};
+use super::{CDS, LDS, Mesh, Rendering, deploy};
 
 const CONFIG_MAP: &str = include_str!("config_map.yaml");
 const DEPLOYMENT: &str = include_str!("deployment.yaml");
@@ -53,10 +56,12 @@ pub struct Kubernetes {
 ///
 /// # Errors
 ///
-/// They do not fit into a ConfigMap.
+/// They do not fit into a ConfigMap, or keys come from a server that nothing here knows.
 pub(super) fn resources(rendering: &Rendering<'_>, mesh: &Mesh, kubernetes: &Kubernetes) -> Result<String, String> {
+    deploy::no_secret_server(rendering)?;
     let stats = fill(STATS, &[("admin_port", &rendering.options.admin_port.to_string())]);
-    let files = rendering.files_with(CONFIG_DIR, &stats);
+    let generation = Generation::of_files(&rendering.vm()?);
+    let files = rendering.files_with(CONFIG_DIR, &stats, &generation);
     let size: usize = files.iter().map(|(_, text)| text.len()).sum();
     if size > CONFIG_MAP_BYTES {
         return Err(format!(
@@ -67,7 +72,8 @@ pub(super) fn resources(rendering: &Rendering<'_>, mesh: &Mesh, kubernetes: &Kub
         files.iter().find(|(name, _)| *name == wanted).map(|(_, text)| text.as_str()).unwrap_or_default()
     };
     let namespace = ("namespace", mesh.namespace.as_str());
-    let texts = [("bootstrap", file("envoy.yaml")), ("cds", file("cds.yaml")), ("lds", file("lds.yaml")), namespace];
+    let suffix = ("suffix", generation.file_suffix.as_str());
+    let texts = [("bootstrap", file("envoy.yaml")), ("cds", file(CDS)), ("lds", file(LDS)), suffix, namespace];
     let replicas = replicas(rendering);
     let mut documents = vec![fill(CONFIG_MAP, &texts), deployment(rendering, mesh, kubernetes, file("envoy.yaml"))];
     documents.push(fill(SERVICE, &[namespace]));
@@ -101,8 +107,8 @@ fn deployment(rendering: &Rendering<'_>, mesh: &Mesh, kubernetes: &Kubernetes, b
         ("envoy_image", scalar(&kubernetes.envoy_image)),
         ("env", if env.is_empty() { env } else { format!("env:\n{env}") }),
         ("port", rendering.options.port.to_string()),
-        ("mount", deploy::mount(rendering)),
-        ("volume", volume),
+        ("mount", deploy::mount(rendering) + &deploy::secrets_mount(rendering)),
+        ("volume", volume + &deploy::secrets_volume(rendering, mesh)),
     ];
     let values: Vec<_> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
     fill(DEPLOYMENT, &values)
