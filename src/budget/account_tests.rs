@@ -51,7 +51,7 @@ fn denied(result: &Result<Holds, Denied>) -> String {
     match lack {
         Lack::Budget(refusal) => format!("{account} has {} of {}", refusal.spent.0, refusal.max.0),
         Lack::Limit(skip) => format!("{account}: {}", skip.name()),
-        Lack::Books => format!("{account} is unreadable"),
+        Lack::Fleet { .. } | Lack::Books => format!("{account} is unreadable"),
     }
 }
 

@@ -58,7 +58,7 @@ impl Terms {
     /// The account of `name` with these terms.
     pub(super) fn account(self, scope: Scope, name: &str) -> Account {
         let Self { budgets, limits, shadow_limits, replicas } = self;
-        let budgets = replicas.of_budgets(scope, budgets);
+        let budgets = replicas.of_budgets(budgets);
         Account { scope, name: name.to_owned(), model: None, budgets, limits, shadow_limits }
     }
 }
@@ -186,7 +186,7 @@ pub(super) fn providers<'d>(
 /// `litellm_params.max_budget`, `budget_duration`, `budget_limits`: the account of the deployment `id`, where it has a budget.
 pub(super) fn deployment(params: &Node<'_>, reset: &Reset, id: &str) -> Option<Rc<Account>> {
     let scope = Scope::Deployment;
-    let budgets = params.reader.replicas.get().of_budgets(scope, budgets(params, reset));
+    let budgets = params.reader.replicas.get().of_budgets(budgets(params, reset));
     if budgets.is_empty() {
         return None;
     }
@@ -196,6 +196,6 @@ pub(super) fn deployment(params: &Node<'_>, reset: &Reset, id: &str) -> Option<R
 /// The account of the whole proxy, where it has a budget.
 pub(super) fn proxy(litellm: &Node<'_>, reset: &Reset) -> Option<Rc<Account>> {
     let (scope, budget) = (Scope::Proxy, budget(litellm, reset, false)?);
-    let budgets = litellm.reader.replicas.get().of_budgets(scope, vec![budget]);
+    let budgets = litellm.reader.replicas.get().of_budgets(vec![budget]);
     Some(Rc::new(Account { scope, budgets, ..Account::default() }))
 }

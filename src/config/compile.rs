@@ -18,6 +18,7 @@ use super::{
 };
 use crate::budget::window::Reset;
 use crate::budget::{Account, Scope};
+use crate::rls::Named;
 use crate::secret::Secret;
 use crate::telemetry::RecordFields;
 use crate::units::Millis;
@@ -79,6 +80,10 @@ fn config(root: &Node<'_>) -> Config {
     let mut entries = model::entries(&model_list, &defaults(&settings, &litellm, &reset));
     let deployments = entries.iter_mut().map(|entry| &mut entry.deployment);
     let providers = account::providers(&router, &reset, deployments);
+    let rate_limit_service = rate_limit::service(&tollgate);
+    if rate_limit_service.is_some() {
+        entries.iter_mut().for_each(|entry| entry.deployment.fleet_caps = Named::all(&entry.deployment));
+    }
     let num_retries = settings.read("num_retries", |node| node.count(MAX_RETRIES)).unwrap_or(NUM_RETRIES);
     let (deployments, mut groups) = group::groups(entries, num_retries);
     group::fall_back(&mut groups, &known, &settings);
@@ -111,7 +116,7 @@ fn config(root: &Node<'_>) -> Config {
         counted_tokens: counted_tokens(&general),
         mesh,
         proxy: account::proxy(&litellm, &reset),
-        rate_limit_service: rate_limit::service(&tollgate),
+        rate_limit_service,
         secrets: secrets::secrets(&tollgate),
         replicas: replicas.count(),
         allow_anonymous,

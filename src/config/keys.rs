@@ -279,10 +279,11 @@ pub(super) fn end_users(tollgate: &Node<'_>, litellm: &Node<'_>, reset: &Reset) 
     }
     let plain = litellm.at("max_end_user_budget").usd().map(|max| Account {
         scope: Scope::OtherEndUser,
-        budgets: vec![Budget { max: Some(replicas.of_budget(Scope::OtherEndUser, max)), ..Budget::default() }],
+        budgets: vec![Budget { max: Some(replicas.of_budget(max)), ..Budget::default() }],
         ..Account::default()
     });
-    let unlisted = named(&litellm.at("max_end_user_budget_id")).map(|listed| replicas.of_unlisted(listed));
+    let unlisted = named(&litellm.at("max_end_user_budget_id"))
+        .map(|listed| Account { scope: Scope::OtherEndUser, ..listed });
     let others = unlisted.or(plain).map(Rc::new);
     EndUsers { listed, others, ..EndUsers::default() }
 }

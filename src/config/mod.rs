@@ -84,7 +84,7 @@ use sha2::{Digest as _, Sha256};
 use crate::budget::{Account, Price, Window};
 use crate::bytes::hex;
 use crate::provider::Target;
-use crate::rls::Service;
+use crate::rls::{Named, Service};
 use crate::routing::{PerClass, Pool};
 use crate::telemetry::RecordFields;
 use crate::token::Source;
@@ -228,6 +228,8 @@ pub struct Deployment {
     pub limits: Limits,
     /// Its own account and its provider's, where they have budgets or limits.
     pub accounts: Vec<Rc<Account>>,
+    /// What a rate limit service counts of them; empty where there is none.
+    pub fleet_caps: Vec<Named>,
     /// When it is left alone.
     pub breaker: Breaker,
     /// `tags`.
@@ -238,6 +240,13 @@ pub struct Deployment {
     pub supports_vision: Option<bool>,
     /// What its group's name being a pattern means for it.
     pub wildcard: Option<Rc<Wildcard>>,
+}
+
+impl Deployment {
+    /// Whether something is set aside for an attempt at it.
+    pub fn is_funded(&self) -> bool {
+        !self.accounts.is_empty() || !self.fleet_caps.is_empty()
+    }
 }
 
 /// Scheme, host and port of an `api_base`.

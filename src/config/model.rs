@@ -98,6 +98,7 @@ fn entry(node: &Node<'_>, defaults: &Defaults, ids: &mut Ids) -> Option<Entry> {
         order: order.unwrap_or(u32::MAX),
         limits,
         accounts,
+        fleet_caps: Vec::new(),
         breaker,
         tags,
         access_windows,

@@ -5,17 +5,14 @@
 //! refused where one part is spent, while others have some left.
 //!
 //! With a rate limit service the whole is counted there, and only what that does not count is divided: places of
-//! `max_parallel_requests`, budgets of providers, deployments and unlisted end users.
+//! `max_parallel_requests`.
 //!
 //! # Limits
 //!
-//! Limits of requests and tokens of unlisted end users are not divided where there is a rate limit service. Limits of
-//! deployments, which say what a provider takes, are never divided.
+//! Limits of deployments, which say what a provider takes, are never divided.
 
 use super::Budget;
 use super::read::Node;
-use crate::budget::{Account, Scope};
-use crate::rls::caps;
 use crate::units::PicoUsd;
 
 /// More than any fleet has.
@@ -46,22 +43,15 @@ impl Replicas {
         self.count
     }
 
-    /// One Envoy's part of a budget of an account of `scope`.
-    pub(super) const fn of_budget(self, scope: Scope, max: PicoUsd) -> PicoUsd {
-        if self.is_global && caps::counts(scope) { max } else { PicoUsd(max.0 / self.count) }
+    /// One Envoy's part of a budget.
+    pub(super) const fn of_budget(self, max: PicoUsd) -> PicoUsd {
+        if self.is_global { max } else { PicoUsd(max.0 / self.count) }
     }
 
-    /// One Envoy's part of the budgets of an account of `scope`.
-    pub(super) fn of_budgets(self, scope: Scope, budgets: Vec<Budget>) -> Vec<Budget> {
-        let part = |amount: Option<PicoUsd>| amount.map(|amount| self.of_budget(scope, amount));
+    /// One Envoy's part of these budgets.
+    pub(super) fn of_budgets(self, budgets: Vec<Budget>) -> Vec<Budget> {
+        let part = |amount: Option<PicoUsd>| amount.map(|amount| self.of_budget(amount));
         budgets.into_iter().map(|own| Budget { max: part(own.max), soft: part(own.soft), ..own }).collect()
-    }
-
-    /// The account of unlisted end users with the terms of listed ones, whom a rate limit service counts.
-    pub(super) fn of_unlisted(self, listed: Account) -> Account {
-        let scope = Scope::OtherEndUser;
-        let budgets = if self.is_global { self.of_budgets(scope, listed.budgets) } else { listed.budgets };
-        Account { scope, budgets, ..listed }
     }
 
     /// One Envoy's part of a limit that a rate limit service can count, which stands at `node`.
@@ -86,7 +76,6 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     use super::Replicas;
-    use crate::budget::Scope;
     use crate::config::env::Env;
     use crate::config::read::Reader;
     use crate::units::PicoUsd;
@@ -99,17 +88,16 @@ mod tests {
         for count in 1..50 {
             let local = Replicas { count, is_global: false };
             for whole in [0, 1, 7, 49, 50, 51, 999, 1_000_000_000_007] {
-                let part = local.of_budget(Scope::Key, PicoUsd(whole)).0;
+                let part = local.of_budget(PicoUsd(whole)).0;
                 assert!(part * count <= whole && (part + 1) * count > whole, "{whole} by {count}");
                 let part = local.of_limit(&node, whole);
                 assert_eq!(part, (whole == 0 || whole >= count).then_some(whole / count), "{whole} by {count}");
                 let global = Replicas { count, is_global: true };
                 assert_eq!(
-                    (global.of_budget(Scope::Key, PicoUsd(whole)).0, global.of_limit(&node, whole)),
+                    (global.of_budget(PicoUsd(whole)).0, global.of_limit(&node, whole)),
                     (whole, Some(whole))
                 );
                 assert_eq!(global.of_places(&node, whole), part);
-                assert_eq!(global.of_budget(Scope::Provider, PicoUsd(whole)).0, whole / count);
             }
         }
         assert!(

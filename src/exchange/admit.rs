@@ -17,6 +17,7 @@ use crate::error::{Error, Kind};
 use crate::openai::{Endpoint, Request};
 use crate::routing::{Needs, Plan, Pool, Skip, Usage};
 use crate::store::Store;
+use crate::telemetry::metric::AccountLabels;
 use crate::units::{Millis, PicoUsd};
 
 impl Front {
@@ -80,8 +81,37 @@ pub struct Refused {
     pub routing: String,
     /// What is left of the limits of its accounts.
     pub limits: RateLimits,
-    /// The account that refused it.
-    pub denied: Option<Box<Denied>>,
+    /// Which account refused it.
+    pub by: By,
+}
+
+/// Which account has refused a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum By {
+    /// None.
+    #[default]
+    Nobody,
+    /// This one.
+    Account(Box<Denied>),
+    /// One of several: the rate limit service does not say which.
+    OneOfSeveral,
+}
+
+impl By {
+    /// The labels under which the refusal is counted; `None` where no account has refused.
+    pub fn labels(&self) -> Option<AccountLabels<'_>> {
+        match self {
+            Self::Nobody => None,
+            Self::Account(denied) => Some(denied.account.labels(denied.lack.name())),
+            Self::OneOfSeveral => Some(AccountLabels { scope: "unknown", reason: "unknown", ..AccountLabels::default() }),
+        }
+    }
+}
+
+impl From<Denied> for By {
+    fn from(denied: Denied) -> Self {
+        Self::Account(Box::new(denied))
+    }
 }
 
 /// When a place may be free: nobody knows when a request ends.
@@ -89,7 +119,7 @@ const PARALLEL_WAIT: Millis = Millis::from_secs(1);
 
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
-        Self { error: Box::new(error), routing: String::new(), limits: RateLimits::default(), denied: None }
+        Self { error: Box::new(error), routing: String::new(), limits: RateLimits::default(), by: By::Nobody }
     }
 }
 
@@ -140,8 +170,8 @@ impl Exchange {
         exchange.advance(world, Plan::first);
         let Some(own) = exchange.own_timeout() else {
             let routing = exchange.explain();
-            let denied = exchange.plan.denied().cloned().map(Box::new);
-            return Err(Refused { routing, denied, ..exchange.nobody(world.now).into() });
+            let by = exchange.plan.denied().cloned().map(By::from).unwrap_or_default();
+            return Err(Refused { routing, by, ..exchange.nobody(world.now).into() });
         };
         exchange.timeout = knobs.timeout.unwrap_or(own);
         Ok(exchange)
@@ -183,6 +213,7 @@ impl Exchange {
             burned: Burned::default(),
             alerts: Vec::new(),
             consulted: None,
+            beside: Vec::new(),
             first_byte: None,
             heard: None,
             cut: None,
@@ -251,7 +282,7 @@ impl Exchange {
             }
             Err(denied) => {
                 let (error, routing) = (Box::new(self.refuse(&denied)), self.explain());
-                Err(Refused { error, routing, limits: denied.left, denied: Some(Box::new(denied)) })
+                Err(Refused { error, routing, limits: denied.left, by: denied.into() })
             }
         }
     }
@@ -273,6 +304,7 @@ impl Exchange {
                 let wait = skip.until().map_or(PARALLEL_WAIT, |until| until.since(self.started));
                 Error::new(Kind::RateLimitExceeded, message).with_retry_after(wait)
             }
+            Lack::Fleet { skip, max } => self.over_fleet(account, skip, max),
             Lack::Books => Error::new(Kind::Internal, format!("the books of {account} cannot be read")),
         }
     }

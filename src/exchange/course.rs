@@ -210,7 +210,7 @@ impl Exchange {
         let Step { deployment, place, funds, .. } = &attempt.step;
         let usage = Usage { duration: world.now.since(attempt.started), ..*usage };
         world.fleet.leave(deployment, world.now, place, &usage);
-        if !deployment.accounts.is_empty() {
+        if deployment.is_funded() {
             self.alerts.extend(world.fleet.pay(deployment, world.now, funds, cost, usage.tokens));
         }
     }

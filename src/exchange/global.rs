@@ -1,8 +1,11 @@
 //! The global mode: what a request asks the rate limit service, and what it owes it. See [`crate::rls`].
 
-use super::{Exchange, Refused};
+use super::{By, Exchange, Refused};
+use crate::budget::Account;
+use crate::budget::account::Lack;
 use crate::error::{Error, Kind};
 use crate::rls::{Ask, Counter, Unit, Verdict};
+use crate::routing::Skip;
 use crate::store::Store;
 use crate::telemetry::Record;
 use crate::units::Millis;
@@ -35,53 +38,86 @@ impl Exchange {
                 self.consulted = Some(ask);
                 Ok(())
             }
-            Verdict::Full(positions) => Err(self.refused(self.over(&ask, positions))),
+            Verdict::Full(positions) => Err(self.used_up(&ask, positions)),
             Verdict::Unknown if self.config.needs_rate_limit_service() => {
-                Err(self.refused(Error::new(Kind::RateLimitUnknown, "the rate limit service does not answer")))
+                let error = Error::new(Kind::RateLimitUnknown, "the rate limit service does not answer");
+                Err(self.refused(error, By::Nobody))
             }
             Verdict::Unknown => Ok(()),
         }
     }
 
-    fn refused(&self, error: Error) -> Refused {
-        Refused { limits: self.holds.left, routing: self.explain(), ..error.into() }
+    fn refused(&self, error: Error, by: By) -> Refused {
+        Refused { limits: self.holds.left, routing: self.explain(), by, ..error.into() }
     }
 
-    /// The error of the budget or limit that is used up for longest.
-    fn over(&self, ask: &Ask, positions: &[usize]) -> Error {
-        let longest = ask.longest(positions).and_then(|position| ask.cap(position));
-        let Some((account, cap, end)) = longest else {
-            return Error::new(Kind::RateLimitExceeded, "a limit is reached");
-        };
-        // Where the service does not say which, all that is known is that one of them is.
-        let is_known = positions.len() == 1;
+    /// What the client is told where `positions` are used up. Where the service does not say which, all that is known is that
+    /// one of them is.
+    fn used_up(&self, ask: &Ask, positions: &[usize]) -> Refused {
+        if positions.len() == 1
+            && let Some(denied) = ask.denied(positions)
+        {
+            return self.refused(self.refuse(&denied), denied.into());
+        }
         let caps = || positions.iter().filter_map(|position| ask.cap(*position));
-        let is_budget = caps().all(|(_, cap, _)| cap.unit == Unit::Money);
-        let kind = match is_budget {
+        let kind = match caps().all(|(_, cap, _)| cap.unit == Unit::Money) {
             true => Kind::BudgetExceeded { status: self.config.budget_exceeded_status },
             false => Kind::RateLimitExceeded,
         };
-        let reset = match end {
-            Some(at) if is_known => format!("; it starts anew at {}", at.rfc3339()),
-            Some(_) | None => String::new(),
-        };
-        let message = match cap.unit {
-            Unit::Money if is_known => format!("the budget of {account} is spent on all gateways together{reset}"),
-            unit if is_known => {
-                let what = if unit == Unit::Requests { "requests" } else { "tokens" };
-                format!("{account} has reached its limit of {} {what} on all gateways together{reset}", cap.max)
-            }
-            _ => {
-                let mut names: Vec<String> = caps().map(|(account, ..)| account.to_string()).collect();
-                names.dedup();
-                format!("a budget or limit of {} is used up on all gateways together", names.join(", "))
-            }
-        };
+        let mut names: Vec<String> = caps().map(|(account, ..)| account.to_string()).collect();
+        names.dedup();
+        let message = format!("a budget or limit of {} is used up on all gateways together", names.join(", "));
         // Of several the first one that ends may be the one.
-        match caps().filter_map(|(.., end)| end).min() {
+        let error = match caps().filter_map(|(.., end)| end).min() {
             Some(at) => Error::new(kind, message).with_retry_after(at.since(self.started)),
             None => Error::new(kind, message),
+        };
+        self.refused(error, By::OneOfSeveral)
+    }
+
+    /// The error of a budget or limit that all gateways together have used up.
+    pub(super) fn over_fleet(&self, account: &Account, skip: Skip, max: u64) -> Error {
+        let until = skip.until();
+        let reset = until.map(|at| format!("; it starts anew at {}", at.rfc3339())).unwrap_or_default();
+        let all = "on all gateways together";
+        let (kind, message) = match skip {
+            Skip::Budget(_) => (
+                Kind::BudgetExceeded { status: self.config.budget_exceeded_status },
+                format!("the budget of {account} is spent {all}{reset}"),
+            ),
+            _ => {
+                let what = if matches!(skip, Skip::Rpm(_) | Skip::Rpd(_)) { "requests" } else { "tokens" };
+                let message = format!("{account} has reached its limit of {max} {what} {all}{reset}");
+                (Kind::RateLimitExceeded, message)
+            }
+        };
+        let error = Error::new(kind, message);
+        match until {
+            Some(at) => error.with_retry_after(at.since(self.started)),
+            None => error,
         }
+    }
+
+    /// What the service is asked beside the request, which goes on meanwhile: one question for each budget and limit in
+    /// shadow mode. To be called once.
+    pub fn ask_beside(&mut self) -> Vec<Ask> {
+        if self.config.rate_limit_service.is_none() {
+            return Vec::new();
+        }
+        let asks = Ask::in_shadow(self.accounts.iter(), self.started);
+        self.beside = asks.iter().map(|ask| (ask.clone(), false)).collect();
+        asks
+    }
+
+    /// The question at this position was answered: there is no room.
+    pub fn hear_beside(&mut self, position: usize) {
+        self.beside.get_mut(position).into_iter().for_each(|(_, is_used_up)| *is_used_up = true);
+    }
+
+    /// What the questions beside the request would have refused, each with its account.
+    pub(super) fn refused_beside(&self) -> impl Iterator<Item = (&Account, Lack)> {
+        let used_up = self.beside.iter().filter(|(_, is_used_up)| *is_used_up);
+        used_up.filter_map(|(ask, _)| ask.cap(0)).map(|(account, cap, end)| (&**account, cap.lack(end)))
     }
 
     /// Gives back what [`Self::reserve`] set aside, for a request that was refused after it.
@@ -95,9 +131,12 @@ impl Exchange {
             return Vec::new();
         }
         let (cost, tokens) = (record.cost.0, self.charged_tokens(record));
-        match &self.consulted {
+        let mut owed = match &self.consulted {
             Some(answered) => answered.owed(true, now, cost, tokens),
             None => Ask::new(self.accounts.iter(), now).map_or_else(Vec::new, |ask| ask.owed(false, now, cost, tokens)),
-        }
+        };
+        // The hit of a question that failed is owed already.
+        owed.extend(self.beside.iter().flat_map(|(ask, _)| ask.owed(true, now, cost, tokens)));
+        owed
     }
 }

@@ -72,7 +72,7 @@ use crate::routing::{Class, Fleet, Plan, Step};
 use crate::token::Tokens;
 use crate::units::{Millis, PicoUsd};
 
-pub use admit::Refused;
+pub use admit::{By, Refused};
 pub use answer::{Answer, AnswerHead, Rewrite, is_private, local_error};
 pub use attempt::{BUFFER_BYTES_MIN, HELD_BYTES_MAX, Heading, Held};
 pub use auth::Scene;
@@ -244,6 +244,8 @@ pub struct Exchange {
     alerts: Vec<Alert>,
     /// The question that the rate limit service has answered.
     consulted: Option<rls::Ask>,
+    /// What it is asked beside the request, and whether it said that there is no room.
+    beside: Vec<(rls::Ask, bool)>,
     started: Millis,
     first_byte: Option<Millis>,
     /// When the stream was heard of last, where its silence has a bound.

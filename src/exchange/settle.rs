@@ -2,7 +2,7 @@
 
 use super::{Answer, Burned, Caller, Exchange, World};
 use crate::budget::Account;
-use crate::budget::account::{Holds, Lack, Till};
+use crate::budget::account::Till;
 use crate::budget::{Rate, estimate};
 use crate::config::{Config, CountedTokens};
 use crate::openai::usage::Measure;
@@ -85,15 +85,23 @@ impl Exchange {
         }
     }
 
-    fn shadows(&self) -> impl Iterator<Item = (&Account, Lack)> {
-        let funds = self.attempts.iter().map(|attempt| &attempt.step.funds);
-        std::iter::once(&self.holds).chain(funds).flat_map(Holds::shadows)
+    /// What is in shadow mode and would have refused, each account once for each reason: this gateway and the rate limit
+    /// service may both find it.
+    fn shadows(&self) -> Vec<(&Account, &'static str)> {
+        let funds = self.attempts.iter().flat_map(|attempt| attempt.step.funds.shadows());
+        let mut shadows: Vec<(&Account, &str)> = Vec::new();
+        for (account, lack) in self.holds.shadows().chain(self.refused_beside()).chain(funds) {
+            let shadow = (account, lack.name());
+            if !shadows.contains(&shadow) {
+                shadows.push(shadow);
+            }
+        }
+        shadows
     }
 
     /// What limits and budgets in shadow mode would have refused.
     fn would_refuse(&self) -> String {
-        let shadows = self.shadows();
-        joined(shadows.map(|(account, lack)| format!("{account}: {}", lack.name())))
+        joined(self.shadows().into_iter().map(|(account, reason)| format!("{account}: {reason}")))
     }
 
     /// The counters of the accounts, after [`Self::charge`]: calls `count` for each alarm, and for what would have been
@@ -102,8 +110,8 @@ impl Exchange {
         for alert in &self.alerts {
             count(Metric::AccountAlerts, alert.account.labels(alert.alarm.name()));
         }
-        for (account, lack) in self.shadows() {
-            count(Metric::AccountShadowRefusals, account.labels(lack.name()));
+        for (account, reason) in self.shadows() {
+            count(Metric::AccountShadowRefusals, account.labels(reason));
         }
     }
 

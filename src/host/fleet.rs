@@ -4,6 +4,7 @@ use super::VM;
 use super::call::{self, Swap};
 use crate::budget::account::Till;
 use crate::config::Config;
+use crate::rls::Desk;
 use crate::routing::SharedFleet;
 use crate::store::Store;
 use crate::units::Millis;
@@ -31,6 +32,11 @@ pub(super) fn open(config: &Config) -> SharedFleet<SharedData> {
 /// Lets something be done with what this worker has in hand of busy accounts.
 pub(super) fn with_till<T>(act: impl FnOnce(&mut Till) -> T) -> T {
     VM.with(|vm| act(vm.worker.borrow_mut().till()))
+}
+
+/// Lets something be done with what this worker knows of the rate limit service and owes it.
+pub(super) fn with_desk<T>(act: impl FnOnce(&mut Desk) -> T) -> T {
+    VM.with(|vm| act(vm.worker.borrow_mut().desk()))
 }
 
 /// Makes the records of a config.

@@ -26,11 +26,11 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, LogLevel};
 use serde_json::Value;
 
+use self::rate_limit::Beside;
 use self::silence::Watch;
 use self::token::Keeper;
 use crate::config::{Config, Env, document};
 use crate::exchange::{Copies, Exchange, World};
-use crate::rls::{Full, Reports};
 use crate::routing::Worker;
 use crate::telemetry::Metric;
 use crate::telemetry::metric::{AccountLabels, Count, FLUSH, Labels, Pending};
@@ -63,10 +63,8 @@ struct Vm {
     copies: RefCell<Copies>,
     pending: RefCell<Pending>,
     tokens: RefCell<Tokens>,
-    /// What the rate limit service refuses.
-    full: RefCell<Full>,
-    /// What it is owed.
-    reports: RefCell<Reports>,
+    /// The questions to the rate limit service for which no request waits, by the numbers of their calls.
+    beside: RefCell<BTreeMap<u32, Beside>>,
     watch: RefCell<Watch>,
     worker: Rc<RefCell<Worker>>,
 }
@@ -83,8 +81,7 @@ impl Vm {
             copies: RefCell::new(Copies::new(nonce)),
             pending: RefCell::default(),
             tokens: RefCell::default(),
-            full: RefCell::default(),
-            reports: RefCell::default(),
+            beside: RefCell::default(),
             watch: RefCell::default(),
             worker: Rc::new(RefCell::new(Worker::new(nonce))),
         }
@@ -123,6 +120,11 @@ fn find(id: &[u8]) -> Option<Shared> {
 /// The time of the last tick: some 50 ms old at most, and free.
 fn ticked() -> Millis {
     VM.with(|vm| vm.ticked.get())
+}
+
+/// The exchange of this number, where it is still under way.
+fn running(number: u64) -> Option<Shared> {
+    VM.with(|vm| vm.exchanges.borrow().get(&number).map(|(exchange, _)| exchange.clone()))
 }
 
 /// Forgets an exchange.

@@ -1,14 +1,15 @@
-//! The calls to the rate limit service: the questions of requests, and the reports of one VM. See [`crate::rls`].
+//! The calls to the rate limit service: the questions of requests, those that are asked beside them, and the reports of one
+//! VM. See [`crate::rls`].
 //!
 //! All calls are made in the root context of the plugin: Envoy cancels those of a stream when its client hangs up, and the
 //! SDK would keep their numbers for good.
 
 use super::call::{self, Buffer};
-use super::fleet::SharedData;
-use super::{VM, count};
+use super::fleet::{self, SharedData};
+use super::{Shared, VM, count, count_account, running};
 use crate::config::Config;
 use crate::exchange::Exchange;
-use crate::rls::{Ask, Counter, Outcome, Service, Verdict, report, service};
+use crate::rls::{Ask, Counter, Desk, Outcome, Service, Verdict, report, service};
 use crate::store::Store as _;
 use crate::telemetry::Metric;
 use crate::telemetry::metric::{self, Labels};
@@ -29,7 +30,7 @@ pub(super) fn ask(exchange: &Exchange, root: u32, stream: u32, now: Millis) -> A
     let (Some(ask), Some(service)) = (exchange.ask(), &exchange.config().rate_limit_service) else {
         return Asked::Nothing;
     };
-    if let Some(found) = VM.with(|vm| ask.known(&vm.full.borrow(), now)) {
+    if let Some(found) = fleet::with_desk(|desk| ask.known(&desk.full, now)) {
         count(Metric::RateLimitRemembered, Labels { key_alias: exchange.key_alias(), ..Labels::default() }, 1);
         return Asked::Answered(ask, Verdict::Full(found));
     }
@@ -55,7 +56,7 @@ pub(super) fn read(ask: &Ask, root: u32, stream: u32, status: u32) -> Verdict {
         answer
     });
     let now = call::now();
-    VM.with(|vm| ask.read(answer.as_deref(), &mut vm.full.borrow_mut(), now))
+    fleet::with_desk(|desk| ask.read(answer.as_deref(), &mut desk.full, now))
 }
 
 /// Counts what came of a question.
@@ -69,10 +70,70 @@ pub(super) fn tell(exchange: &Exchange, verdict: &Verdict) {
     count(metric, Labels { key_alias: exchange.key_alias(), ..Labels::default() }, 1);
 }
 
+/// A question for which no request waits.
+pub(super) struct Beside {
+    /// The plugin's context that asked.
+    root: u32,
+    /// The exchange, and the position of the question in it.
+    number: u64,
+    position: usize,
+    ask: Ask,
+}
+
+/// The most of them that are under way; more are not asked, and what they would have taken is owed.
+const BESIDE_MAX: usize = 1024;
+
+/// Asks what is in shadow mode for the exchange of this `number`, which goes on meanwhile.
+pub(super) fn ask_beside(exchange: &Shared, number: u64, root: u32, stream: u32) {
+    let asks = exchange.borrow_mut().ask_beside();
+    if asks.is_empty() {
+        return;
+    }
+    let config = exchange.borrow().config().clone();
+    let Some(service) = &config.rate_limit_service else { return };
+    let now = call::now();
+    for (position, ask) in asks.into_iter().enumerate() {
+        if fleet::with_desk(|desk| ask.known(&desk.full, now)).is_some() {
+            exchange.borrow_mut().hear_beside(position);
+            continue;
+        }
+        let has_room = VM.with(|vm| vm.beside.borrow().len()) < BESIDE_MAX;
+        call::enter(root);
+        let call = has_room.then(|| send(service, &ask.request(&service.domain), report::TIMEOUT)).flatten();
+        call::enter(stream);
+        match call {
+            Some(call) => {
+                VM.with(|vm| vm.beside.borrow_mut().insert(call, Beside { root, number, position, ask }));
+            }
+            None => fleet::with_desk(|desk| desk.miss(&ask)),
+        }
+    }
+}
+
+/// The answer to a question for which no request waits.
+fn hear_beside(beside: &Beside, answer: Option<&[u8]>, now: Millis) {
+    let Beside { number, position, ask, .. } = beside;
+    match fleet::with_desk(|desk| ask.read(answer, &mut desk.full, now)) {
+        Verdict::Room(_) => {}
+        Verdict::Unknown => {
+            count(Metric::RateLimitReportsFailed, Labels::default(), 1);
+            fleet::with_desk(|desk| desk.miss(ask));
+        }
+        Verdict::Full(_) => match (running(*number), ask.cap(0)) {
+            (Some(exchange), _) => exchange.borrow_mut().hear_beside(*position),
+            // Its record is written.
+            (None, Some((account, cap, end))) => {
+                count_account(Metric::AccountShadowRefusals, account.labels(cap.lack(end).name()));
+            }
+            (None, None) => {}
+        },
+    }
+}
+
 /// Adds what a request owes.
 pub(super) fn owe(owed: Vec<(Counter, i64)>) {
     if !owed.is_empty() {
-        VM.with(|vm| owed.into_iter().for_each(|(counter, amount)| vm.reports.borrow_mut().owe(counter, amount)));
+        fleet::with_desk(|desk| desk.owe(owed));
     }
 }
 
@@ -80,11 +141,11 @@ pub(super) fn owe(owed: Vec<(Counter, i64)>) {
 pub(super) fn tick(config: &Config, root: u32, now: Millis) {
     let Some(service) = &config.rate_limit_service else { return };
     if let Some(left) = take_over() {
-        VM.with(|vm| vm.reports.borrow_mut().adopt(&left));
+        fleet::with_desk(|desk| desk.reports.adopt(&left));
     }
-    let (due, lost) = VM.with(|vm| vm.reports.borrow_mut().due(now));
+    let (due, lost) = fleet::with_desk(|desk| desk.reports.due(now));
     if lost > 0 {
-        log::error!("{lost} counters of the rate limit service lack what could not be told before their windows ended");
+        log::error!("{lost} counters of the rate limit service lack what could not be told, or not before their windows ended");
         count(Metric::RateLimitReportsLost, Labels::default(), lost);
     }
     for report in due {
@@ -92,31 +153,36 @@ pub(super) fn tick(config: &Config, root: u32, now: Millis) {
         if call.is_none() {
             count(Metric::RateLimitReportsFailed, Labels::default(), 1);
         }
-        VM.with(|vm| vm.reports.borrow_mut().sent(report, root, call, now));
+        fleet::with_desk(|desk| desk.reports.sent(report, root, call, now));
     }
 }
 
-/// The answer to a report has come, or will never come.
+/// The answer to a report, or to a question for which no request waits, has come, or will never come.
 pub(super) fn answered(call: u32, status: u32) {
     let now = call::now();
     let answer = (status == 0).then(|| call::buffer(Buffer::GrpcAnswer));
+    let beside = VM.with(|vm| vm.beside.borrow_mut().remove(&call));
+    if let Some(beside) = beside {
+        return hear_beside(&beside, answer.as_deref(), now);
+    }
     let outcome = Outcome::read(answer.as_deref());
     if outcome == Outcome::Failed {
         count(Metric::RateLimitReportsFailed, Labels::default(), 1);
     }
-    VM.with(|vm| {
-        let mut reports = vm.reports.borrow_mut();
-        if let Some(report) = reports.take(call)
-            && reports.answered(&report, outcome, now)
-        {
-            vm.full.borrow_mut().learn(vec![report.counter], now);
-        }
-    });
+    fleet::with_desk(|desk| desk.answered(call, outcome, now));
 }
 
 /// The plugin's context `root` ends, and with it its calls: others tell what is owed.
 pub(super) fn end(root: u32) {
-    let owed = VM.with(|vm| vm.reports.borrow_mut().surrender(root));
+    VM.with(|vm| {
+        vm.beside.borrow_mut().retain(|_, beside| {
+            if beside.root == root {
+                fleet::with_desk(|desk| desk.miss(&beside.ask));
+            }
+            beside.root != root
+        });
+    });
+    let owed = fleet::with_desk(|desk| desk.reports.surrender(root));
     if !owed.is_empty() {
         SharedData.update(LEFT, |found| (Some([found, &owed].concat()), ()));
     }
@@ -125,7 +191,7 @@ pub(super) fn end(root: u32) {
 /// Makes the place where a plugin that ends leaves what it owes, and says whose budgets and limits this Envoy enforces.
 pub(super) fn prepare(config: &Config) {
     SharedData.prepare(LEFT);
-    VM.with(|vm| vm.full.borrow_mut().clear());
+    fleet::with_desk(Desk::forget);
     call::gauge(metric::REPLICAS, config.replicas);
     call::gauge(metric::IS_GLOBAL, u64::from(config.rate_limit_service.is_some()));
 }

@@ -1,10 +1,11 @@
-//! May this request come? One question to the service for all budgets and limits of its accounts.
+//! May this request come? One question to the service for all budgets and limits of its accounts, and what it is owed after.
 
 use std::rc::Rc;
 
 use super::wire::{self, Left};
-use super::{Cap, Counter, Full, Unit};
-use crate::budget::Account;
+use super::{Cap, Counter, Full, Named, Unit};
+use crate::budget::account::Denied;
+use crate::budget::{Account, RateLimits};
 use crate::units::Millis;
 
 /// The question of one request: one hit more of each of these counters.
@@ -26,14 +27,29 @@ pub enum Verdict {
 }
 
 impl Ask {
-    /// The question for a request of these accounts at `now`; `None` where they have nothing that the service counts.
+    /// The question for a request of these accounts at `now`; `None` where nothing is enforced that the service counts.
     pub fn new<'a>(accounts: impl Iterator<Item = &'a Rc<Account>>, now: Millis) -> Option<Self> {
+        Self::of(enforced_or_not(accounts, false), now)
+    }
+
+    /// What is asked beside it: a question for each budget and limit in shadow mode. One that is used up would else hide
+    /// what the service says of the others.
+    pub fn in_shadow<'a>(accounts: impl Iterator<Item = &'a Rc<Account>>, now: Millis) -> Vec<Self> {
+        enforced_or_not(accounts, true).filter_map(|cap| Self::of(std::iter::once(cap), now)).collect()
+    }
+
+    /// What the service is told of an attempt at a deployment with these budgets and limits; `None` where there are none.
+    pub fn of_deployment(caps: &[Named], now: Millis) -> Option<Self> {
+        let counters = caps.iter().map(|named| named.counter(now)).collect();
+        let caps: Vec<_> = caps.iter().map(|named| (Rc::clone(&named.account), named.cap.clone())).collect();
+        (!caps.is_empty()).then_some(Self { counters, caps })
+    }
+
+    fn of<'a>(caps: impl Iterator<Item = (&'a Rc<Account>, Cap)>, now: Millis) -> Option<Self> {
         let mut ask = Self::default();
-        for account in accounts {
-            for cap in Cap::all(account) {
-                ask.counters.push(cap.counter(account, now));
-                ask.caps.push((Rc::clone(account), cap));
-            }
+        for (account, cap) in caps {
+            ask.counters.push(cap.counter(account, now));
+            ask.caps.push((Rc::clone(account), cap));
         }
         (!ask.counters.is_empty()).then_some(ask)
     }
@@ -79,10 +95,13 @@ impl Ask {
         Verdict::Full(named)
     }
 
-    /// The position of `positions` whose window lasts longest: the one that the client is told.
-    pub fn longest(&self, positions: &[usize]) -> Option<usize> {
-        let end = |i: usize| self.counters.get(i).map(|counter| counter.end);
-        positions.iter().copied().max_by_key(|i| end(*i).map(|end| (end.is_none(), end)))
+    /// The refusal by what is enforced at `positions`, which are used up: by the one whose window lasts longest. `None` where
+    /// nothing there refuses.
+    pub fn denied(&self, positions: &[usize]) -> Option<Denied> {
+        let caps = positions.iter().filter_map(|position| self.cap(*position));
+        let enforced = caps.filter(|(_, cap, _)| !cap.is_shadow);
+        let (account, cap, end) = enforced.max_by_key(|(.., end)| (end.is_none(), *end))?;
+        Some(Denied { account: Rc::clone(account), lack: cap.lack(end), left: RateLimits::default() })
     }
 
     /// What the service is owed at `now` for a request that cost `pico` picodollars and used `tokens`: each counter with its
@@ -99,10 +118,26 @@ impl Ask {
                 Unit::Tokens => i64::try_from(tokens).unwrap_or(i64::MAX).saturating_mul(MILLIONTHS),
             };
             let taken = if is_answered && counter == *asked { MILLIONTHS } else { 0 };
+            let amount = if counter.whose.is_some() { rounded_up(amount) } else { amount };
             Some((counter, amount.saturating_sub(taken))).filter(|(_, amount)| *amount != 0)
         });
         owed.collect()
     }
+}
+
+/// Whole hits: for millions of end users no fractions are kept.
+const fn rounded_up(amount: i64) -> i64 {
+    let hits = (amount / MILLIONTHS).saturating_add((amount % MILLIONTHS > 0) as i64);
+    let hits = if hits < 1 { 1 } else { hits };
+    hits.saturating_mul(MILLIONTHS)
+}
+
+fn enforced_or_not<'a>(
+    accounts: impl Iterator<Item = &'a Rc<Account>>,
+    is_shadow: bool,
+) -> impl Iterator<Item = (&'a Rc<Account>, Cap)> {
+    let caps = accounts.flat_map(|account| Cap::all(account).into_iter().map(move |cap| (account, cap)));
+    caps.filter(move |(_, cap)| cap.is_shadow == is_shadow)
 }
 
 /// Millionths of a hit in one: a picodollar is one of a micro-dollar.

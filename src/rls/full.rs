@@ -61,7 +61,7 @@ mod tests {
     use crate::units::Millis;
 
     fn counter(name: &str, end: Option<u64>) -> Counter {
-        Counter { name: name.into(), end: end.map(Millis) }
+        Counter { name: name.into(), whose: None, end: end.map(Millis) }
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -64,13 +64,17 @@
 
 pub mod ask;
 pub mod caps;
+pub mod chosen;
+pub mod desk;
 pub mod full;
 pub mod report;
 pub mod service;
 pub mod wire;
 
 pub use ask::{Ask, Verdict};
-pub use caps::{Cap, Counter, Span, Unit};
+pub use caps::{Cap, Counter, Named, Span, Unit};
+pub use chosen::Chosen;
+pub use desk::Desk;
 pub use full::Full;
 pub use report::{Outcome, Report, Reports};
 pub use service::Service;

@@ -17,7 +17,11 @@ use crate::units::Millis;
 pub const TIMEOUT: Millis = Millis::from_secs(5);
 
 /// The most reports of one VM that are under way; the rest adds up meanwhile.
-const UNDER_WAY: usize = 32;
+const UNDER_WAY: usize = 128;
+
+/// The most counters of end users that the config does not list to which something is owed. What does not fit is lost, logged
+/// and counted: else clients could fill the memory with names while the service is away.
+const MOST_OF_OTHERS: usize = 16_384;
 
 /// The pause after a report that failed; it doubles with each, and ends with one that does not.
 const PAUSE: Millis = Millis(100);
@@ -35,6 +39,8 @@ struct Row {
     /// Millionths of a hit; less than zero where a question took more than the request came to.
     owed: i64,
     is_under_way: bool,
+    /// Whether one hit is to be told though none is owed.
+    is_doubted: bool,
     /// While the counter is being filled: how many hits the next try adds.
     step: Option<u32>,
     /// Until when it is known to be full.
@@ -62,7 +68,7 @@ impl Report {
 pub enum Outcome {
     /// The service counted it, and there is room left or not.
     Counted {
-        /// Whether the counter is over its limit.
+        /// Whether the counter is at its limit or over it, as far as the service says.
         is_over: bool,
     },
     /// The service counted nothing of it: the counter has no room for so much.
@@ -76,8 +82,20 @@ impl Outcome {
     pub fn read(answer: Option<&[u8]>) -> Self {
         match answer.and_then(|bytes| wire::read(bytes, 1)) {
             Some(told) if told.is_over && told.counters.is_empty() => Self::Refused,
-            Some(told) => Self::Counted { is_over: told.is_over },
+            Some(told) => {
+                let is_at_its_end = |left: &wire::Left| left.limit.is_some() && left.remaining == 0;
+                Self::Counted { is_over: told.is_over || told.counters.iter().any(is_at_its_end) }
+            }
             None => Self::Failed,
+        }
+    }
+
+    /// Whether the counter is used up; `None`: nobody knows.
+    pub const fn is_full(self) -> Option<bool> {
+        match self {
+            Self::Counted { is_over } => Some(is_over),
+            Self::Refused => Some(true),
+            Self::Failed => None,
         }
     }
 }
@@ -92,24 +110,43 @@ pub struct Reports {
     next: Millis,
     /// The counter that was told last: each has its turn.
     last: Option<Counter>,
+    /// Counters of `rows` that belong to end users that the config does not list,
+    others: usize,
+    /// and those for which there was no room.
+    lost: u64,
 }
 
 impl Reports {
     /// Adds `amount` millionths of a hit to what is owed to `counter`.
     pub fn owe(&mut self, counter: Counter, amount: i64) {
+        if counter.whose.is_some() && !self.rows.contains_key(&counter) {
+            if self.others >= MOST_OF_OTHERS {
+                self.lost = self.lost.saturating_add(1);
+                return;
+            }
+            self.others = self.others.saturating_add(1);
+        }
         let row = self.rows.entry(counter).or_default();
         row.owed = row.owed.saturating_add(amount);
     }
 
-    /// The reports that are due at `now`; and how many counters were given up, because their window has ended with
-    /// something still owed to them.
+    /// Has one hit of `counter` told, owed or not: the answer says whether it has room. What it takes is owed less later.
+    pub fn look(&mut self, counter: &Counter) {
+        self.rows.entry(counter.clone()).or_default().is_doubted = true;
+    }
+
+    /// The reports that are due at `now`; and how many times something was given up that is owed to a counter, because its
+    /// window has ended, or for want of room.
     pub fn due(&mut self, now: Millis) -> (Vec<Report>, u64) {
-        let mut lost = 0_u64;
+        let (mut lost, mut others) = (std::mem::take(&mut self.lost), 0_usize);
         self.rows.retain(|counter, row| {
             let is_over = counter.end.is_some_and(|end| end.plus(GRACE) < now) && !row.is_under_way;
             lost = lost.saturating_add(u64::from(is_over && row.hits() > 0));
-            !is_over && (row.owed != 0 || row.is_under_way || row.full_until > now)
+            let is_kept = !is_over && (row.is_owed(counter) || row.is_under_way || row.full_until > now);
+            others = others.saturating_add(usize::from(is_kept && counter.whose.is_some()));
+            is_kept
         });
+        self.others = others;
         let room = UNDER_WAY.saturating_sub(self.calls.len());
         if now < self.next || room == 0 || self.rows.is_empty() {
             return (Vec::new(), lost);
@@ -121,9 +158,9 @@ impl Reports {
             if row.full_until > now {
                 row.owed = row.owed.min(0);
             }
-            let hits = row.hits().min(row.step.unwrap_or(u32::MAX));
+            let hits = row.hits().min(row.step.unwrap_or(u32::MAX)).max(u32::from(row.is_doubted));
             if hits > 0 && !row.is_under_way && due.len() < room {
-                row.is_under_way = true;
+                (row.is_under_way, row.is_doubted) = (true, false);
                 due.push(Report { counter: counter.clone(), hits });
             }
         }
@@ -146,17 +183,8 @@ impl Reports {
         self.calls.remove(&call).map(|(_, report)| report)
     }
 
-    /// What came of a report; whether its counter is now known to be full.
-    pub fn answered(&mut self, report: &Report, outcome: Outcome, now: Millis) -> bool {
-        self.conclude(report, outcome, now);
-        match outcome {
-            Outcome::Counted { is_over } => is_over,
-            Outcome::Refused => true,
-            Outcome::Failed => false,
-        }
-    }
-
-    fn conclude(&mut self, report: &Report, outcome: Outcome, now: Millis) {
+    /// What came of a report.
+    pub fn conclude(&mut self, report: &Report, outcome: Outcome, now: Millis) {
         let row = self.rows.entry(report.counter.clone()).or_default();
         row.is_under_way = false;
         let hits = i64::from(report.hits);
@@ -191,7 +219,8 @@ impl Reports {
         for (counter, row) in &mut self.rows {
             let owed = std::mem::take(&mut row.owed);
             let end = counter.end.map_or(0, |end| end.0);
-            lines.push_str(&format!("{} {end} {owed}\n", counter.name));
+            let whose = counter.whose.as_deref().unwrap_or_default();
+            lines.push_str(&format!("{} {end} {owed} {whose}\n", counter.name));
         }
         lines.into_bytes()
     }
@@ -204,13 +233,20 @@ impl Reports {
                 && let (Ok(end), Ok(owed)) = (end.parse::<u64>(), owed.parse())
             {
                 let end = Some(Millis(end)).filter(|end| end.0 > 0);
-                self.owe(Counter { name: name.into(), end }, owed);
+                let whose = parts.next().filter(|whose| !whose.is_empty()).map(Into::into);
+                self.owe(Counter { name: name.into(), whose, end }, owed);
             }
         }
     }
 }
 
 impl Row {
+    /// Whether there is anything to tell. Of the many end users that the config does not list, nothing is kept that comes to
+    /// less than a hit.
+    fn is_owed(self, counter: &Counter) -> bool {
+        self.is_doubted || if counter.whose.is_some() { self.hits() > 0 } else { self.owed != 0 }
+    }
+
     /// Whole hits that are owed.
     fn hits(self) -> u32 {
         u32::try_from(self.owed.checked_div(MILLIONTHS).unwrap_or(0).max(0)).unwrap_or(u32::MAX)

@@ -1,13 +1,13 @@
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use super::{FILLED, LONGEST_PAUSE, Outcome, Report, Reports, UNDER_WAY};
+use super::{FILLED, LONGEST_PAUSE, MOST_OF_OTHERS, Outcome, Report, Reports, UNDER_WAY};
 use crate::rls::Counter;
 use crate::units::Millis;
 
 const HIT: i64 = 1_000_000;
 
 fn counter(name: &str, end: Option<u64>) -> Counter {
-    Counter { name: name.into(), end: end.map(Millis) }
+    Counter { name: name.into(), whose: None, end: end.map(Millis) }
 }
 
 /// A service with one counter: what it has counted, and whether it counts what it refuses.
@@ -37,7 +37,7 @@ fn tick(reports: &mut Reports, service: &mut Service, now: Millis) -> bool {
         reports.sent(report, 7, Some(call), now);
         let report = reports.take(call).unwrap();
         let outcome = service.add(report.hits);
-        reports.answered(&report, outcome, now);
+        reports.conclude(&report, outcome, now);
     }
     is_idle
 }
@@ -57,7 +57,7 @@ fn what_is_owed_adds_up_and_fractions_stay() {
     assert!(reports.due(Millis(2)).0.is_empty());
     let report = reports.take(1).unwrap();
     assert_eq!(reports.take(1), None);
-    assert!(!reports.answered(&report, Outcome::Counted { is_over: false }, Millis(3)));
+    reports.conclude(&report, Outcome::Counted { is_over: false }, Millis(3));
     assert_eq!(reports.due(Millis(4)).0, [Report { counter: c, hits: 1 }]);
 }
 
@@ -98,7 +98,7 @@ fn what_cannot_be_told_in_its_window_is_lost_and_counted() {
         let name = if call == 1 { counter("old", Some(1000)) } else { counter("day", Some(90_000)) };
         reports.sent(Report { counter: name, hits: 1 }, 7, Some(call), Millis(500));
         let report = reports.take(call).unwrap();
-        reports.answered(&report, Outcome::Failed, Millis(500));
+        reports.conclude(&report, Outcome::Failed, Millis(500));
     }
     let (due, lost) = reports.due(Millis(7000));
     assert_eq!((due.len(), lost, reports.rows.len()), (1, 1, 1));
@@ -152,7 +152,7 @@ fn only_so_many_are_under_way_and_each_has_its_turn() {
         assert!(reports.due(Millis(1)).0.is_empty());
         for call in 1..=UNDER_WAY as u32 {
             let report = reports.take(call).unwrap();
-            reports.answered(&report, Outcome::Counted { is_over: false }, Millis(1));
+            reports.conclude(&report, Outcome::Counted { is_over: false }, Millis(1));
             // The first are owed again at once.
             reports.owe(report.counter, HIT);
         }
@@ -246,4 +246,30 @@ fn a_fleet_passes_a_cap_by_no_more_than_was_under_way() {
         assert!(service.count >= MAX, "{seed}: {} counted of {spent}", service.count);
         assert!(service.counts_all || service.count == MAX);
     }
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_the_names_of_clients_can_fill_has_a_bound() {
+    let other = |i: usize| Counter { name: "n".into(), whose: Some(i.to_string().into()), end: Some(Millis(9000)) };
+    let mut reports = Reports::default();
+    for i in 0..MOST_OF_OTHERS + 3 {
+        reports.owe(other(i), HIT);
+    }
+    reports.owe(counter("listed", None), HIT);
+    assert_eq!(reports.rows.len(), MOST_OF_OTHERS + 1);
+    let (due, lost) = reports.due(Millis(1));
+    assert_eq!((due.len(), lost), (UNDER_WAY, 3));
+    // What is told makes room, and is not kept for a fraction of a hit.
+    for (call, report) in (1..).zip(due) {
+        reports.sent(report, 7, Some(call), Millis(1));
+        let report = reports.take(call).unwrap();
+        reports.conclude(&report, Outcome::Counted { is_over: false }, Millis(1));
+    }
+    reports.due(Millis(2));
+    reports.owe(other(MOST_OF_OTHERS), HIT);
+    assert_eq!(reports.due(Millis(2)).1, 0);
+    let (mut old, mut new) = (Reports::default(), Reports::default());
+    old.owe(other(7), HIT);
+    new.adopt(&old.surrender(7));
+    assert_eq!(new.rows[&other(7)].owed, HIT);
 }

@@ -103,7 +103,7 @@ pub fn grpc_service(cluster: &str) -> String {
 /// envoyproxy/ratelimit wants a descriptor for each counter and tells of each; Limitador's limits look at the first
 /// descriptor only, so that has all of them.
 pub fn request(domain: &str, counters: &[Counter], hits: u32) -> Vec<u8> {
-    let entry = |counter: &Counter| Entry { key: counter.name.to_string(), value: counter.window() };
+    let entry = |counter: &Counter| Entry { key: counter.name.to_string(), value: counter.value() };
     let all = Descriptor { entries: counters.iter().map(entry).collect() };
     let each =
         counters.iter().filter(|_| counters.len() > 1).map(|counter| Descriptor { entries: vec![entry(counter)] });
@@ -164,7 +164,7 @@ mod tests {
     use crate::units::Millis;
 
     fn counter(name: &str, end: Option<u64>) -> Counter {
-        Counter { name: name.into(), end: end.map(Millis) }
+        Counter { name: name.into(), whose: None, end: end.map(Millis) }
     }
 
     #[wasm_bindgen_test(unsupported = test)]

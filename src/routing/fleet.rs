@@ -4,8 +4,10 @@
 //! or a simulation's own.
 
 use super::Class;
-use crate::budget::account::{Alert, Denied, Holds};
+use crate::budget::Account;
+use crate::budget::account::{Alert, Denied, Holds, Lack};
 use crate::config::Deployment;
+use crate::rls::Ask;
 use crate::units::{Millis, PicoUsd};
 
 /// What is known of one deployment.
@@ -158,6 +160,25 @@ pub struct Place {
     pub at: Millis,
 }
 
+/// What an attempt has set aside in the accounts of its deployment.
+#[derive(Clone, Debug, Default)]
+pub struct Funds {
+    /// In those of this gateway.
+    pub holds: Holds,
+    /// What the rate limit service is told of it, where there is one.
+    pub announced: Option<Ask>,
+    /// The positions in `announced` of what all gateways together had used up; nothing of it is enforced.
+    pub used_up: Vec<usize>,
+}
+
+impl Funds {
+    /// What budgets and limits in shadow mode would have refused, each with its account.
+    pub fn shadows(&self) -> impl Iterator<Item = (&Account, Lack)> {
+        let caps = self.announced.iter().flat_map(|ask| self.used_up.iter().filter_map(|position| ask.cap(*position)));
+        self.holds.shadows().chain(caps.map(|(account, cap, end)| (&**account, cap.lack(end))))
+    }
+}
+
 /// A fleet that knows nothing and has room for all.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Calm;
@@ -198,15 +219,15 @@ pub trait Fleet {
     /// # Errors
     ///
     /// One of them has no room.
-    fn fund(&mut self, _: &Deployment, _now: Millis, _cost: PicoUsd, _tokens: u64) -> Result<Holds, Denied> {
-        Ok(Holds::default())
+    fn fund(&mut self, _: &Deployment, _now: Millis, _cost: PicoUsd, _tokens: u64) -> Result<Funds, Denied> {
+        Ok(Funds::default())
     }
 
     /// Gives back what was set aside for an attempt that was not made.
-    fn refund(&mut self, _now: Millis, _funds: &Holds) {}
+    fn refund(&mut self, _now: Millis, _funds: &Funds) {}
 
     /// Charges the accounts of `deployment` with what an attempt cost and used. Which alarms that sets off.
-    fn pay(&mut self, _: &Deployment, _now: Millis, _funds: &Holds, _cost: PicoUsd, _tokens: u64) -> Vec<Alert> {
+    fn pay(&mut self, _: &Deployment, _now: Millis, _funds: &Funds, _cost: PicoUsd, _tokens: u64) -> Vec<Alert> {
         Vec::new()
     }
 

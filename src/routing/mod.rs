@@ -27,7 +27,7 @@ pub mod strategy;
 
 pub use board::{Board, Local, View};
 pub use class::{Class, PerClass};
-pub use fleet::{Fleet, Health, Outcome, Place, Skip, State, Usage};
+pub use fleet::{Fleet, Funds, Health, Outcome, Place, Skip, State, Usage};
 pub use health::{Alerts, ENTRIES_MAX, Traffic};
 pub use meter::Meter;
 pub use plan::{Chooser, Level, MAX_ATTEMPTS, MAX_SKIPPED, Needs, Plan, Skipped, Step, Way};

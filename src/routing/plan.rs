@@ -28,8 +28,8 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::{Class, Fleet, Health, PerClass, Place, Pool, Question, Skip, Strategy};
-use crate::budget::account::{Denied, Holds};
+use super::{Class, Fleet, Funds, Health, PerClass, Place, Pool, Question, Skip, Strategy};
+use crate::budget::account::Denied;
 use crate::config::Deployment;
 use crate::units::{Millis, PicoUsd};
 
@@ -97,7 +97,7 @@ pub struct Step {
     /// Its place there.
     pub place: Place,
     /// What it has set aside in the deployment's accounts.
-    pub funds: Holds,
+    pub funds: Funds,
     /// How long to wait before.
     pub wait: Millis,
 }
@@ -377,11 +377,11 @@ impl Plan {
     }
 
     /// Takes a place at `deployment`, and the money for one attempt.
-    fn take(&mut self, chooser: &mut Chooser<'_>, deployment: &Deployment) -> Result<(Place, Holds), Skip> {
+    fn take(&mut self, chooser: &mut Chooser<'_>, deployment: &Deployment) -> Result<(Place, Funds), Skip> {
         (chooser.check)(deployment)?;
         let (now, tokens) = (chooser.now, self.needs.tokens);
-        if deployment.accounts.is_empty() {
-            return Ok((chooser.fleet.take(deployment, now, tokens)?, Holds::default()));
+        if !deployment.is_funded() {
+            return Ok((chooser.fleet.take(deployment, now, tokens)?, Funds::default()));
         }
         let funds = chooser.fleet.fund(deployment, now, (chooser.cost)(deployment), tokens).map_err(|denied| {
             let skip = denied.lack.skip();

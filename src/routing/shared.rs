@@ -28,9 +28,10 @@
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
-use super::{Alerts, Board, Fleet, Health, Local, Meter, Outcome, Place, Skip, State, Strategy, Traffic, Usage, View};
-use crate::budget::account::{Alert, Demand, Denied, Holds, Till, reserve};
+use super::{Alerts, Board, Fleet, Funds, Health, Local, Meter, Outcome, Place, Skip, State, Strategy, Traffic, Usage, View};
+use crate::budget::account::{Alert, Demand, Denied, Till, reserve};
 use crate::config::{Config, Deployment};
+use crate::rls::{Ask, Desk};
 use crate::store::Store;
 use crate::units::{Millis, PicoUsd};
 
@@ -44,17 +45,23 @@ pub struct Worker {
     version: u32,
     local: Local,
     till: Till,
+    desk: Desk,
 }
 
 impl Worker {
     /// The worker of the VM with this number, drawn at its start.
     pub fn new(vm: u64) -> Self {
-        Self { vm, board: Board::default(), version: 0, local: Local::new(vm, 0), till: Till::new(vm) }
+        Self { vm, board: Board::default(), version: 0, local: Local::new(vm, 0), till: Till::new(vm), desk: Desk::default() }
     }
 
     /// What it has in hand of busy accounts.
     pub const fn till(&mut self) -> &mut Till {
         &mut self.till
+    }
+
+    /// What it knows of the rate limit service and owes it.
+    pub const fn desk(&mut self) -> &mut Desk {
+        &mut self.desk
     }
 }
 
@@ -211,18 +218,30 @@ impl<S: Store> Fleet for SharedFleet<S> {
         }
     }
 
-    fn fund(&mut self, deployment: &Deployment, now: Millis, cost: PicoUsd, tokens: u64) -> Result<Holds, Denied> {
+    fn fund(&mut self, deployment: &Deployment, now: Millis, cost: PicoUsd, tokens: u64) -> Result<Funds, Denied> {
+        let announced = Ask::of_deployment(&deployment.fleet_caps, now);
+        let mut used_up = Vec::new();
+        if let Some(ask) = &announced {
+            used_up = self.worker.borrow_mut().desk.used_up(ask, now);
+            ask.denied(&used_up).map_or(Ok(()), Err)?;
+        }
         let is_alive = self.witness(now);
         let demand = Demand { now, cost, tokens, is_alive: &is_alive, fails_closed: false };
-        reserve(&self.store, &mut self.worker.borrow_mut().till, deployment.accounts.iter(), &demand)
+        let worker = &mut *self.worker.borrow_mut();
+        let holds = reserve(&self.store, &mut worker.till, deployment.accounts.iter(), &demand)?;
+        announced.iter().for_each(|ask| worker.desk.announce(ask, now));
+        Ok(Funds { holds, announced, used_up })
     }
 
-    fn refund(&mut self, now: Millis, funds: &Holds) {
-        funds.cancel(&self.store, now);
+    fn refund(&mut self, now: Millis, funds: &Funds) {
+        funds.holds.cancel(&self.store, now);
+        funds.announced.iter().for_each(|ask| self.worker.borrow_mut().desk.retract(ask));
     }
 
-    fn pay(&mut self, deployment: &Deployment, now: Millis, funds: &Holds, cost: PicoUsd, tokens: u64) -> Vec<Alert> {
-        funds.settle(&self.store, &mut self.worker.borrow_mut().till, deployment.accounts.iter(), now, cost, tokens)
+    fn pay(&mut self, deployment: &Deployment, now: Millis, funds: &Funds, cost: PicoUsd, tokens: u64) -> Vec<Alert> {
+        let worker = &mut *self.worker.borrow_mut();
+        funds.announced.iter().for_each(|ask| worker.desk.owe(ask.owed(true, now, cost.0, tokens)));
+        funds.holds.settle(&self.store, &mut worker.till, deployment.accounts.iter(), now, cost, tokens)
     }
 
     fn tell(&mut self, deployment: &Deployment, now: Millis, outcome: &Outcome) {

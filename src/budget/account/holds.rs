@@ -50,6 +50,13 @@ pub enum Lack {
     Budget(Refusal),
     /// Requests, tokens or places; see [`crate::routing::Meter::take`].
     Limit(Skip),
+    /// Money, requests or tokens, which all gateways together have used up.
+    Fleet {
+        /// What, and until when.
+        skip: Skip,
+        /// Micro-dollars, requests or tokens that one window has.
+        max: u64,
+    },
     /// Its books cannot be read.
     Books,
 }
@@ -64,7 +71,7 @@ impl Lack {
     pub const fn skip(self) -> Skip {
         match self {
             Self::Budget(refusal) => Skip::Budget(refusal.resets_at),
-            Self::Limit(skip) => skip,
+            Self::Limit(skip) | Self::Fleet { skip, .. } => skip,
             Self::Books => Skip::Budget(None),
         }
     }

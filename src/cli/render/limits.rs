@@ -18,9 +18,9 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 
 use super::template::scalar;
-use crate::budget::{Account, Window};
+use crate::budget::{Account, Scope, Window};
 use crate::config::Config;
-use crate::rls::{Cap, Span, Unit, caps};
+use crate::rls::{Cap, Span, Unit};
 use crate::units::{Millis, PicoUsd};
 
 /// The units of envoyproxy/ratelimit, in seconds.
@@ -55,13 +55,15 @@ pub fn ratelimit(config: &Config, source: &str) -> Result<String, Vec<String>> {
                 let name = scalar(&cap.name(account));
                 let _ = write!(
                     out,
-                    "# {account}: {}\n- key: {name}\n  rate_limit: {{unit: {unit}, requests_per_unit: {max}}}\n",
+                    "# {}: {}\n- key: {name}\n  rate_limit: {{unit: {unit}, requests_per_unit: {max}}}\n",
+                    who(account),
                     words(&cap)
                 );
             }
             (None, _) => faults.push(format!(
-                "{account}: {}: envoyproxy/ratelimit begins its counters anew within such a window; it can count those that \
+                "{}: {}: envoyproxy/ratelimit begins its counters anew within such a window; it can count those that \
                  end with its own seconds, minutes, hours, days, 30 days or 365 days in UTC",
+                who(account),
                 words(&cap)
             )),
             (_, Err(_)) => {
@@ -69,7 +71,11 @@ pub fn ratelimit(config: &Config, source: &str) -> Result<String, Vec<String>> {
                     Unit::Money => format!("{} USD", u32::MAX / 1_000_000),
                     Unit::Requests | Unit::Tokens => u32::MAX.to_string(),
                 };
-                faults.push(format!("{account}: {}: envoyproxy/ratelimit counts to {most} at most", words(&cap)));
+                faults.push(format!(
+                    "{}: {}: envoyproxy/ratelimit counts to {most} at most",
+                    who(account),
+                    words(&cap)
+                ));
             }
         }
     }
@@ -90,8 +96,9 @@ pub fn limitador(config: &Config, source: &str) -> Result<String, Vec<String>> {
         let variable = format!("descriptors[0]['{name}']");
         let _ = write!(
             out,
-            "# {account}: {}\n- namespace: {}\n  name: {}\n  max_value: {}\n  seconds: {}\n  conditions: []\n  variables: \
+            "# {}: {}\n- namespace: {}\n  name: {}\n  max_value: {}\n  seconds: {}\n  conditions: []\n  variables: \
              [{}]\n",
+            who(account),
             words(&cap),
             scalar(domain),
             scalar(&name),
@@ -115,21 +122,28 @@ fn domain(config: &Config) -> Result<&str, Vec<String>> {
 fn uncounted(config: &Config) -> String {
     let mut out = String::new();
     for account in config.accounts() {
-        let is_counted = caps::counts(account.scope);
-        let mut what: Vec<&str> = Vec::new();
-        let has_shadow = account.budgets.iter().any(|budget| budget.is_shadow) || !account.shadow_limits.is_none();
-        what.extend((!is_counted && account.is_capped()).then_some("its budgets and limits"));
-        what.extend((is_counted && account.limits.parallel.is_some()).then_some("max_parallel_requests"));
-        what.extend((is_counted && has_shadow).then_some("what is in shadow mode"));
-        if !what.is_empty() {
-            let _ = writeln!(out, "# Not here, each Envoy counts for itself: {account}: {}", what.join(", "));
+        if account.limits.parallel.or(account.shadow_limits.parallel).is_some() {
+            let _ = writeln!(out, "# Not here, each Envoy counts for itself: {}: max_parallel_requests", who(account));
         }
     }
     out
 }
 
+/// Every budget and limit: those of accounts, then the limits of deployments, which have no account.
 fn caps(config: &Config) -> impl Iterator<Item = (&Rc<Account>, Cap)> {
-    config.accounts().flat_map(|account| Cap::all(account).into_iter().map(move |cap| (account, cap)))
+    let own = config.accounts().flat_map(|account| Cap::all(account).into_iter().map(move |cap| (account, cap)));
+    let of_deployments = config.deployments.iter().flat_map(|deployment| &deployment.fleet_caps);
+    let limits = of_deployments
+        .filter(|named| named.account.scope == Scope::Deployment && named.cap.unit != Unit::Money)
+        .map(|named| (&named.account, named.cap.clone()));
+    own.chain(limits)
+}
+
+fn who(account: &Account) -> String {
+    match account.scope {
+        Scope::OtherEndUser => "each end user that is not listed".to_owned(),
+        _ => account.to_string(),
+    }
 }
 
 /// `50 USD in 1d`, `600 requests in 1m`.
@@ -139,9 +153,10 @@ fn words(cap: &Cap) -> String {
         Unit::Requests => format!("{} requests", cap.max),
         Unit::Tokens => format!("{} tokens", cap.max),
     };
+    let mode = if cap.is_shadow { ", in shadow mode" } else { "" };
     match &cap.span {
-        Span::Forever => format!("{amount}, for good"),
-        span => format!("{amount} in {}", span.name()),
+        Span::Forever => format!("{amount}, for good{mode}"),
+        span => format!("{amount} in {}{mode}", span.name()),
     }
 }
 

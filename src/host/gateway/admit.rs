@@ -72,9 +72,9 @@ impl Gateway {
     }
 
     fn refuse(&mut self, refused: Refused, errors: Shape, record: Record) -> Action {
-        let Refused { error, routing, limits, denied } = refused;
-        if let Some(denied) = denied {
-            count_account(Metric::AccountRefusals, denied.account.labels(denied.lack.name()));
+        let Refused { error, routing, limits, by } = refused;
+        if let Some(labels) = by.labels() {
+            count_account(Metric::AccountRefusals, labels);
         }
         let reply = Reply { limits, ..Reply::error(&error, errors) };
         self.answer(Record { routing, ..record }, &reply)
@@ -129,6 +129,7 @@ impl Gateway {
         let mirrored = shadow::cast(&exchange);
         let exchange = Rc::new(RefCell::new(exchange));
         let (number, id) = open(&exchange, self.id);
+        rate_limit::ask_beside(&exchange, number, self.root, self.id);
         self.phase = Phase::Running(number, exchange);
         call::set_property("tollgate.exchange", &id);
         call::set_property("tollgate.cluster", cluster.as_bytes());
