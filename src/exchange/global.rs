@@ -109,6 +109,11 @@ impl Exchange {
         asks
     }
 
+    /// The question at this position.
+    pub fn asked_beside(&self, position: usize) -> Option<Ask> {
+        self.beside.get(position).map(|(ask, _)| ask.clone())
+    }
+
     /// The question at this position was answered: there is no room.
     pub fn hear_beside(&mut self, position: usize) {
         self.beside.get_mut(position).into_iter().for_each(|(_, is_used_up)| *is_used_up = true);

@@ -31,6 +31,8 @@ pub(super) struct Gateway {
     config: Rc<Config>,
     keeper: Rc<Keeper>,
     phase: Phase,
+    /// The calls to the rate limit service for which the request does not wait, each with the position of its question.
+    beside: Vec<(u32, usize)>,
     started: Millis,
     /// The client's status; 0 until it gets one.
     status: u16,
@@ -74,6 +76,12 @@ impl Context for Gateway {
                     call::resume_request();
                 }
             }
+            Phase::Running(number, exchange) => {
+                if let Some((_, position)) = self.beside.iter().find(|(beside, _)| *beside == call) {
+                    rate_limit::hear_beside(&exchange, *position, self.root, self.id, status);
+                }
+                self.phase = Phase::Running(number, exchange);
+            }
             phase => self.phase = phase,
         }
     }
@@ -87,6 +95,7 @@ impl Gateway {
             config,
             keeper,
             phase: Phase::Start,
+            beside: Vec::new(),
             started: Millis::default(),
             status: 0,
             rewrite: Rewrite::Keep,

@@ -26,7 +26,6 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{ContextType, LogLevel};
 use serde_json::Value;
 
-use self::rate_limit::Beside;
 use self::silence::Watch;
 use self::token::Keeper;
 use crate::config::{Config, Env, document};
@@ -63,8 +62,6 @@ struct Vm {
     copies: RefCell<Copies>,
     pending: RefCell<Pending>,
     tokens: RefCell<Tokens>,
-    /// The questions to the rate limit service for which no request waits, by the numbers of their calls.
-    beside: RefCell<BTreeMap<u32, Beside>>,
     watch: RefCell<Watch>,
     worker: Rc<RefCell<Worker>>,
 }
@@ -81,7 +78,6 @@ impl Vm {
             copies: RefCell::new(Copies::new(nonce)),
             pending: RefCell::default(),
             tokens: RefCell::default(),
-            beside: RefCell::default(),
             watch: RefCell::default(),
             worker: Rc::new(RefCell::new(Worker::new(nonce))),
         }
@@ -120,11 +116,6 @@ fn find(id: &[u8]) -> Option<Shared> {
 /// The time of the last tick: some 50 ms old at most, and free.
 fn ticked() -> Millis {
     VM.with(|vm| vm.ticked.get())
-}
-
-/// The exchange of this number, where it is still under way.
-fn running(number: u64) -> Option<Shared> {
-    VM.with(|vm| vm.exchanges.borrow().get(&number).map(|(exchange, _)| exchange.clone()))
 }
 
 /// Forgets an exchange.

@@ -6,7 +6,7 @@
 
 use super::call::{self, Buffer};
 use super::fleet::{self, SharedData};
-use super::{Shared, VM, count, count_account, running};
+use super::{Shared, count};
 use crate::config::Config;
 use crate::exchange::Exchange;
 use crate::rls::{Ask, Counter, Desk, Outcome, Service, Verdict, report, service};
@@ -70,63 +70,41 @@ pub(super) fn tell(exchange: &Exchange, verdict: &Verdict) {
     count(metric, Labels { key_alias: exchange.key_alias(), ..Labels::default() }, 1);
 }
 
-/// A question for which no request waits.
-pub(super) struct Beside {
-    /// The plugin's context that asked.
-    root: u32,
-    /// The exchange, and the position of the question in it.
-    number: u64,
-    position: usize,
-    ask: Ask,
-}
-
-/// The most of them that are under way; more are not asked, and what they would have taken is owed.
-const BESIDE_MAX: usize = 1024;
-
-/// Asks what is in shadow mode for the exchange of this `number`, which goes on meanwhile.
-pub(super) fn ask_beside(exchange: &Shared, number: u64, root: u32, stream: u32) {
+/// Asks what is in shadow mode for `exchange`, which goes on meanwhile: the calls, each with the position of its question.
+pub(super) fn ask_beside(exchange: &Shared, root: u32, stream: u32) -> Vec<(u32, usize)> {
     let asks = exchange.borrow_mut().ask_beside();
     if asks.is_empty() {
-        return;
+        return Vec::new();
     }
     let config = exchange.borrow().config().clone();
-    let Some(service) = &config.rate_limit_service else { return };
-    let now = call::now();
-    for (position, ask) in asks.into_iter().enumerate() {
+    let Some(service) = &config.rate_limit_service else { return Vec::new() };
+    let (now, mut calls) = (call::now(), Vec::new());
+    for (position, ask) in asks.iter().enumerate() {
         if fleet::with_desk(|desk| ask.known(&desk.full, now)).is_some() {
             exchange.borrow_mut().hear_beside(position);
             continue;
         }
-        let has_room = VM.with(|vm| vm.beside.borrow().len()) < BESIDE_MAX;
         call::enter(root);
-        let call = has_room.then(|| send(service, &ask.request(&service.domain), report::TIMEOUT)).flatten();
+        let call = send(service, &ask.request(&service.domain), report::TIMEOUT);
         call::enter(stream);
         match call {
-            Some(call) => {
-                VM.with(|vm| vm.beside.borrow_mut().insert(call, Beside { root, number, position, ask }));
-            }
-            None => fleet::with_desk(|desk| desk.miss(&ask)),
+            Some(call) => calls.push((call, position)),
+            None => fleet::with_desk(|desk| desk.miss(ask)),
         }
     }
+    calls
 }
 
-/// The answer to a question for which no request waits.
-fn hear_beside(beside: &Beside, answer: Option<&[u8]>, now: Millis) {
-    let Beside { number, position, ask, .. } = beside;
-    match fleet::with_desk(|desk| ask.read(answer, &mut desk.full, now)) {
+/// The question at `position` is answered.
+pub(super) fn hear_beside(exchange: &Shared, position: usize, root: u32, stream: u32, status: u32) {
+    let Some(ask) = exchange.borrow().asked_beside(position) else { return };
+    match read(&ask, root, stream, status) {
         Verdict::Room(_) => {}
+        Verdict::Full(_) => exchange.borrow_mut().hear_beside(position),
         Verdict::Unknown => {
             count(Metric::RateLimitReportsFailed, Labels::default(), 1);
-            fleet::with_desk(|desk| desk.miss(ask));
+            fleet::with_desk(|desk| desk.miss(&ask));
         }
-        Verdict::Full(_) => match (running(*number), ask.cap(0)) {
-            (Some(exchange), _) => exchange.borrow_mut().hear_beside(*position),
-            // Its record is written.
-            (None, Some((account, cap, end))) => {
-                count_account(Metric::AccountShadowRefusals, account.labels(cap.lack(end).name()));
-            }
-            (None, None) => {}
-        },
     }
 }
 
@@ -157,14 +135,10 @@ pub(super) fn tick(config: &Config, root: u32, now: Millis) {
     }
 }
 
-/// The answer to a report, or to a question for which no request waits, has come, or will never come.
+/// The answer to a report has come, or will never come.
 pub(super) fn answered(call: u32, status: u32) {
     let now = call::now();
     let answer = (status == 0).then(|| call::buffer(Buffer::GrpcAnswer));
-    let beside = VM.with(|vm| vm.beside.borrow_mut().remove(&call));
-    if let Some(beside) = beside {
-        return hear_beside(&beside, answer.as_deref(), now);
-    }
     let outcome = Outcome::read(answer.as_deref());
     if outcome == Outcome::Failed {
         count(Metric::RateLimitReportsFailed, Labels::default(), 1);
@@ -174,14 +148,6 @@ pub(super) fn answered(call: u32, status: u32) {
 
 /// The plugin's context `root` ends, and with it its calls: others tell what is owed.
 pub(super) fn end(root: u32) {
-    VM.with(|vm| {
-        vm.beside.borrow_mut().retain(|_, beside| {
-            if beside.root == root {
-                fleet::with_desk(|desk| desk.miss(&beside.ask));
-            }
-            beside.root != root
-        });
-    });
     let owed = fleet::with_desk(|desk| desk.reports.surrender(root));
     if !owed.is_empty() {
         SharedData.update(LEFT, |found| (Some([found, &owed].concat()), ()));

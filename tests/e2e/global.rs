@@ -1,5 +1,7 @@
 //! The global mode: two gateways, one rate limit service, one budget.
 
+mod others;
+
 use std::time::{Duration, Instant};
 
 use crate::harness::{
@@ -45,12 +47,16 @@ struct Wanted<'a> {
 impl Fleet {
     fn start(name: &str, wanted: &Wanted<'_>) -> Self {
         let config = CONFIG.replace("NAME", name).replace("DELAY", wanted.delay).replace("TIMEOUT", wanted.timeout);
-        let config = format!("{config}  {}", wanted.keys.trim_start());
-        let rls = Rls::start(&format!("{name}-rls"), &config);
-        let config = rls.place(&config);
+        Self::of(name, &format!("{config}  {}", wanted.keys.trim_start()), wanted.gates)
+    }
+
+    /// So many gateways of `config`.
+    fn of(name: &str, config: &str, gates: usize) -> Self {
+        let rls = Rls::start(&format!("{name}-rls"), config);
+        let config = rls.place(config);
         let options = Options { concurrency: 1, ..Options::default() };
         let gate = |n| Gate::start_with(&format!("{name}-{n}"), &config, options);
-        Self { gates: (0..wanted.gates).map(gate).collect(), rls }
+        Self { gates: (0..gates).map(gate).collect(), rls }
     }
 
     /// The gateway whose turn it is.
@@ -200,6 +206,8 @@ fn requests_a_minute_hold_for_two_gateways() {
     assert!(message.contains("key 'often', team 'twins'"), "{message}");
     let retry_after: u64 = answer.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=60).contains(&retry_after), "{retry_after}");
+    let labels = [("scope", "unknown"), ("account", "none"), ("reason", "unknown")];
+    fleet.gate(5).expect_counter("tollgate_account_refusals_total", &labels, 1);
     assert_eq!(fleet.rls.counted("key/often/requests/1m"), 5);
     // The other accounts have what was spent, and nothing of what was refused.
     fleet.rls.expect_counted("team/twins/budget/1mo", 5 * TEN_CENTS);

@@ -129,7 +129,7 @@ impl Gateway {
         let mirrored = shadow::cast(&exchange);
         let exchange = Rc::new(RefCell::new(exchange));
         let (number, id) = open(&exchange, self.id);
-        rate_limit::ask_beside(&exchange, number, self.root, self.id);
+        self.beside = rate_limit::ask_beside(&exchange, self.root, self.id);
         self.phase = Phase::Running(number, exchange);
         call::set_property("tollgate.exchange", &id);
         call::set_property("tollgate.cluster", cluster.as_bytes());
