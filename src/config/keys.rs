@@ -282,8 +282,8 @@ pub(super) fn end_users(tollgate: &Node<'_>, litellm: &Node<'_>, reset: &Reset) 
         budgets: vec![Budget { max: Some(replicas.of_budget(max)), ..Budget::default() }],
         ..Account::default()
     });
-    let unlisted = named(&litellm.at("max_end_user_budget_id"))
-        .map(|listed| Account { scope: Scope::OtherEndUser, ..listed });
+    let unlisted =
+        named(&litellm.at("max_end_user_budget_id")).map(|listed| Account { scope: Scope::OtherEndUser, ..listed });
     let others = unlisted.or(plain).map(Rc::new);
     EndUsers { listed, others, ..EndUsers::default() }
 }

@@ -93,10 +93,7 @@ mod tests {
                 let part = local.of_limit(&node, whole);
                 assert_eq!(part, (whole == 0 || whole >= count).then_some(whole / count), "{whole} by {count}");
                 let global = Replicas { count, is_global: true };
-                assert_eq!(
-                    (global.of_budget(PicoUsd(whole)).0, global.of_limit(&node, whole)),
-                    (whole, Some(whole))
-                );
+                assert_eq!((global.of_budget(PicoUsd(whole)).0, global.of_limit(&node, whole)), (whole, Some(whole)));
                 assert_eq!(global.of_places(&node, whole), part);
             }
         }

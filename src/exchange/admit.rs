@@ -103,7 +103,9 @@ impl By {
         match self {
             Self::Nobody => None,
             Self::Account(denied) => Some(denied.account.labels(denied.lack.name())),
-            Self::OneOfSeveral => Some(AccountLabels { scope: "unknown", reason: "unknown", ..AccountLabels::default() }),
+            Self::OneOfSeveral => {
+                Some(AccountLabels { scope: "unknown", reason: "unknown", ..AccountLabels::default() })
+            }
         }
     }
 }

@@ -123,7 +123,9 @@ pub(super) fn tick(config: &Config, root: u32, now: Millis) {
     }
     let (due, lost) = fleet::with_desk(|desk| desk.reports.due(now));
     if lost > 0 {
-        log::error!("{lost} counters of the rate limit service lack what could not be told, or not before their windows ended");
+        log::error!(
+            "{lost} counters of the rate limit service lack what could not be told, or not before their windows ended"
+        );
         count(Metric::RateLimitReportsLost, Labels::default(), lost);
     }
     for report in due {

@@ -28,7 +28,9 @@
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
-use super::{Alerts, Board, Fleet, Funds, Health, Local, Meter, Outcome, Place, Skip, State, Strategy, Traffic, Usage, View};
+use super::{
+    Alerts, Board, Fleet, Funds, Health, Local, Meter, Outcome, Place, Skip, State, Strategy, Traffic, Usage, View,
+};
 use crate::budget::account::{Alert, Demand, Denied, Till, reserve};
 use crate::config::{Config, Deployment};
 use crate::rls::{Ask, Desk};
@@ -51,7 +53,14 @@ pub struct Worker {
 impl Worker {
     /// The worker of the VM with this number, drawn at its start.
     pub fn new(vm: u64) -> Self {
-        Self { vm, board: Board::default(), version: 0, local: Local::new(vm, 0), till: Till::new(vm), desk: Desk::default() }
+        Self {
+            vm,
+            board: Board::default(),
+            version: 0,
+            local: Local::new(vm, 0),
+            till: Till::new(vm),
+            desk: Desk::default(),
+        }
     }
 
     /// What it has in hand of busy accounts.
