@@ -7,17 +7,16 @@ use super::front::too_large;
 use super::knobs::Knobs;
 use super::reply::model_not_found;
 use super::way::{Terms, affinity, way};
-use super::{Answer, Burned, Caller, Exchange, Front, Quota, Reply, World};
+use super::{Answer, Burned, By, Caller, Exchange, Front, Quota, Refused, Reply, World};
 use crate::bridge::Asked;
-use crate::budget::account::{Demand, Denied, Holds, Lack, Till, enrolled, reserve};
+use crate::budget::account::{Demand, Holds, Till, enrolled, reserve};
 use crate::budget::estimate::{self, Most};
-use crate::budget::{Account, Price, RateLimits, Refusal, Scope};
+use crate::budget::{Account, Price, Scope};
 use crate::config::{Config, CountedTokens};
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::openai::{Endpoint, Request};
-use crate::routing::{Needs, Plan, Pool, Skip, Usage};
+use crate::routing::{Needs, Plan, Pool, Usage};
 use crate::store::Store;
-use crate::telemetry::metric::AccountLabels;
 use crate::units::{Millis, PicoUsd};
 
 impl Front {
@@ -69,59 +68,6 @@ impl Front {
             return None;
         }
         Some(Reply::json(200, format!(r#"{{"input_tokens":{}}}"#, estimate::prompt_tokens(request))))
-    }
-}
-
-/// A request that is not admitted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// What the client is told.
-    pub error: Box<Error>,
-    /// Why nobody was asked: see [`Exchange::explain`].
-    pub routing: String,
-    /// What is left of the limits of its accounts.
-    pub limits: RateLimits,
-    /// Which account refused it.
-    pub by: By,
-}
-
-/// Which account has refused a request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum By {
-    /// None.
-    #[default]
-    Nobody,
-    /// This one.
-    Account(Box<Denied>),
-    /// One of several: the rate limit service does not say which.
-    OneOfSeveral,
-}
-
-impl By {
-    /// The labels under which the refusal is counted; `None` where no account has refused.
-    pub fn labels(&self) -> Option<AccountLabels<'_>> {
-        match self {
-            Self::Nobody => None,
-            Self::Account(denied) => Some(denied.account.labels(denied.lack.name())),
-            Self::OneOfSeveral => {
-                Some(AccountLabels { scope: "unknown", reason: "unknown", ..AccountLabels::default() })
-            }
-        }
-    }
-}
-
-impl From<Denied> for By {
-    fn from(denied: Denied) -> Self {
-        Self::Account(Box::new(denied))
-    }
-}
-
-/// When a place may be free: nobody knows when a request ends.
-const PARALLEL_WAIT: Millis = Millis::from_secs(1);
-
-impl From<Error> for Refused {
-    fn from(error: Error) -> Self {
-        Self { error: Box::new(error), routing: String::new(), limits: RateLimits::default(), by: By::Nobody }
     }
 }
 
@@ -286,44 +232,6 @@ impl Exchange {
                 let (error, routing) = (Box::new(self.refuse(&denied)), self.explain());
                 Err(Refused { error, routing, limits: denied.left, by: denied.into() })
             }
-        }
-    }
-
-    pub(super) fn refuse(&self, denied: &Denied) -> Error {
-        let account = &denied.account;
-        match denied.lack {
-            Lack::Budget(refusal) => self.over_budget(account, &refusal),
-            Lack::Limit(skip) => {
-                let limits = &account.limits;
-                let (what, limit) = match skip {
-                    Skip::Rpm(_) => ("requests a minute", limits.rpm),
-                    Skip::Tpm(_) => ("tokens a minute", limits.tpm),
-                    Skip::Rpd(_) => ("requests a day", limits.rpd),
-                    Skip::Tpd(_) => ("tokens a day", limits.tpd),
-                    _ => ("requests at a time", limits.parallel),
-                };
-                let message = format!("{account} has reached its limit of {} {what}", limit.unwrap_or_default());
-                let wait = skip.until().map_or(PARALLEL_WAIT, |until| until.since(self.started));
-                Error::new(Kind::RateLimitExceeded, message).with_retry_after(wait)
-            }
-            Lack::Fleet { skip, max } => self.over_fleet(account, skip, max),
-            Lack::Books => Error::new(Kind::Internal, format!("the books of {account} cannot be read")),
-        }
-    }
-
-    fn over_budget(&self, account: &Account, refusal: &Refusal) -> Error {
-        let reset = match refusal.resets_at {
-            Some(at) => format!("; it starts anew at {}", at.rfc3339()),
-            None => String::new(),
-        };
-        let message = format!(
-            "the budget of {account} is spent: {} USD spent, {} USD reserved by requests under way, of {} USD{reset}",
-            refusal.spent, refusal.reserved, refusal.max
-        );
-        let error = Error::new(Kind::BudgetExceeded { status: self.config.budget_exceeded_status }, message);
-        match refusal.resets_at {
-            Some(at) => error.with_retry_after(at.since(self.started)),
-            None => error,
         }
     }
 

@@ -5,7 +5,6 @@ use crate::budget::Account;
 use crate::budget::account::Lack;
 use crate::error::{Error, Kind};
 use crate::rls::{Ask, Counter, Unit, Verdict};
-use crate::routing::Skip;
 use crate::store::Store;
 use crate::telemetry::Record;
 use crate::units::Millis;
@@ -73,29 +72,6 @@ impl Exchange {
             None => Error::new(kind, message),
         };
         self.refused(error, By::OneOfSeveral)
-    }
-
-    /// The error of a budget or limit that all gateways together have used up.
-    pub(super) fn over_fleet(&self, account: &Account, skip: Skip, max: u64) -> Error {
-        let until = skip.until();
-        let reset = until.map(|at| format!("; it starts anew at {}", at.rfc3339())).unwrap_or_default();
-        let all = "on all gateways together";
-        let (kind, message) = match skip {
-            Skip::Budget(_) => (
-                Kind::BudgetExceeded { status: self.config.budget_exceeded_status },
-                format!("the budget of {account} is spent {all}{reset}"),
-            ),
-            _ => {
-                let what = if matches!(skip, Skip::Rpm(_) | Skip::Rpd(_)) { "requests" } else { "tokens" };
-                let message = format!("{account} has reached its limit of {max} {what} {all}{reset}");
-                (Kind::RateLimitExceeded, message)
-            }
-        };
-        let error = Error::new(kind, message);
-        match until {
-            Some(at) => error.with_retry_after(at.since(self.started)),
-            None => error,
-        }
     }
 
     /// What the service is asked beside the request, which goes on meanwhile: one question for each budget and limit in
