@@ -61,7 +61,10 @@ impl Desk {
         let Some(report) = self.reports.take(call) else { return };
         self.reports.conclude(&report, outcome, now);
         let Some(is_full) = outcome.is_full() else { return };
-        self.chosen.hear(&report.counter, is_full, now);
+        // A part of what was refused as a whole may fit: the counter is still used up.
+        if is_full || !self.reports.is_filling(&report.counter) {
+            self.chosen.hear(&report.counter, is_full, now);
+        }
         if is_full {
             self.full.learn(vec![report.counter], now);
         }

@@ -158,3 +158,18 @@ fn an_attempt_that_is_not_made_is_not_counted() {
     tick(&mut desk, &mut service, now);
     assert_eq!(service.counts, [5, 1]);
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn what_is_being_filled_is_used_up() {
+    let mut service = Service { counts: [9_000, 0], max: [10_000, 1000], counts_all: false, is_up: true };
+    let (mut desk, now) = (Desk::default(), Millis(1000));
+    let ask = Ask::of_deployment(&caps(), now).unwrap();
+    desk.announce(&ask, now);
+    desk.owe(ask.owed(true, now, 5_000_000_000, 0));
+    let mut ticks = 0;
+    while tick(&mut desk, &mut service, now) > 0 {
+        ticks += 1;
+        assert_eq!(desk.used_up(&ask, now), [0], "{:?}", service.counts);
+    }
+    assert!(ticks > 5 && service.counts[0] == 10_000, "{ticks} {:?}", service.counts);
+}

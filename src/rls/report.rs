@@ -205,6 +205,11 @@ impl Reports {
         }
     }
 
+    /// Whether more is owed to `counter` than it has room for: it is being filled.
+    pub fn is_filling(&self, counter: &Counter) -> bool {
+        self.rows.get(counter).is_some_and(|row| row.step.is_some())
+    }
+
     /// Everything that is owed, in bytes for whoever goes on: the context `sender` ends, and no answer to its calls will
     /// come. Nothing of it is owed here any more.
     pub fn surrender(&mut self, sender: u32) -> Vec<u8> {
