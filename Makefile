@@ -90,7 +90,8 @@ clean: ## Remove everything that was built or installed
 
 # What may differ from one Envoy to the next: all but the translations.
 OLDEST := accounts:: auth:: budget:: config_update:: cooldown:: dynamic:: envoy_gateway:: exactness:: fallback:: forms:: global:: held_bodies:: identity:: isolation:: istio:: no_dead_worker:: orders:: \
-	passthrough:: principals:: realtime:: records:: reload:: retries:: sds:: shadow:: tokens:: usage:: bedrock::
+	passthrough:: principals:: realtime:: records:: reload:: retries:: sds:: shadow:: tokens:: usage:: bedrock:: existing_envoy:: migrate:: \
+	module_update:: sds_server::
 
 FUZZ_SECONDS := 60
 FUZZ_TARGETS := $(patsubst tests/fuzz/targets/%.rs,%,$(wildcard tests/fuzz/targets/*.rs))
