@@ -193,8 +193,7 @@ impl Exchange {
             _ => name.starts_with(b"x-ratelimit-") && report.iter().any(|(own, _)| own.as_bytes() == name),
         };
         let kept = headers.iter().filter(|(name, _)| !is_private(name) && !is_ours(name));
-        let pairs: Vec<_> = kept.chain(own).collect();
-        Headers::encode(pairs.into_iter())
+        Headers::encode(kept.chain(own))
     }
 
     /// Looks at the headers that the client is about to get; `status` may be Envoy's own word. What becomes of the body.

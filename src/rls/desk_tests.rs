@@ -6,6 +6,7 @@ use super::Desk;
 use crate::budget::{Account, Scope};
 use crate::config::{Budget, Limits};
 use crate::rls::full::REMEMBERED;
+use crate::rls::testing::draws;
 use crate::rls::{Ask, Cap, Named, Outcome};
 use crate::units::{Millis, PicoUsd};
 
@@ -64,13 +65,7 @@ fn tick(desk: &mut Desk, service: &mut Service, now: Millis) -> u32 {
 fn a_provider_passes_its_cap_by_no_more_than_was_begun_before_it_was_heard() {
     const COST: u64 = 300;
     for (seed, counts_all) in (1..40_u64).zip([true, false].into_iter().cycle()) {
-        let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let mut draw = |n: u64| {
-            x ^= x >> 12;
-            x ^= x << 25;
-            x ^= x >> 27;
-            x.wrapping_mul(0x2545_f491_4f6c_dd1d) % n
-        };
+        let mut draw = draws(seed);
         let mut service = Service { counts: [0, 0], max: [10_000, 1_000_000], counts_all, is_up: true };
         let mut fleet: Vec<(Desk, Vec<Ask>)> = (0..3).map(|_| (Desk::default(), Vec::new())).collect();
         let (mut spent, mut refused, mut bound, mut now) = (0, 0, 0, Millis(1000));

@@ -58,11 +58,8 @@ mod tests {
 
     use super::{Full, MOST, REMEMBERED};
     use crate::rls::Counter;
+    use crate::rls::testing::counter;
     use crate::units::Millis;
-
-    fn counter(name: &str, end: Option<u64>) -> Counter {
-        Counter { name: name.into(), whose: None, end: end.map(Millis) }
-    }
 
     #[wasm_bindgen_test(unsupported = test)]
     fn what_is_used_up_stays_so_until_the_first_window_ends() {

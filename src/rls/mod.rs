@@ -106,6 +106,8 @@ pub mod desk;
 pub mod full;
 pub mod report;
 pub mod service;
+#[cfg(test)]
+mod testing;
 pub mod wire;
 
 pub use ask::{Ask, Verdict};

@@ -2,13 +2,10 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::{FILLED, LONGEST_PAUSE, MOST_OF_OTHERS, Outcome, Report, Reports, UNDER_WAY};
 use crate::rls::Counter;
+use crate::rls::testing::{counter, draws};
 use crate::units::Millis;
 
 const HIT: i64 = 1_000_000;
-
-fn counter(name: &str, end: Option<u64>) -> Counter {
-    Counter { name: name.into(), whose: None, end: end.map(Millis) }
-}
 
 /// A service with one counter: what it has counted, and whether it counts what it refuses.
 struct Service {
@@ -192,13 +189,7 @@ struct Gateway {
 fn a_fleet_passes_a_cap_by_no_more_than_was_under_way() {
     const MAX: u64 = 10_000;
     for seed in 1..60_u64 {
-        let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let mut draw = |n: u64| {
-            x ^= x >> 12;
-            x ^= x << 25;
-            x ^= x >> 27;
-            x.wrapping_mul(0x2545_f491_4f6c_dd1d) % n
-        };
+        let mut draw = draws(seed);
         let mut service = Service { count: 0, max: MAX, counts_all: seed % 2 == 0, calls: 0 };
         let mut fleet: Vec<Gateway> = (0..3).map(|_| Gateway::default()).collect();
         let (mut spent, mut bound, mut now) = (0, 0, Millis(1000));

@@ -160,12 +160,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test;
 
     use super::{Left, Told, grpc_service, read, request};
-    use crate::rls::Counter;
-    use crate::units::Millis;
-
-    fn counter(name: &str, end: Option<u64>) -> Counter {
-        Counter { name: name.into(), whose: None, end: end.map(Millis) }
-    }
+    use crate::rls::testing::counter;
 
     #[wasm_bindgen_test(unsupported = test)]
     fn requests_are_the_bytes_that_the_protocol_says() {

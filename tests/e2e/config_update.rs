@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::harness::{Answer, Mock, Process, Request, Rls, chat, dist, tollgate, wait_for};
+use crate::harness::{Answer, Mock, Process, Request, Rls, chat, dist, test_folder, tollgate, wait_for};
 
 const CONFIG: &str = "
 model_list:
@@ -123,7 +123,7 @@ impl Run {
 }
 
 fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
+    let folder = test_folder(name);
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }

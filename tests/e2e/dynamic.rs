@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use tollgate::cli::yaml;
 
-use crate::harness::{Gate, Mock, Options, dist, lasting_port, tollgate, wait_for};
+use crate::harness::{Gate, Mock, Options, dist, empty_folder, lasting_port, tollgate, wait_for};
 
 const CONFIG: &str = "
 model_list:
@@ -30,9 +30,7 @@ struct Dir {
 
 impl Dir {
     fn new(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = empty_folder(name);
         let [port, admin_port] = [lasting_port(), lasting_port()].map(|port| port.to_string());
         Self { folder, port, admin_port, second: Mock::start(&format!("{name}-second")) }
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tollgate::cli::yaml;
 use tollgate::config::environment;
 
-use crate::harness::{Answer, Gate, Mock, Options, Rls, chat, dist, envoy, tollgate};
+use crate::harness::{Answer, Gate, Mock, Options, Rls, chat, dist, envoy, test_folder, tollgate};
 
 #[test]
 fn quickstart() {
@@ -191,7 +191,7 @@ pub(crate) fn edited(name: &str, file: &str, mock: &str) -> Value {
 }
 
 pub(crate) fn scratch(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(format!("example-{name}"));
+    let folder = test_folder(&format!("example-{name}"));
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }

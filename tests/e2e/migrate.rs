@@ -7,7 +7,9 @@ use std::time::Duration;
 use tollgate::cli::yaml;
 
 use crate::examples::{edited, example, read, start};
-use crate::harness::{Gate, Load, Mock, Options, Request, Sample, chat, lasting_port, tollgate, wait_for};
+use crate::harness::{
+    Gate, Load, Mock, Options, Request, Sample, chat, empty_folder, lasting_port, test_folder, tollgate, wait_for,
+};
 
 /// A virtual key of LiteLLM's, which its client keeps.
 const KEY: &str = "sk-support-bot-0001";
@@ -26,8 +28,7 @@ struct Migration {
 
 impl Migration {
     fn start(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
-        let _ = std::fs::remove_dir_all(&folder);
+        let folder = empty_folder(name);
         std::fs::create_dir_all(folder.join("front")).unwrap();
         let (litellm, providers) = (Mock::start(&format!("{name}-litellm")), Mock::start(&format!("{name}-providers")));
         let imported = edited("migrate", "imported.yaml", &providers.address());
@@ -104,7 +105,7 @@ fn the_keys_of_litellm_make_the_config_that_the_other_steps_serve() {
     let at = |name: &str| example(&format!("migrate/{name}")).to_str().unwrap().to_owned();
     let output = tollgate(&["check", "--config", &at("config.yaml")]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e/migrate-imported.yaml");
+    let made = test_folder("migrate-imported.yaml");
     let files = [at("config.yaml"), at("keys.json"), at("teams.json"), made.to_str().unwrap().to_owned()];
     let output = tollgate(&["import-keys", "--config", &files[0], &files[1], &files[2], "-o", &files[3]]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

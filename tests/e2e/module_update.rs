@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::harness::{Answer, Gate, Mock, Options, Request, chat, dist, lasting_port, tollgate, trap_module, wait_for};
+use crate::harness::{
+    Answer, Gate, Mock, Options, Request, chat, dist, empty_folder, lasting_port, tollgate, trap_module, wait_for,
+};
 
 /// The providers have names, which Envoy must look up before it asks them.
 const CONFIG: &str = "
@@ -44,9 +46,7 @@ struct Rig {
 
 impl Rig {
     fn start(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = empty_folder(name);
         let (mock, port) = (Mock::start(&format!("{name}-mock")), lasting_port());
         render(&folder, &mock, port, &dist("tollgate.wasm"), "", &[]);
         let options = Options { env: &[("FIRST_KEY", "sk-p")], ..Options::default() };

@@ -1,9 +1,9 @@
 //! `api_key: sds/NAME`: Envoy adds the key behind the filter, takes a new one up, and sends it to nobody else.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use crate::harness::{Gate, Mock, Request, chat, tollgate, wait_for};
+use crate::harness::{Gate, Mock, Request, chat, test_folder, tollgate, wait_for};
 
 /// `{first}` and `{second}` are two providers at two addresses, `{secrets}` is where Envoy's secrets are.
 const CONFIG: &str = "
@@ -49,7 +49,7 @@ fn setting() -> &'static Setting {
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e/sds-secrets")
+    test_folder("sds-secrets")
 }
 
 /// A secret as Envoy reads it from a file, moved into its place.

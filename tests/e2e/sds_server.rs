@@ -1,8 +1,8 @@
 //! `tollgate.secrets: {cluster: NAME}`: the keys come from a secret discovery server, which rotates them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::harness::{Gate, Mock, Options, Request, Secrets, dist, lasting_port, tollgate, wait_for};
+use crate::harness::{Gate, Mock, Options, Request, Secrets, dist, lasting_port, test_folder, tollgate, wait_for};
 
 const CONFIG: &str = "
 model_list:
@@ -35,7 +35,7 @@ struct Rig {
 
 impl Rig {
     fn start(name: &str, port: u16) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
+        let folder = test_folder(name);
         std::fs::create_dir_all(&folder).unwrap();
         let mock = Mock::start(&format!("{name}-mock"));
         let (config, bootstrap): (PathBuf, PathBuf) = (folder.join("config.yaml"), folder.join("envoy.yaml"));

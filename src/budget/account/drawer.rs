@@ -106,7 +106,7 @@ impl Drawer {
     }
 
     /// A tick has come: whether anybody needs it still.
-    pub(super) fn is_of_use(&mut self) -> bool {
+    pub(super) fn tick(&mut self) -> bool {
         self.before = std::mem::take(&mut self.asked);
         self.before > 0 || !self.alarms.is_empty()
     }

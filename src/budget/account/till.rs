@@ -155,7 +155,7 @@ impl Till {
         let before = self.drawers.len();
         self.drawers.retain_mut(|drawer| {
             drawer.tell(store, vm, now);
-            drawer.is_of_use()
+            drawer.tick()
         });
         if self.drawers.len() < before {
             let numbers = self.drawers.iter().map(|drawer| number(&drawer.account));

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::client::{Answer, Request};
 use super::mock::Mock;
 use super::process::{Process, tollgate};
-use super::{dist, wait_for};
+use super::{dist, test_folder, wait_for};
 
 /// An Envoy with the filter in it.
 pub(crate) struct Gate {
@@ -46,7 +46,7 @@ impl Gate {
     }
 
     pub(crate) fn start_with(name: &str, config: &str, options: Options<'_>) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
+        let folder = test_folder(name);
         std::fs::create_dir_all(&folder).unwrap();
         let envoy_yaml = render(&folder, config, options);
         let gate = Self::start_at(folder, &envoy_yaml, "tollgate", options);
@@ -194,7 +194,7 @@ pub(crate) struct TlsProvider {
 impl TlsProvider {
     /// Starts one. `name` is its folder under `target/tmp/e2e`.
     pub(crate) fn start(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
+        let folder = test_folder(name);
         std::fs::create_dir_all(&folder).unwrap();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/tls");
         let file = |name: &str| source.join(name).to_str().unwrap().to_owned();
@@ -229,7 +229,7 @@ impl TlsClient {
     /// Shows the certificate `who` of `tests/e2e/tls` to the gateway at `gateway`. `name` is its folder under
     /// `target/tmp/e2e`.
     pub(crate) fn start(name: &str, who: &str, gateway: u16) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
+        let folder = test_folder(name);
         std::fs::create_dir_all(&folder).unwrap();
         let yaml = std::fs::read_to_string(tls_file("client.yaml")).unwrap();
         let files = [

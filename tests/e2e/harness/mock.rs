@@ -1,7 +1,7 @@
 //! The provider: one process of `mock-provider` that remembers what it received.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::client::Request;
 use super::process::Process;
-use super::{dist, wait_for};
+use super::{dist, test_folder, wait_for};
 
 /// A running provider.
 pub(crate) struct Mock {
@@ -47,7 +47,7 @@ impl Mock {
     }
 
     fn start_on(name: &str, port: u16) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
+        let folder = test_folder(name);
         std::fs::create_dir_all(&folder).unwrap();
         let mut mock = Self { port, folder, process: None };
         mock.run();

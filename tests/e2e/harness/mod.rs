@@ -10,7 +10,7 @@ mod rig;
 mod rls;
 mod secrets;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub(crate) use client::{Answer, Connection, Request};
@@ -43,6 +43,19 @@ pub(crate) fn early_in_a_minute() {
     while second() >= 50 {
         std::thread::sleep(Duration::from_millis(200));
     }
+}
+
+/// The folder of the test called `name`.
+pub(crate) fn test_folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name)
+}
+
+/// The same, with nothing in it.
+pub(crate) fn empty_folder(name: &str) -> PathBuf {
+    let folder = test_folder(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
 }
 
 /// A file of `dist/`.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::mock::lasting_port;
 use super::process::{Process, tollgate};
-use super::{DEADLINE, wait_for};
+use super::{DEADLINE, empty_folder, wait_for};
 
 /// A running service.
 pub(crate) struct Rls {
@@ -42,8 +42,7 @@ impl Rls {
     }
 
     fn not_yet(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
-        let _ = std::fs::remove_dir_all(&folder);
+        let folder = empty_folder(name);
         for part in ["redis", "service"] {
             std::fs::create_dir_all(folder.join(part)).unwrap();
         }

@@ -10,7 +10,9 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tollgate::cli::yaml;
 
-use crate::harness::{Answer, Connection, Gate, Mock, Options, Request, chat, dist, tollgate};
+use crate::harness::{
+    Answer, Connection, Gate, Mock, Options, Request, chat, dist, empty_folder, test_folder, tollgate,
+};
 
 const CONFIG: &str = "
 model_list:
@@ -81,9 +83,7 @@ impl Mesh {
         listener: &str,
         make: impl FnOnce(&Path, &str) -> PathBuf,
     ) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(name);
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = empty_folder(name);
         let (mock, second) = (Mock::start(&format!("{name}-mock")), Mock::start(&format!("{name}-second")));
         let config = CONFIG.replace("{mock}", &mock.address()).replace("{second}", &second.address());
         let bootstrap = make(&folder, &config.replace("{dead}", "127.0.0.1:1"));
@@ -211,7 +211,7 @@ tollgate:
 #[test]
 fn envoy_takes_every_kind_of_provider_in_a_mesh() {
     for case in [GATEWAY, SIDECAR] {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e").join(format!("{}-odd", case.name));
+        let folder = test_folder(&format!("{}-odd", case.name));
         std::fs::create_dir_all(&folder).unwrap();
         let bootstrap = patched(&folder, &render(&folder, ODD, &[&["--target", "istio"], case.args].concat()), &case);
         let set_up = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/envoy/bin/envoy");

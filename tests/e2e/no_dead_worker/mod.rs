@@ -9,11 +9,10 @@ mod connections;
 mod streams;
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::harness::{Answer, Gate, Mock, Request};
+use crate::harness::{Answer, Gate, Mock, Request, test_folder};
 use crate::raw::RawProvider;
 
 /// The client's key.
@@ -135,7 +134,7 @@ impl Rig {
             assert!(content.as_str().unwrap().starts_with("The mock provider answers"), "after {after}: {content}");
         }
         assert_eq!(vms(&self.gate), self.vms, "after {after} a VM was made anew: {}", self.gate.stderr());
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e/no_dead_worker");
+        let folder = test_folder("no_dead_worker");
         for file in ["stdout", "stderr"] {
             let text = String::from_utf8_lossy(&std::fs::read(folder.join(file)).unwrap()).into_owned();
             let line = text.lines().find(|line| line.contains(SECRET));
