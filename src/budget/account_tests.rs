@@ -27,7 +27,7 @@ fn limited(scope: Scope, name: &str, [rpm, tpm, parallel]: [u64; 3]) -> Rc<Accou
 const DEMAND: Demand<'_> = Demand { now: NOON, cost: ONE, tokens: 10, is_alive: &|_| true, fails_closed: false };
 
 /// Charges without a reservation.
-fn charge<'a>(store: &impl Store, accounts: impl Iterator<Item = &'a Rc<Account>>, cost: u64) {
+fn charge(store: &impl Store, accounts: &[Rc<Account>], cost: u64) {
     Holds::default().settle(store, &mut Till::new(1), accounts, NOON, PicoUsd(cost), 0);
 }
 
@@ -43,7 +43,7 @@ fn books(store: &impl Store, account: &Account) -> (u64, u64) {
 }
 
 fn take(store: &impl Store, accounts: &[Rc<Account>]) -> Result<Holds, Denied> {
-    reserve(store, &mut Till::new(1), accounts.iter(), &DEMAND)
+    reserve(store, &mut Till::new(1), accounts, &DEMAND)
 }
 
 fn denied(result: &Result<Holds, Denied>) -> String {
@@ -73,7 +73,7 @@ fn all_have_room_or_nothing_is_set_aside() {
     ];
     for (spent, expected) in rows {
         let store = store(&all);
-        charge(&store, spent.iter().copied(), 1000);
+        charge(&store, &spent.iter().copied().cloned().collect::<Vec<_>>(), 1000);
         let taken = take(&store, &all);
         let held = if taken.is_ok() { 100 } else { 0 };
         assert_eq!(denied(&taken), *expected);
@@ -92,10 +92,10 @@ fn an_end_is_charged_to_each_account_once() {
     let store = store(&all);
     let holds = take(&store, &all).unwrap();
     assert_eq!((books(&store, &all[0]), books(&store, &all[1])), ((0, 100), (0, 0)));
-    holds.settle(&store, &mut Till::new(1), all.iter(), NOON, PicoUsd(7), 0);
+    holds.settle(&store, &mut Till::new(1), &all, NOON, PicoUsd(7), 0);
     assert_eq!((books(&store, &all[0]), books(&store, &all[1])), ((7, 0), (7, 0)));
     let holds = take(&store, &all).unwrap();
-    holds.settle(&store, &mut Till::new(1), all.iter(), NOON, PicoUsd(0), 0);
+    holds.settle(&store, &mut Till::new(1), &all, NOON, PicoUsd(0), 0);
     assert_eq!((books(&store, &all[0]), books(&store, &all[1])), ((7, 0), (7, 0)));
 }
 
@@ -120,7 +120,7 @@ fn in_every_order_nothing_is_lost_and_no_cap_is_passed() {
             let accounts = &requests[step];
             if std::mem::replace(&mut begun[step], true) {
                 if let Some(holds) = running[step].take() {
-                    holds.settle(&store, &mut Till::new(1), accounts.iter(), NOON, ONE, 0);
+                    holds.settle(&store, &mut Till::new(1), accounts, NOON, ONE, 0);
                     spent[usize::from(step == 2)] += ONE.0;
                 }
             } else {
@@ -196,18 +196,19 @@ fn what_cannot_be_read_refuses_where_the_config_says_so() {
     let all = [known.clone(), lost.clone()];
     let store = store(&all[..1]);
     let strict = Demand { fails_closed: true, ..DEMAND };
-    assert_eq!(denied(&reserve(&store, &mut Till::new(1), all.iter(), &strict)), "team 't' is unreadable");
+    assert_eq!(denied(&reserve(&store, &mut Till::new(1), &all, &strict)), "team 't' is unreadable");
     assert_eq!(books(&store, &known), (0, 0));
     let holds = take(&store, &all).unwrap();
-    holds.settle(&store, &mut Till::new(1), all.iter(), NOON, PicoUsd(7), 0);
+    holds.settle(&store, &mut Till::new(1), &all, NOON, PicoUsd(7), 0);
     assert_eq!(books(&store, &known), (7, 0));
     assert_eq!(lost.ledger(&store), None);
 }
 
 /// What clients are told is left: requests, then tokens.
 fn left(left: &RateLimits) -> String {
-    let [_, (_, requests), _, _, (_, tokens), _] = left.headers();
-    format!("{requests} {tokens}")
+    let mut told = Vec::new();
+    left.headers(|name, number, _| told.extend(name.contains("remaining").then(|| number.to_string())));
+    told.join(" ")
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -217,7 +218,7 @@ fn a_limit_of_any_account_refuses_and_takes_nothing_of_the_others() {
     let all = [key.clone(), team];
     let minute = |n: u64| NOON.plus(Millis(n * 60_000));
     let store = store(&all);
-    let ask = |now| reserve(&store, &mut Till::new(1), all.iter(), &Demand { now, ..DEMAND });
+    let ask = |now| reserve(&store, &mut Till::new(1), &all, &Demand { now, ..DEMAND });
     let first = ask(NOON).unwrap();
     assert_eq!(left(&first.left), "2 25");
     let second = ask(NOON).unwrap();
@@ -225,16 +226,16 @@ fn a_limit_of_any_account_refuses_and_takes_nothing_of_the_others() {
     let third = ask(NOON);
     assert_eq!((denied(&third).as_str(), left(&third.unwrap_err().left).as_str()), ("team 't': parallel", "1 15"));
     // It used less than was set aside.
-    first.settle(&store, &mut Till::new(1), all.iter(), NOON, PicoUsd(0), 4);
+    first.settle(&store, &mut Till::new(1), &all, NOON, PicoUsd(0), 4);
     let third = ask(NOON).unwrap();
     assert_eq!(left(&third.left), "0 11");
-    second.settle(&store, &mut Till::new(1), all.iter(), NOON, PicoUsd(0), 10);
+    second.settle(&store, &mut Till::new(1), &all, NOON, PicoUsd(0), 10);
     let fourth = ask(NOON);
     assert_eq!(denied(&fourth), "team 't': rpm");
     assert_eq!(fourth.unwrap_err().lack.skip().until(), Some(minute(1)));
     let told = key.books(&store).unwrap().meter.counts(NOON).0;
     assert_eq!((told.requests, told.tokens), (3, 24), "who is refused consumes nothing");
-    third.settle(&store, &mut Till::new(1), all.iter(), NOON, PicoUsd(0), 10);
+    third.settle(&store, &mut Till::new(1), &all, NOON, PicoUsd(0), 10);
     assert_eq!(left(&ask(minute(1)).unwrap().left), "2 25");
 }
 
@@ -252,7 +253,7 @@ fn the_lack_that_lasts_longest_is_told() {
     ] {
         let accounts: Vec<_> = accounts.into_iter().cloned().collect();
         let store = store(&accounts);
-        charge(&store, accounts.iter(), 100);
+        charge(&store, &accounts, 100);
         assert_eq!(denied(&take(&store, &accounts)), expected);
     }
 }
@@ -296,7 +297,7 @@ fn what_is_in_shadow_mode_is_told_and_served() {
     assert_eq!(told(&third.unwrap()), ["key 'k' rpm", "team 't' budget"]);
     // They are counted as if they were enforced.
     assert_eq!(books(&store, &all[1]), (0, 300));
-    let alerts = second.unwrap().settle(&store, &mut Till::new(1), all.iter(), NOON, PicoUsd(120), 10);
+    let alerts = second.unwrap().settle(&store, &mut Till::new(1), &all, NOON, PicoUsd(120), 10);
     assert_eq!(alerts, [Alert { account: all[1].clone(), budget: 0, alarm: Alarm::Near }]);
     assert_eq!(all[0].reset(&store, NOON, PicoUsd(121)), Some(Err(PicoUsd(120))));
     assert_eq!(all[1].reset(&store, NOON, PicoUsd(3)), Some(Ok(PicoUsd(120))));

@@ -44,20 +44,20 @@ impl RateLimits {
         tighter(&mut self.tokens, Some(Left { limit, remaining, reset }));
     }
 
-    /// The headers that say so; empty values where there is no limit.
+    /// Tells the headers that say so: name, number, and the unit that follows the number.
     ///
     /// Source: OpenAI, "Rate limits in headers" <https://platform.openai.com/docs/guides/rate-limits>, not re-read for this.
-    pub fn headers(&self) -> [(&'static str, String); 6] {
-        let number = |left: Option<Left>, of: fn(Left) -> u64| left.map(of).map(|n| n.to_string()).unwrap_or_default();
-        let reset = |left: Option<Left>| left.map(|left| left.reset.secs_ceil().to_string() + "s").unwrap_or_default();
-        [
-            ("x-ratelimit-limit-requests", number(self.requests, |left| left.limit)),
-            ("x-ratelimit-remaining-requests", number(self.requests, |left| left.remaining)),
-            ("x-ratelimit-reset-requests", reset(self.requests)),
-            ("x-ratelimit-limit-tokens", number(self.tokens, |left| left.limit)),
-            ("x-ratelimit-remaining-tokens", number(self.tokens, |left| left.remaining)),
-            ("x-ratelimit-reset-tokens", reset(self.tokens)),
-        ]
+    pub fn headers(&self, mut tell: impl FnMut(&'static str, u64, &'static str)) {
+        let names = [
+            ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"],
+            ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
+        ];
+        for ([limit, remaining, reset], left) in names.into_iter().zip([self.requests, self.tokens]) {
+            let Some(left) = left else { continue };
+            tell(limit, left.limit, "");
+            tell(remaining, left.remaining, "");
+            tell(reset, left.reset.secs_ceil(), "s");
+        }
     }
 }
 

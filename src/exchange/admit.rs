@@ -76,7 +76,8 @@ fn accounts(config: &Config, caller: Caller, group: &str, knobs: &Knobs) -> Vec<
     let key = caller.key(config);
     let models = key.into_iter().flat_map(|key| &key.models_accounts);
     let models = models.filter(|account| account.model.as_deref() == Some(group));
-    let mut accounts: Vec<Rc<Account>> = caller.accounts(config).chain(models).cloned().collect();
+    let mut accounts = Vec::with_capacity(ACCOUNTS);
+    accounts.extend(caller.accounts(config).chain(models).cloned());
     if !config.tag_accounts.is_empty() {
         let tags = key.into_iter().flat_map(|key| &key.tags).chain(&knobs.tags);
         for account in tags.filter_map(|tag| config.tag_accounts.get(tag)) {
@@ -91,6 +92,9 @@ fn accounts(config: &Config, caller: Caller, group: &str, knobs: &Knobs) -> Vec<
     }
     accounts
 }
+
+/// More than most requests have.
+const ACCOUNTS: usize = 12;
 
 impl Exchange {
     /// Admits the request that came with `front`, and takes its first step: see [`crate::routing`].
@@ -223,7 +227,7 @@ impl Exchange {
         }
         let (cost, fails_closed) = (self.worst_cost(), config.fail_closed);
         let demand = Demand { now, cost, tokens: self.worst_tokens(), is_alive, fails_closed };
-        match reserve(store, till, self.accounts.iter(), &demand) {
+        match reserve(store, till, &self.accounts, &demand) {
             Ok(holds) => {
                 self.holds = holds;
                 Ok(())

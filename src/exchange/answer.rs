@@ -1,6 +1,6 @@
 //! The answer of the attempt under way, and what the client gets of it.
 
-use super::{Caller, Exchange, Headers, Quota, Reply};
+use super::{Exchange, Headers, Quota, Reply};
 use crate::error::{Error, Kind};
 use crate::provider::openai::Tail;
 use crate::provider::{self, Pass, Stream, ended_early};
@@ -148,21 +148,6 @@ impl Exchange {
         }
     }
 
-    /// What the client is told of the way to the answer: names and values, an empty one for what is not known.
-    pub fn report(&self) -> impl Iterator<Item = (&'static str, String)> + use<> {
-        let deployment = self.deployment();
-        let own = [
-            ("x-tollgate-model-group", self.model_group().to_owned()),
-            ("x-tollgate-deployment", deployment.map(|d| d.id.clone()).unwrap_or_default()),
-            ("x-tollgate-provider", deployment.map(|d| d.target.vendor.prefix.to_owned()).unwrap_or_default()),
-            ("x-tollgate-attempts", self.attempts().len().to_string()),
-            ("x-tollgate-fallbacks", self.fallbacks().to_string()),
-            ("x-tollgate-routing", if self.caller == Caller::Master { self.explain() } else { String::new() }),
-            ("x-tollgate-response-cost", self.known_cost().map(|cost| cost.to_string()).unwrap_or_default()),
-        ];
-        own.into_iter().chain(self.holds.left.headers()).filter(|(_, value)| !value.is_empty())
-    }
-
     /// Whether the headers of the answer hold the report.
     pub fn is_reported(&self) -> bool {
         self.is_reported
@@ -182,18 +167,17 @@ impl Exchange {
             Answer::Stream(_) if !self.passes_through() => EVENT_STREAM,
             _ => "",
         };
-        let report: Vec<_> = self.report().collect();
-        let own = [("content-length", len.clone().unwrap_or_default()), ("content-type", content_type.to_owned())];
-        let own = own.iter().chain(&report).filter(|(_, value)| !value.is_empty());
-        let own = own.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let mut report = self.report();
+        report.tell("content-length", len.as_deref().unwrap_or_default());
+        report.tell("content-type", content_type);
         let is_ours = |name: &[u8]| match name {
             b"content-length" => len.is_some(),
             b"content-type" => !content_type.is_empty(),
             // A provider's own limits are not the client's.
-            _ => name.starts_with(b"x-ratelimit-") && report.iter().any(|(own, _)| own.as_bytes() == name),
+            _ => name.starts_with(b"x-ratelimit-") && report.names(name),
         };
         let kept = headers.iter().filter(|(name, _)| !is_private(name) && !is_ours(name));
-        Headers::encode(kept.chain(own))
+        Headers::encode(kept.chain(report.pairs()))
     }
 
     /// Looks at the headers that the client is about to get; `status` may be Envoy's own word. What becomes of the body.

@@ -48,6 +48,7 @@ mod locks;
 mod order;
 mod refused;
 mod reply;
+mod report;
 mod route;
 mod settle;
 mod shadow;
@@ -85,6 +86,7 @@ pub use locks::{LOCKS_MAX, Locks};
 pub use order::{Named, ORDER_BYTES_MAX, Order};
 pub use refused::{By, Refused};
 pub use reply::Reply;
+pub use report::Report;
 pub use shadow::Shadow;
 pub use spend::Spend;
 

@@ -75,11 +75,11 @@ fn what_makes_no_sense_changes_nothing() {
 #[wasm_bindgen_test(unsupported = test)]
 fn what_runs_at_a_reset_is_charged_after_it() {
     let (config, store) = rig();
-    let accounts = || Caller::Key(0).accounts(&config);
+    let accounts: Vec<_> = Caller::Key(0).accounts(&config).cloned().collect();
     let dime = PicoUsd(PicoUsd::PER_USD / 10);
-    Holds::default().settle(&store, &mut Till::new(1), accounts(), NOW, dime.times(7), 0);
+    Holds::default().settle(&store, &mut Till::new(1), &accounts, NOW, dime.times(7), 0);
     let demand = Demand { now: NOW, cost: dime, tokens: 0, is_alive: &|_| true, fails_closed: false };
-    let running = reserve(&store, &mut Till::new(1), accounts(), &demand).unwrap();
+    let running = reserve(&store, &mut Till::new(1), &accounts, &demand).unwrap();
     let order = Order::Reset(Named::by_alias(crate::bytes::hex(&Sha256::digest("sk-one"))));
     let (told, done) = obey(&config, &store, &order, &json!({"reset_to": 0.5})).unwrap();
     let expected = json!({"key_alias": "one/a", "spend": 0.5, "previous_spend": 0.7, "max_budget": 1,
@@ -87,7 +87,7 @@ fn what_runs_at_a_reset_is_charged_after_it() {
     assert_eq!((told, done.as_str()), (expected, "reset one/a"));
     let ledger = || config.keys[0].account.ledger(&store).unwrap();
     assert_eq!(ledger().reserved(NOW), dime);
-    running.settle(&store, &mut Till::new(1), accounts(), NOW, dime, 0);
+    running.settle(&store, &mut Till::new(1), &accounts, NOW, dime, 0);
     assert_eq!(config.keys[0].account.spent(&store, NOW), Some(dime.times(6)));
     assert_eq!(ledger().reserved(NOW), PicoUsd(0));
 }

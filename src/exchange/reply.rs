@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::Caller;
+use super::{Caller, Report};
 use crate::budget::RateLimits;
 use crate::config::Config;
 use crate::error::{Error, Kind, Shape};
@@ -101,6 +101,15 @@ impl Reply {
     pub fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
         let limits = RateLimits::default();
         Self { status, retry_after_secs: None, content_type: JSON, limits, body: body.into(), error: None }
+    }
+
+    /// Its headers.
+    pub fn headers(&self) -> Report {
+        let mut headers = Report::default();
+        headers.tell("content-type", self.content_type);
+        self.retry_after_secs.iter().for_each(|secs| headers.tell_number("retry-after", *secs, ""));
+        self.limits.headers(|name, number, unit| headers.tell_number(name, number, unit));
+        headers
     }
 
     /// `GET /v1/models`: the model groups that the caller may use, and the aliases that are not hidden. Patterns are no

@@ -65,7 +65,7 @@ impl Exchange {
     /// alarms that sets off. To be called once.
     pub fn charge(&mut self, store: &impl Store, till: &mut Till, now: Millis, record: &mut Record) {
         let tokens = self.charged_tokens(record);
-        let alerts = self.holds.settle(store, till, self.accounts.iter(), now, record.cost, tokens);
+        let alerts = self.holds.settle(store, till, &self.accounts, now, record.cost, tokens);
         self.alerts.extend(alerts);
         record.budget_alerts =
             joined(self.alerts.iter().map(|alert| format!("{}: {}", alert.account, alert.alarm.name())));

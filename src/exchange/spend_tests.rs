@@ -31,8 +31,8 @@ fn told(config: &Config, spend: &Spend, caller: Caller) -> Result<Value, u16> {
     let store = Memory::default();
     config.accounts().for_each(|account| store.prepare(&account.record()));
     for i in 0..3 {
-        let accounts: Vec<&Rc<Account>> = Caller::Key(i).accounts(config).collect();
-        Holds::default().settle(&store, &mut Till::new(1), accounts.into_iter(), NOW, PicoUsd(PicoUsd::PER_USD / 4), 0);
+        let accounts: Vec<Rc<Account>> = Caller::Key(i).accounts(config).cloned().collect();
+        Holds::default().settle(&store, &mut Till::new(1), &accounts, NOW, PicoUsd(PicoUsd::PER_USD / 4), 0);
     }
     let reply = spend.reply(config, caller, &store, NOW);
     let body = serde_json::from_slice(&reply.body).unwrap();

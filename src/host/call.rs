@@ -310,13 +310,7 @@ pub(super) fn foreign(name: &str, arguments: &[u8]) -> Option<Vec<u8>> {
 
 /// Answers the request.
 pub(super) fn send(reply: &Reply) {
-    let retry_after = reply.retry_after_secs.map(|secs| secs.to_string());
-    let mut pairs: Vec<(&[u8], &[u8])> = vec![(b"content-type", reply.content_type.as_bytes())];
-    pairs.extend(retry_after.as_ref().map(|secs| (b"retry-after".as_slice(), secs.as_bytes())));
-    let limits = reply.limits.headers();
-    let limits = limits.iter().filter(|(_, value)| !value.is_empty());
-    pairs.extend(limits.map(|(name, value)| (name.as_bytes(), value.as_bytes())));
-    let headers = Headers::encode(pairs.iter().copied());
+    let headers = reply.headers().encode();
     let details = b"tollgate";
     const NO_GRPC: i32 = -1;
     // SAFETY: the slices are valid for the call.

@@ -237,7 +237,7 @@ impl<S: Store> Fleet for SharedFleet<S> {
         let is_alive = self.witness(now);
         let demand = Demand { now, cost, tokens, is_alive: &is_alive, fails_closed: false };
         let worker = &mut *self.worker.borrow_mut();
-        let holds = reserve(&self.store, &mut worker.till, deployment.accounts.iter(), &demand)?;
+        let holds = reserve(&self.store, &mut worker.till, &deployment.accounts, &demand)?;
         announced.iter().for_each(|ask| worker.desk.announce(ask, now));
         Ok(Funds { holds, announced, used_up })
     }
@@ -250,7 +250,7 @@ impl<S: Store> Fleet for SharedFleet<S> {
     fn pay(&mut self, deployment: &Deployment, now: Millis, funds: &Funds, cost: PicoUsd, tokens: u64) -> Vec<Alert> {
         let worker = &mut *self.worker.borrow_mut();
         funds.announced.iter().for_each(|ask| worker.desk.owe(ask.owed(true, now, cost.0, tokens)));
-        funds.holds.settle(&self.store, &mut worker.till, deployment.accounts.iter(), now, cost, tokens)
+        funds.holds.settle(&self.store, &mut worker.till, &deployment.accounts, now, cost, tokens)
     }
 
     fn tell(&mut self, deployment: &Deployment, now: Millis, outcome: &Outcome) {

@@ -100,17 +100,16 @@ pub struct Denied {
 ///
 /// One of them has no room: the one that has none for longest. Where [`Demand::fails_closed`], also one that cannot be
 /// read; else that one is passed over. Nothing is set aside then.
-pub fn reserve<'a>(
+pub fn reserve(
     store: &impl Store,
     till: &mut Till,
-    accounts: impl Iterator<Item = &'a Rc<Account>>,
+    accounts: &[Rc<Account>],
     demand: &Demand<'_>,
 ) -> Result<Holds, Denied> {
-    let capped: Vec<_> = accounts.filter(|account| account.is_capped()).map(|a| (a, till.ask(a))).collect();
-    let (looks, left) = look(store, till, &capped, demand)?;
-    let mut holds = Holds { vm: till.vm(), left, holds: Vec::with_capacity(capped.len()) };
-    for ((account, slot), look) in capped.into_iter().zip(looks) {
-        match look.take(store, till, (account, slot), demand, &mut holds.left) {
+    let (looks, left) = look(store, till, accounts, demand)?;
+    let mut holds = Holds { vm: till.vm(), left, holds: Vec::with_capacity(looks.len()) };
+    for Look { account, slot, found } in looks {
+        match found.take(store, till, (account, slot), demand, &mut holds.left) {
             Some(Ok(taken)) => holds.holds.push(Hold { account: Rc::clone(account), slot, taken }),
             None if !demand.fails_closed => log::warn!("the books of {account} cannot be read: request admitted"),
             refused => {
@@ -123,12 +122,20 @@ pub fn reserve<'a>(
     Ok(holds)
 }
 
-/// What was found of an account.
-enum Look {
+/// An account of a request, and what was found of it.
+struct Look<'a> {
+    account: &'a Rc<Account>,
+    slot: Slot,
+    found: Found,
+}
+
+enum Found {
     /// The till has room.
     InHand,
     /// Its books have.
     InBooks(Box<Page>),
+    /// It has no room.
+    Full,
     /// It has no books.
     Nothing,
 }
@@ -143,7 +150,7 @@ struct Page {
     lent: Option<Lent>,
 }
 
-impl Look {
+impl Found {
     /// Takes what was found to be there; where somebody was faster, what there is by now. `None` where the store fails.
     fn take(
         self,
@@ -154,7 +161,7 @@ impl Look {
         left: &mut RateLimits,
     ) -> Option<Result<Taken, Lack>> {
         match self {
-            Self::Nothing => None,
+            Self::Full | Self::Nothing => None,
             Self::InHand => till.take(slot, account, demand, left).map(Ok),
             Self::InBooks(page) => match store.set(&page.record, &page.books, page.version) {
                 Swap::Done => {
@@ -172,47 +179,63 @@ impl Look {
     }
 }
 
-/// Looks at all accounts before any is changed, and refuses where not all of them have room. What was found of each, and
-/// what will be left of the tightest limits.
-fn look(
+/// Looks at all accounts before any is changed, and refuses where not all of them have room. What was found of each that is
+/// capped, and what will be left of the tightest limits of those whose books were read.
+fn look<'a>(
     store: &impl Store,
-    till: &Till,
-    accounts: &[(&Rc<Account>, Slot)],
+    till: &mut Till,
+    accounts: &'a [Rc<Account>],
     demand: &Demand<'_>,
-) -> Result<(Vec<Look>, RateLimits), Denied> {
+) -> Result<(Vec<Look<'a>>, RateLimits), Denied> {
     let (mut before, mut after) = (RateLimits::default(), RateLimits::default());
     let mut longest: Option<(&Rc<Account>, Lack)> = None;
     let mut looks = Vec::with_capacity(accounts.len());
-    for &(account, slot) in accounts {
-        if till.has_room(slot, account, demand, &mut before) {
-            looks.push(Look::InHand);
-            continue;
-        }
-        let record = account.record();
-        let Some((bytes, version)) = store.get(&record) else {
-            looks.push(Look::Nothing);
-            continue;
+    for account in accounts.iter().filter(|account| account.is_capped()) {
+        let slot = till.ask(account);
+        let found = if till.has_room(slot, account, demand) {
+            Found::InHand
+        } else {
+            match open(store, till, (account, slot), demand, [&mut before, &mut after]) {
+                Some(Ok(page)) => Found::InBooks(Box::new(page)),
+                Some(Err(lack)) => {
+                    if longest.as_ref().is_none_or(|(_, other)| lack.length() > other.length()) {
+                        longest = Some((account, lack));
+                    }
+                    Found::Full
+                }
+                None => Found::Nothing,
+            }
         };
-        let mut books = Books::decode(&bytes);
-        before.tighten(&account.limits, &books.meter, demand.now);
-        match books.take(account, demand, till.vm()) {
-            Ok(taken) => {
-                after.tighten(&account.limits, &books.meter, demand.now);
-                let lent = till.lend(slot, account, &mut books, demand);
-                let taken = Taken { is_told_later: lent.is_some(), ..taken };
-                let page = Page { record, version, books: books.encode(), taken, lent };
-                looks.push(Look::InBooks(Box::new(page)));
-            }
-            Err(lack) if longest.as_ref().is_none_or(|(_, other)| lack.length() > other.length()) => {
-                longest = Some((account, lack));
-            }
-            Err(_) => {}
-        }
+        looks.push(Look { account, slot, found });
     }
-    match longest {
-        Some((account, lack)) => Err(Denied { account: Rc::clone(account), lack, left: before }),
-        None => Ok((looks, after)),
+    let Some((account, lack)) = longest else { return Ok((looks, after)) };
+    for Look { account, slot, .. } in looks.iter().filter(|look| matches!(look.found, Found::InHand)) {
+        till.tell_left(*slot, account, demand.now, &mut before);
     }
+    Err(Denied { account: Rc::clone(account), lack, left: before })
+}
+
+/// Opens the books of an account. What they will be; `None` where there are none. What is left of the limits before it and
+/// after it goes to `before` and `after`.
+fn open(
+    store: &impl Store,
+    till: &Till,
+    (account, slot): (&Rc<Account>, Slot),
+    demand: &Demand<'_>,
+    [before, after]: [&mut RateLimits; 2],
+) -> Option<Result<Page, Lack>> {
+    let record = account.record();
+    let (bytes, version) = store.get(&record)?;
+    let mut books = Books::decode(&bytes);
+    before.tighten(&account.limits, &books.meter, demand.now);
+    let taken = match books.take(account, demand, till.vm()) {
+        Ok(taken) => taken,
+        Err(lack) => return Some(Err(lack)),
+    };
+    after.tighten(&account.limits, &books.meter, demand.now);
+    let lent = till.lend(slot, account, &mut books, demand);
+    let taken = Taken { is_told_later: lent.is_some(), ..taken };
+    Some(Ok(Page { record, version, books: books.encode(), taken, lent }))
 }
 
 impl Holds {
@@ -232,19 +255,21 @@ impl Holds {
     }
 
     /// Replaces what was set aside by what the request cost and used, in each of its accounts. To be called once for each
-    /// request, with all of its accounts: those without a cap count what is spent. Tells which alarms that sets off.
-    pub fn settle<'a>(
+    /// request, with all of its accounts in the order of [`reserve`]: those without a cap count what is spent. Tells which alarms that sets off.
+    pub fn settle(
         &self,
         store: &impl Store,
         till: &mut Till,
-        accounts: impl Iterator<Item = &'a Rc<Account>>,
+        accounts: &[Rc<Account>],
         now: Millis,
         cost: PicoUsd,
         tokens: u64,
     ) -> Vec<Alert> {
         let mut alerts = Vec::new();
+        // The holds are in the order of the accounts.
+        let mut holds = self.holds.iter().peekable();
         for account in accounts {
-            let hold = self.holds.iter().find(|hold| Rc::ptr_eq(&hold.account, account));
+            let hold = holds.next_if(|hold| Rc::ptr_eq(&hold.account, account));
             if hold.is_none() && cost == PicoUsd::default() {
                 continue;
             }

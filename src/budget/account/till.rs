@@ -36,22 +36,20 @@ pub struct Till {
     /// Nobody ticks any more: requests that are still under way go to the books.
     is_closed: bool,
     drawers: Vec<Drawer>,
-    /// Where the drawer of an account is, by the account's number.
+    /// Where the drawer of an account is, by the account's number. Clients may choose it: see [`Drawer::is_of`].
     index: BTreeMap<u64, usize>,
+    /// Where it was for an account at this address; a guess that spares the number.
+    guesses: [u16; GUESSES],
 }
 
 /// Where the drawer of an account was when a request of it came.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Slot {
-    /// Of the account. Clients may choose it: see [`Drawer::is_of`].
-    number: u64,
-    at: usize,
-}
+pub(super) struct Slot(usize);
 
 impl Till {
     /// The till of the VM with this number.
     pub const fn new(vm: u64) -> Self {
-        Self { vm, is_closed: false, drawers: Vec::new(), index: BTreeMap::new() }
+        Self { vm, is_closed: false, drawers: Vec::new(), index: BTreeMap::new(), guesses: [0; GUESSES] }
     }
 
     /// The number of its VM.
@@ -65,27 +63,26 @@ impl Till {
     }
 
     /// Whether `account` is known to have books.
-    pub fn knows(&self, account: &Account) -> bool {
-        self.at(number(account)).filter(|drawer| drawer.is_of(account)).is_some_and(|drawer| drawer.lent.is_some())
+    pub fn knows(&self, account: &Rc<Account>) -> bool {
+        let at = self.guessed(account).or_else(|| self.found(account));
+        at.and_then(|at| self.drawers.get(at)).is_some_and(|drawer| drawer.lent.is_some())
     }
 
     /// A request of `account` has come; where its drawer is.
     pub(super) fn ask(&mut self, account: &Rc<Account>) -> Slot {
-        let number = number(account);
-        let at = *self.index.entry(number).or_insert(self.drawers.len());
-        if at == self.drawers.len() {
-            self.drawers.push(Drawer::new(account));
-        }
+        let at = self.guessed(account).unwrap_or_else(|| self.enter(account));
         self.drawers.get_mut(at).into_iter().for_each(Drawer::ask);
-        Slot { number, at }
+        Slot(at)
     }
 
-    /// Whether `demand` finds room in hand; then `left` hears what is left of the limits of `account` before it.
-    pub(super) fn has_room(&self, slot: Slot, account: &Account, demand: &Demand<'_>, left: &mut RateLimits) -> bool {
-        let lent = self.drawer(slot, account).and_then(|drawer| drawer.lent.as_ref());
-        let Some(lent) = lent.filter(|lent| lent.fits(account, demand)) else { return false };
-        left.tighten(&account.limits, &lent.meter, demand.now);
-        true
+    /// Whether `demand` finds room in hand.
+    pub(super) fn has_room(&self, slot: Slot, account: &Account, demand: &Demand<'_>) -> bool {
+        self.lent(slot, account).is_some_and(|lent| lent.fits(account, demand))
+    }
+
+    /// Tells what is left of the limits of `account`, where there is room in hand.
+    pub(super) fn tell_left(&self, slot: Slot, account: &Account, now: Millis, left: &mut RateLimits) {
+        self.lent(slot, account).into_iter().for_each(|lent| left.tighten(&account.limits, &lent.meter, now));
     }
 
     /// Hands out what a request needs; see [`Self::has_room`]. `left` hears what is left after it.
@@ -163,14 +160,36 @@ impl Till {
         }
     }
 
-    fn at(&self, number: u64) -> Option<&Drawer> {
-        self.drawers.get(*self.index.get(&number)?)
+    /// Where the drawer of `account` is, if the guess is right.
+    fn guessed(&self, account: &Rc<Account>) -> Option<usize> {
+        let at = usize::from(*self.guesses.get(guess(account))?);
+        self.drawers.get(at).filter(|drawer| Rc::ptr_eq(&drawer.account, account)).map(|_| at)
+    }
+
+    fn found(&self, account: &Account) -> Option<usize> {
+        let at = self.index.get(&number(account)).copied();
+        at.filter(|at| self.drawers.get(*at).is_some_and(|drawer| drawer.is_of(account)))
+    }
+
+    /// Where the drawer of `account` is, a new one where it has none; or that of another account with its number.
+    fn enter(&mut self, account: &Rc<Account>) -> usize {
+        let at = *self.index.entry(number(account)).or_insert(self.drawers.len());
+        if at == self.drawers.len() {
+            self.drawers.push(Drawer::new(account));
+        }
+        // After a change of the config it is the new one's account that counts.
+        let own = self.drawers.get_mut(at).filter(|drawer| drawer.is_of(account));
+        own.into_iter().for_each(|drawer| drawer.account = Rc::clone(account));
+        if let (Some(guess), Ok(at)) = (self.guesses.get_mut(guess(account)), at.try_into()) {
+            *guess = at;
+        }
+        at
     }
 
     /// Where the drawer is by now.
-    fn position(&self, slot: Slot, account: &Account) -> Option<usize> {
-        let is_there = |at: &usize| self.drawers.get(*at).is_some_and(|drawer| drawer.is_of(account));
-        Some(slot.at).filter(is_there).or_else(|| self.index.get(&slot.number).copied().filter(is_there))
+    fn position(&self, Slot(at): Slot, account: &Account) -> Option<usize> {
+        let is_there = self.drawers.get(at).is_some_and(|drawer| drawer.is_of(account));
+        if is_there { Some(at) } else { self.found(account) }
     }
 
     fn drawer(&self, slot: Slot, account: &Account) -> Option<&Drawer> {
@@ -181,12 +200,25 @@ impl Till {
         let at = self.position(slot, account)?;
         self.drawers.get_mut(at)
     }
+
+    fn lent(&self, slot: Slot, account: &Account) -> Option<&Lent> {
+        self.drawer(slot, account)?.lent.as_ref()
+    }
+}
+
+/// Where the guess for an account is: by its address.
+fn guess(account: &Rc<Account>) -> usize {
+    (Rc::as_ptr(account).addr() / ALIGNMENT) % GUESSES
 }
 
 fn number(account: &Account) -> u64 {
     number_of_texts(account.scope as u64, &[&account.name, account.model.as_deref().unwrap_or_default()])
 }
 
+/// Accounts that a worker finds by their address.
+const GUESSES: usize = 256;
+/// Of an allocation.
+const ALIGNMENT: usize = 16;
 /// At most one part in so many of what an account has left is in the hand of one worker.
 const PLENTY: u64 = 64;
 

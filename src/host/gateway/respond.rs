@@ -26,8 +26,8 @@ impl Gateway {
         }
         if !exchange.borrow().is_reported() {
             let report = exchange.borrow().report();
-            for (name, value) in report {
-                call::set_header(Map::Response, name, &value);
+            for (name, value) in report.iter() {
+                call::set_header(Map::Response, name, value);
             }
         }
         match rewrite {
