@@ -366,9 +366,6 @@ impl Params {
 
     /// Puts `extra_body` into a body of the provider's.
     pub fn extend(&self, body: &mut Vec<u8>) {
-        if self.extra_body.0.is_empty() {
-            return;
-        }
         let Ok(index) = Index::parse(body) else { return };
         let mut out = b"{".to_vec();
         let ours = |member: &&Member| !self.extra_body.0.iter().any(|(name, _)| *name == member.key);

@@ -138,11 +138,18 @@ impl Target {
     ///
     /// The client's.
     pub fn request(&self, request: &Request, key: Option<&Secret>) -> Result<Upstream, Error> {
-        let mut upstream = self.vendor.language.request(request, self, key)?;
-        if let Body::Whole(body) = &mut upstream.body {
-            self.params.extend(body);
+        let upstream = self.vendor.language.request(request, self, key)?;
+        // A form has no members.
+        if self.params.extra_body.0.is_empty() || request.form.is_some() {
+            return Ok(upstream);
         }
-        Ok(upstream)
+        let cannot = || Error::new(Kind::Internal, "the request cannot be spliced");
+        let mut body = match upstream.body {
+            Body::Whole(body) => body,
+            Body::Splice(splice) => splice.apply(&request.body).ok_or_else(cannot)?,
+        };
+        self.params.extend(&mut body);
+        Ok(Upstream { body: Body::Whole(body), ..upstream })
     }
 
     /// See [`super::Language::response`].

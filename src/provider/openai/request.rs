@@ -38,12 +38,7 @@ pub(super) fn request(request: &Request, target: &Target, key: Option<&Secret>) 
     headers.push(("content-type", "application/json".to_owned()));
     let forced = schema::forced(request, target)?;
     let splice = splice(request, target, forced).ok_or_else(cannot)?;
-    let body = if target.params.extra_body.0.is_empty() {
-        Body::Splice(splice)
-    } else {
-        Body::Whole(splice.apply(&request.body).ok_or_else(cannot)?)
-    };
-    Ok(Upstream { path, headers, body })
+    Ok(Upstream { path, headers, body: Body::Splice(splice) })
 }
 
 fn splice(request: &Request, target: &Target, forced: Option<schema::Forced>) -> Option<Splice> {
