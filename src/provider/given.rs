@@ -36,6 +36,11 @@ impl<'a> Given<'a> {
         self.text(name).and_then(|text| serde_json::from_str(text).ok())
     }
 
+    /// The first of `names` that is there: spellings of one member.
+    pub fn either(&self, names: [&str; 2]) -> Raw<'a> {
+        names.into_iter().find_map(|name| self.raw(name))
+    }
+
     /// The same of a number.
     ///
     /// # Errors
@@ -46,6 +51,20 @@ impl<'a> Given<'a> {
         match raw.map(|raw| serde_json::from_str::<f64>(raw.get())) {
             Some(Err(_)) => Err(Fault::wrong_type("a number").at(name)),
             Some(Ok(_)) | None => Ok(raw),
+        }
+    }
+
+    /// The member `name`, which must be a boolean.
+    ///
+    /// # Errors
+    ///
+    /// The client's: it is none.
+    pub fn flag(&self, name: &'static str) -> Result<Option<bool>, Fault> {
+        match self.text(name) {
+            None => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(_) => Err(Fault::wrong_type("a boolean").at(name)),
         }
     }
 
@@ -88,8 +107,13 @@ impl<'a> Given<'a> {
             }
             !built.contains(&name) && !params::is_gateways(name)
         };
-        let members = self.index.members().iter().filter(|member| passes(&member.key) && member.shape != Shape::Null);
-        let raw = |member: &Member| serde_json::from_slice(self.body.get(member.value.clone())?).ok();
-        members.filter_map(|member| Some((member.key.as_str(), raw(member)?))).collect()
+        self.members(|member| passes(&member.key) && member.shape != Shape::Null).collect()
+    }
+
+    /// The members that `passes` lets through, with their values.
+    pub fn members(&self, passes: impl Fn(&Member) -> bool) -> impl Iterator<Item = (&'a str, &'a RawValue)> {
+        let (body, members) = (self.body, self.index.members().iter());
+        let raw = move |member: &Member| serde_json::from_slice(body.get(member.value.clone())?).ok();
+        members.filter(move |member| passes(member)).filter_map(move |member| Some((member.key.as_str(), raw(member)?)))
     }
 }

@@ -11,6 +11,8 @@
 //! | [`target`] | where an attempt goes, as far as a language cares |
 //! | [`params`] | which parameters a target takes; what the config drops, adds and lets pass |
 //! | [`given`] | what a client gave, member by member |
+//! | [`status`] | what a status is in OpenAI's words |
+//! | [`tools`] | names of tools that a provider takes, and the choice among them |
 //! | [`chunks`] | what every translated stream is written as |
 //! | the folders | one language each |
 
@@ -27,7 +29,9 @@ pub mod injected;
 pub mod ollama;
 pub mod openai;
 pub mod params;
+pub mod status;
 pub mod target;
+pub mod tools;
 pub mod vendor;
 pub mod vertex;
 

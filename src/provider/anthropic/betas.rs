@@ -5,10 +5,10 @@
 
 use serde::Deserialize;
 
-use super::params::Params;
 use super::thinking::Generation;
 use crate::openai::chat::Raw;
 use crate::provider::Target;
+use crate::provider::given::Given;
 
 const FILES: &str = "files-api-2025-04-14";
 const ADVANCED_TOOLS: &str = "advanced-tool-use-2025-11-20";
@@ -50,13 +50,12 @@ struct Function<'a> {
 }
 
 /// The betas of a chat completion; `has_uploads`: it refers to uploaded files.
-pub(super) fn of_chat(params: &Params<'_>, target: &Target, has_uploads: bool) -> Vec<&'static str> {
-    let mut betas = of_message(params);
+pub(super) fn of_chat(given: &Given<'_>, target: &Target, has_uploads: bool) -> Vec<&'static str> {
+    let mut betas = of_message(given);
     betas.extend(has_uploads.then_some(FILES));
-    let tools: Vec<Tool<'_>> =
-        params.text("tools").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let tools: Vec<Tool<'_>> = given.text("tools").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     betas.extend(tools.iter().flat_map(of_tool));
-    let has = |name: &str, word: &str| params.text(name).is_some_and(|text| text.contains(word));
+    let has = |name: &str, word: &str| given.text(name).is_some_and(|text| text.contains(word));
     betas.extend(has("mcp_servers", "{").then_some("mcp-client-2025-04-04"));
     betas.extend(has("container", "\"skills\"").then_some("skills-2025-10-02"));
     let has_effort = has("output_config", "\"effort\"") && !Generation::of(&target.model).is_adaptive();
@@ -65,14 +64,14 @@ pub(super) fn of_chat(params: &Params<'_>, target: &Target, has_uploads: bool) -
 }
 
 /// The betas of a request in Anthropic's own shape, whose client asks for all others by itself.
-pub(super) fn of_message(params: &Params<'_>) -> Vec<&'static str> {
-    let edits = params.text("context_management").map(edits).unwrap_or_default();
+pub(super) fn of_message(given: &Given<'_>) -> Vec<&'static str> {
+    let edits = given.text("context_management").map(edits).unwrap_or_default();
     let is_compaction = |edit: &String| edit == "compact_20260112";
     let betas = [
         (edits.iter().any(is_compaction), "compact-2026-01-12"),
         (!edits.iter().all(is_compaction), CONTEXT),
-        (params.text("output_format").is_some(), "structured-outputs-2025-11-13"),
-        (params.text("speed") == Some("\"fast\""), "fast-mode-2026-02-01"),
+        (given.text("output_format").is_some(), "structured-outputs-2025-11-13"),
+        (given.text("speed") == Some("\"fast\""), "fast-mode-2026-02-01"),
     ];
     betas.into_iter().filter(|(is_used, _)| *is_used).map(|(_, beta)| beta).collect()
 }

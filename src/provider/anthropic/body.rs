@@ -10,13 +10,14 @@ use serde_json::value::RawValue;
 
 use super::blocks::Block;
 use super::messages::Turn;
-use super::params::Params;
+use super::params::passing;
 use super::schema::{Closed, Format};
 use super::thinking::{Effort, Generation, ThinkingParam};
 use super::tools::{Choice, Declared};
 use crate::json::{Literal, Members, Text};
 use crate::openai::chat::{self, Fault, Raw};
 use crate::provider::Target;
+use crate::provider::given::Given;
 
 #[derive(Serialize)]
 pub(super) struct Message<'a> {
@@ -113,11 +114,11 @@ pub(super) struct Rest<'a>(pub(super) BTreeMap<&'a str, &'a RawValue>);
 
 /// `output_config`: what the client has there, the effort and the schema.
 pub(super) fn output_config<'a>(
-    params: &Params<'a>,
+    given: &Given<'a>,
     format: Format<'a>,
     effort: Option<Effort>,
 ) -> Result<OutputConfig<'a>, Fault> {
-    let own = params.text("output_config").map(chat::object::<Members<'a>>).transpose();
+    let own = given.text("output_config").map(chat::object::<Members<'a>>).transpose();
     let own = own.map_err(|fault| fault.at("output_config"))?.map(|members| members.0).unwrap_or_default();
     let format = match format {
         Format::Native(schema) => Some(schema),
@@ -128,12 +129,12 @@ pub(super) fn output_config<'a>(
 
 /// What passes on: none of it twice, where ours has the same name.
 pub(super) fn rest<'a>(
-    params: &Params<'a>,
+    given: &Given<'a>,
     target: &Target,
     system: &[Block<'a>],
     stop_sequences: &[Literal<'a>],
 ) -> Rest<'a> {
-    let mut rest = params.passing(target);
+    let mut rest = passing(given, target);
     rest.retain(|name, _| match *name {
         "system" => system.is_empty(),
         "stop_sequences" => stop_sequences.is_empty(),
@@ -142,8 +143,8 @@ pub(super) fn rest<'a>(
     Rest(rest)
 }
 
-pub(super) fn stop<'a>(params: &Params<'a>) -> Result<Vec<Literal<'a>>, Fault> {
-    let Some(raw) = params.raw("stop") else { return Ok(Vec::new()) };
+pub(super) fn stop<'a>(given: &Given<'a>) -> Result<Vec<Literal<'a>>, Fault> {
+    let Some(raw) = given.raw("stop") else { return Ok(Vec::new()) };
     let all = match Literal::new(raw) {
         Some(one) => vec![one],
         None if raw.get().starts_with('[') => {
@@ -156,11 +157,11 @@ pub(super) fn stop<'a>(params: &Params<'a>) -> Result<Vec<Literal<'a>>, Fault> {
 }
 
 /// The sampling parameters. A thinking model takes none; where the model refuses them, `drop_params` drops them.
-pub(super) fn sampling<'a>(params: &Params<'a>, target: &Target, is_thinking: bool) -> Result<Sampling<'a>, Fault> {
+pub(super) fn sampling<'a>(given: &Given<'a>, target: &Target, is_thinking: bool) -> Result<Sampling<'a>, Fault> {
     let asked = Sampling {
-        temperature: params.raw("temperature").map(temperature).transpose()?,
-        top_p: number(params, "top_p")?,
-        top_k: number(params, "top_k")?,
+        temperature: given.raw("temperature").map(temperature).transpose()?,
+        top_p: number(given, "top_p")?,
+        top_k: number(given, "top_k")?,
     };
     let refused = target.params.drop && Generation::of(&target.model).refuses_sampling();
     Ok(if is_thinking || refused { Sampling::default() } else { asked })
@@ -171,16 +172,16 @@ fn temperature(raw: &RawValue) -> Result<Temperature<'_>, Fault> {
     Ok(if value > 1.0 { Temperature::Highest(1) } else { Temperature::Asked(raw) })
 }
 
-fn number<'a>(params: &Params<'a>, name: &'static str) -> Result<Raw<'a>, Fault> {
-    let raw = params.raw(name);
+fn number<'a>(given: &Given<'a>, name: &'static str) -> Result<Raw<'a>, Fault> {
+    let raw = given.raw(name);
     match raw.map(|raw| serde_json::from_str::<f64>(raw.get())) {
         Some(Err(_)) => Err(Fault::wrong_type("a number").at(name)),
         Some(Ok(_)) | None => Ok(raw),
     }
 }
 
-pub(super) fn is_false(params: &Params<'_>, name: &'static str) -> Result<bool, Fault> {
-    match params.text(name) {
+pub(super) fn is_false(given: &Given<'_>, name: &'static str) -> Result<bool, Fault> {
+    match given.text(name) {
         None | Some("true") => Ok(false),
         Some("false") => Ok(true),
         Some(_) => Err(Fault::wrong_type("a boolean").at(name)),
@@ -188,18 +189,18 @@ pub(super) fn is_false(params: &Params<'_>, name: &'static str) -> Result<bool, 
 }
 
 /// Who asks: `user`, else `metadata.user_id`; never what tells who the person is.
-pub(super) fn metadata<'a>(params: &Params<'a>) -> Result<Option<Metadata<'a>>, Fault> {
-    let id = match params.raw("user") {
+pub(super) fn metadata<'a>(given: &Given<'a>) -> Result<Option<Metadata<'a>>, Fault> {
+    let id = match given.raw("user") {
         Some(raw) => Some(chat::literal(raw).map_err(|fault| fault.at("user"))?),
-        None => user_id(params.text("metadata")),
+        None => user_id(given.text("metadata")),
     };
     let id = id.filter(|id| id.decode().is_some_and(|text| !text.is_empty() && !is_personal(&text)));
     Ok(id.map(|id| Metadata { user_id: Text::Literal(id) }))
 }
 
 /// `service_tier` in Anthropic's words. Only Anthropic itself has tiers, not who else serves its models.
-pub(super) fn service_tier(params: &Params<'_>, target: &Target) -> Result<Option<&'static str>, Fault> {
-    let Some(raw) = params.raw("service_tier").filter(|_| target.vendor.prefix == "anthropic") else { return Ok(None) };
+pub(super) fn service_tier(given: &Given<'_>, target: &Target) -> Result<Option<&'static str>, Fault> {
+    let Some(raw) = given.raw("service_tier").filter(|_| target.vendor.prefix == "anthropic") else { return Ok(None) };
     let tier = chat::string(raw).map_err(|fault| fault.at("service_tier"))?;
     match &*tier {
         "auto" => Ok(Some("auto")),

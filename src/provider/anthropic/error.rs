@@ -7,7 +7,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::error::{Error, Kind};
+use crate::error::Error;
+use crate::provider::status::{upstream, words};
 
 #[derive(Deserialize)]
 struct Wire<'a> {
@@ -27,20 +28,14 @@ pub(super) struct Body<'a> {
 
 /// Reads an error answer; a body that is not Anthropic's is not shown to the client.
 pub(super) fn error(status: u16, body: &[u8]) -> Error {
-    match serde_json::from_slice::<Wire<'_>>(body) {
-        Ok(wire) if !wire.error.message.is_empty() => translate(status, &wire.error),
-        Ok(_) | Err(_) => translate(status, &Body { message: generic(status).into(), ..Body::default() }),
-    }
+    let wire = serde_json::from_slice::<Wire<'_>>(body).ok();
+    translate(status, &wire.map(|wire| wire.error).unwrap_or_default())
 }
 
 /// Reads an error in the middle of a stream, where the status is spent.
 pub(super) fn in_stream(body: &Body<'_>) -> Error {
     let row = TYPES.iter().find(|(type_, _)| *type_ == body.type_);
-    let status = row.map_or(500, |(_, status)| *status);
-    if body.message.is_empty() {
-        return translate(status, &Body { message: generic(status).into(), ..Body::default() });
-    }
-    translate(status, body)
+    translate(row.map_or(500, |(_, status)| *status), body)
 }
 
 /// Anthropic's types of errors with their statuses.
@@ -59,28 +54,13 @@ const TYPES: &[(&str, u16)] = &[
 ];
 
 fn translate(status: u16, body: &Body<'_>) -> Error {
-    let (type_, code) = match status {
-        401 => ("authentication_error", None),
-        403 => ("permission_error", None),
-        404 => ("invalid_request_error", Some("model_not_found")),
-        413 => ("invalid_request_error", Some("request_too_large")),
-        429 => ("rate_limit_error", Some("rate_limit_exceeded")),
-        504 => ("timeout_error", Some("timeout")),
-        529 => ("overloaded_error", None),
-        // What Anthropic's word says beyond the status is kept.
-        _ if TELLING.contains(&&*body.type_) => return upstream(status, body.type_.clone().into_owned(), None, body),
-        400..500 => ("invalid_request_error", code(&body.message)),
-        _ => ("api_error", None),
-    };
-    upstream(status, type_, code, body)
+    let (type_, code) = words(status, || code(&body.message));
+    let says_little = code.is_none() && matches!(type_, "invalid_request_error" | "api_error");
+    let telling = TELLING.iter().find(|telling| says_little && **telling == body.type_);
+    upstream(status, *telling.unwrap_or(&type_), code, &body.message)
 }
 
-fn upstream(status: u16, type_: impl Into<Cow<'static, str>>, code: Option<&'static str>, body: &Body<'_>) -> Error {
-    let kind = Kind::Upstream { status, type_: type_.into(), code: code.map(Cow::Borrowed) };
-    Error::new(kind, body.message.as_ref())
-}
-
-/// Types that say more than any status they come with.
+/// Types that say more than some statuses they come with.
 const TELLING: [&str; 4] = ["billing_error", "conflict_error", "overloaded_error", "timeout_error"];
 
 /// What Anthropic says in prose only. Source: LITELLM.md 1.15.
@@ -92,10 +72,6 @@ fn code(message: &str) -> Option<&'static str> {
         return Some("context_length_exceeded");
     }
     message.contains("content filtering policy").then_some("content_policy_violation")
-}
-
-fn generic(status: u16) -> String {
-    format!("the provider answered with status {status} and no readable error")
 }
 
 #[cfg(test)]

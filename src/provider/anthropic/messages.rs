@@ -10,9 +10,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::blocks::{self, Block, ResultContent};
-use super::tools::Names;
 use crate::json::{Literal, Text};
 use crate::openai::chat::{self, Fault, FunctionCall, Message, Raw, ToolCall};
+use crate::provider::tools::{Alphabet, Names};
 
 /// Who speaks in a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -264,10 +264,10 @@ fn result_content<'a>(raw: Raw<'a>) -> Result<Option<ResultContent<'a>>, Fault> 
 
 /// A call's id in Anthropic's alphabet; ids of other providers have more characters.
 fn call_id(id: Cow<'_, str>) -> Cow<'_, str> {
-    if id.bytes().all(super::tools::is_name_byte) {
+    if id.bytes().all(Alphabet::has) {
         return id;
     }
-    Cow::Owned(super::tools::replace_bad(&id))
+    Cow::Owned(Alphabet::spell(&id))
 }
 
 fn legacy_id(number: usize) -> Cow<'static, str> {

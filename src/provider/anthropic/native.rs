@@ -12,13 +12,13 @@ use memchr::memchr;
 use serde_json::value::RawValue;
 
 use super::headers::{headers, path};
-use super::params::Params;
 use super::stream::event::{Event as Wire, Start};
 use super::usage::Wire as WireUsage;
 use super::{betas, error};
 use crate::error::{Error, Kind, Shape};
 use crate::json::Index;
 use crate::openai::{Endpoint, Request, Usage};
+use crate::provider::given::Given;
 use crate::provider::{Answer, Body, Estimate, Pass, Tally, Target, Upstream};
 use crate::secret::Secret;
 use crate::sse::{Decoder, Event};
@@ -36,7 +36,7 @@ pub(super) fn serves(endpoint: Endpoint) -> bool {
 pub(super) fn request(request: &Request, target: &Target, key: Option<&Secret>) -> Result<Upstream, Error> {
     let splice = request.renamed(&target.model);
     let splice = splice.ok_or_else(|| Error::new(Kind::Internal, "the request cannot be spliced"))?;
-    let headers = headers(request, target, key, &betas::of_message(&Params::of(request)));
+    let headers = headers(request, target, key, &betas::of_message(&Given::of(request)));
     Ok(Upstream { path: path(target, request.endpoint.path()), headers, body: Body::Splice(splice) })
 }
 

@@ -8,15 +8,15 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::extra::{self, Annotation, Extra};
-use super::params::Params;
 use super::schema::{self, Format};
-use super::tools::Names;
 use super::usage::Wire as WireUsage;
 use crate::error::{Error, Kind};
 use crate::json::{Literal, Text};
 use crate::openai::Request;
 use crate::openai::chat::{Call, Called, Choice, Completion, Raw, Reply};
 use crate::provider::chunks::ID_PREFIX;
+use crate::provider::given::Given;
+use crate::provider::tools::Names;
 use crate::provider::{Answer, Target};
 
 #[derive(Deserialize)]
@@ -103,9 +103,9 @@ pub(super) struct Form {
 
 impl Form {
     pub(super) fn of(request: &Request, target: &Target) -> Self {
-        let params = Params::of(request);
-        let is_json_tool = matches!(schema::format(&params, target), Ok(Format::Tool(_)));
-        Self { names: Names::read(params.text("tools")), is_json_tool }
+        let given = Given::of(request);
+        let is_json_tool = matches!(schema::format(&given, target), Ok(Format::Tool(_)));
+        Self { names: Names::read(&super::tools::ALPHABET, given.text("tools")), is_json_tool }
     }
 
     /// The client's name of a tool.

@@ -11,10 +11,10 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::params::Params;
 use crate::json::Members;
 use crate::openai::chat::{self, Fault, JsonSchema, Raw, ResponseFormat};
 use crate::provider::Target;
+use crate::provider::given::Given;
 
 /// The tool whose arguments are the answer, for models that cannot be held to a schema otherwise.
 pub(super) const JSON_TOOL: &str = "json_tool_call";
@@ -40,8 +40,8 @@ pub(super) enum Format<'a> {
 }
 
 /// Reads `response_format`.
-pub(super) fn format<'a>(params: &Params<'a>, target: &Target) -> Result<Format<'a>, Fault> {
-    let Some(text) = params.text("response_format") else { return Ok(Format::Text) };
+pub(super) fn format<'a>(given: &Given<'a>, target: &Target) -> Result<Format<'a>, Fault> {
+    let Some(text) = given.text("response_format") else { return Ok(Format::Text) };
     read_format(text, target).map_err(|fault| fault.at("response_format"))
 }
 

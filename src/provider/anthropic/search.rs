@@ -7,9 +7,9 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::params::Params;
 use crate::json::Members;
 use crate::openai::chat::{self, Fault, Raw};
+use crate::provider::given::Given;
 
 /// The tool: `{"type":…,"name":"web_search","max_uses":…,"user_location":…}`.
 #[derive(Debug, Serialize)]
@@ -55,8 +55,8 @@ struct Whereabouts<'a> {
 }
 
 /// Translates `web_search_options`.
-pub(super) fn translate<'a>(params: &Params<'a>) -> Result<Option<WebSearch<'a>>, Fault> {
-    let Some(text) = params.text("web_search_options") else { return Ok(None) };
+pub(super) fn translate<'a>(given: &Given<'a>) -> Result<Option<WebSearch<'a>>, Fault> {
+    let Some(text) = given.text("web_search_options") else { return Ok(None) };
     read(text).map(Some).map_err(|fault| fault.at("web_search_options"))
 }
 

@@ -8,10 +8,10 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::params::Params;
 use crate::openai::Request;
 use crate::openai::chat::{self, Fault};
 use crate::provider::Target;
+use crate::provider::given::Given;
 
 /// The bound on an answer where neither the client nor the model's entry has one: every Claude can do it.
 const DEFAULT_MAX_TOKENS: u64 = 4096;
@@ -127,8 +127,8 @@ impl Effort {
 }
 
 /// Whether the client turned thinking on in Anthropic's own words.
-pub(super) fn is_asked(params: &Params<'_>) -> bool {
-    params.text("thinking").is_some_and(|text| !text.contains("\"disabled\""))
+pub(super) fn is_asked(given: &Given<'_>) -> bool {
+    given.text("thinking").is_some_and(|text| !text.contains("\"disabled\""))
 }
 
 /// What thinking comes to.
@@ -143,14 +143,14 @@ pub(super) struct Plan<'a> {
 pub(super) fn plan<'a>(
     request: &Request,
     target: &Target,
-    params: &Params<'a>,
+    given: &Given<'a>,
     forced: bool,
     lost: bool,
 ) -> Result<Plan<'a>, Fault> {
     let default_tokens = target.max_output_tokens.unwrap_or(DEFAULT_MAX_TOKENS);
     let max_tokens = request.max_output_tokens.unwrap_or(default_tokens);
-    let mut plan = Plan { max_tokens, thinking: params.raw("thinking").map(ThinkingParam::Asked), effort: None };
-    let word = params.raw("reasoning_effort").map(chat::string).transpose();
+    let mut plan = Plan { max_tokens, thinking: given.raw("thinking").map(ThinkingParam::Asked), effort: None };
+    let word = given.raw("reasoning_effort").map(chat::string).transpose();
     let word = word.map_err(|fault| fault.at("reasoning_effort"))?;
     let Some(effort) = word.as_deref().map(Effort::read).transpose()?.flatten() else { return Ok(plan) };
     if !target.supports_reasoning || plan.thinking.is_some() {

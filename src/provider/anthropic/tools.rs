@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -13,95 +13,10 @@ use super::schema::Typed;
 use super::search::WebSearch;
 use crate::json::Literal;
 use crate::openai::chat::{self, Fault, Function, Raw, Tool};
+use crate::provider::tools::{self, Alphabet, Names};
 
-/// The longest name of a tool.
-const MAX_NAME_BYTES: usize = 128;
-
-/// The names that Anthropic refuses, each with the one sent in its place.
-///
-/// A name that is taken gets a number that no other name of the request gets, so that many of them cost no more than
-/// each for itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Names {
-    theirs: BTreeMap<String, String>,
-    ours: BTreeMap<String, String>,
-}
-
-impl Names {
-    /// Reads the names of `tools`, a JSON array. Tools that make no sense have none: [`translate`] refuses them.
-    pub(super) fn read(tools: Option<&str>) -> Self {
-        let names = tools.map(declared).unwrap_or_default();
-        let mut renamed = Self::default();
-        if names.iter().all(|name| is_name(name)) {
-            return renamed;
-        }
-        let declared: BTreeSet<&str> = names.iter().map(|name| &**name).collect();
-        let mut number = 1_u64;
-        for &name in declared.iter().filter(|name| !is_name(name)) {
-            let mut candidate = alike(name, "");
-            while declared.contains(candidate.as_str()) || renamed.ours.contains_key(&candidate) {
-                number += 1;
-                candidate = alike(name, &format!("_{number}"));
-            }
-            renamed.theirs.insert(name.to_owned(), candidate.clone());
-            renamed.ours.insert(candidate, name.to_owned());
-        }
-        renamed
-    }
-
-    /// The name that Anthropic gets.
-    pub(super) fn upstream<'a>(&self, name: Cow<'a, str>) -> Cow<'a, str> {
-        match self.theirs.get(&*name) {
-            Some(theirs) => Cow::Owned(theirs.clone()),
-            None if is_name(&name) => name,
-            None => Cow::Owned(alike(&name, "")),
-        }
-    }
-
-    /// The client's name for one of Anthropic's; `None` where they are the same.
-    pub(super) fn downstream(&self, name: &str) -> Option<&str> {
-        self.ours.get(name).map(String::as_str)
-    }
-}
-
-fn declared(tools: &str) -> Vec<Cow<'_, str>> {
-    #[derive(Deserialize)]
-    struct Tool<'a> {
-        #[serde(borrow)]
-        function: Option<Function<'a>>,
-    }
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Function<'a> {
-        #[serde(borrow)]
-        name: Cow<'a, str>,
-    }
-    let tools: Vec<Tool<'_>> = serde_json::from_str(tools).unwrap_or_default();
-    tools.into_iter().filter_map(|tool| Some(tool.function?.name)).collect()
-}
-
-pub(super) fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
-}
-
-fn is_name(name: &str) -> bool {
-    (1..=MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(is_name_byte)
-}
-
-/// The same text with `_` for every character outside Anthropic's alphabet.
-pub(super) fn replace_bad(text: &str) -> String {
-    text.chars().map(|c| if c.is_ascii() && is_name_byte(c as u8) { c } else { '_' }).collect()
-}
-
-/// A name that Anthropic takes, made of `name`, with `suffix` at its end.
-fn alike(name: &str, suffix: &str) -> String {
-    let mut alike = replace_bad(name);
-    alike.truncate(MAX_NAME_BYTES.saturating_sub(suffix.len()));
-    if alike.is_empty() {
-        alike.push('_');
-    }
-    alike + suffix
-}
+/// The names that it takes.
+pub(super) static ALPHABET: Alphabet = Alphabet { longest: 128, begins_with_letter: false };
 
 /// A tool as Anthropic wants it.
 #[derive(Debug, Serialize)]
@@ -243,65 +158,13 @@ impl<'a> Choice<'a> {
     }
 }
 
-/// Translates `tool_choice`.
-pub(super) fn choice<'a>(raw: &'a RawValue, names: &Names) -> Result<Choice<'a>, Fault> {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Named<'a> {
-        #[serde(borrow, rename = "type")]
-        type_: Raw<'a>,
-        #[serde(borrow)]
-        function: Raw<'a>,
-        #[serde(borrow)]
-        name: Raw<'a>,
-    }
-    if Literal::new(raw).is_some() {
-        return word(&chat::string(raw)?);
-    }
-    if !raw.get().starts_with('{') {
-        return Err(Fault::wrong_type("a string or an object"));
-    }
-    let named: Named<'a> = chat::object(raw.get())?;
-    let type_ = chat::required(named.type_, "type")?;
-    let name = match &*type_ {
-        "function" => {
-            let function = named.function.ok_or(Fault::missing("an object").at("function"))?;
-            let function: Function<'a> = chat::object(function.get()).map_err(|fault| fault.at("function"))?;
-            chat::required(function.name, "name").map_err(|fault| fault.at("function"))?
-        }
-        "tool" => chat::required(named.name, "name")?,
-        other => return word(other).map_err(|fault| fault.at("type")),
-    };
-    Ok(Choice::tool(names.upstream(name)))
-}
-
-fn word(word: &str) -> Result<Choice<'static>, Fault> {
-    match word {
-        "auto" => Ok(Choice::of("auto")),
-        "required" | "any" => Ok(Choice::of("any")),
-        "none" => Ok(Choice::of("none")),
-        _ => Err(Fault::wrong_value("auto, required, none or a function")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use wasm_bindgen_test::wasm_bindgen_test;
-
-    #[wasm_bindgen_test(unsupported = test)]
-    fn names_come_back_and_never_collide() {
-        let long = "x".repeat(200);
-        let all = ["get_weather", "get.weather", "get weather", "wetter_für", &long, ""];
-        let tools: Vec<_> = all.iter().map(|n| format!(r#"{{"function":{{"name":"{n}"}}}}"#)).collect();
-        let names = Names::read(Some(&format!("[{}]", tools.join(","))));
-        let mut seen = Vec::new();
-        for name in all {
-            let theirs = names.upstream(name.into());
-            assert!(is_name(&theirs), "{theirs}");
-            assert!(!seen.contains(&theirs), "{theirs} twice");
-            assert_eq!(names.downstream(&theirs).unwrap_or(&theirs), name);
-            seen.push(theirs);
+impl<'a> From<tools::Choice<'a>> for Choice<'a> {
+    fn from(choice: tools::Choice<'a>) -> Self {
+        match choice {
+            tools::Choice::None => Self::of("none"),
+            tools::Choice::Auto => Self::of("auto"),
+            tools::Choice::Any => Self::of("any"),
+            tools::Choice::Tool(name) => Self::tool(name),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::blocks::Block;
 use super::messages::Turn;
 use super::schema::Schema;
 use super::thinking::Field;
-use super::tools::{Choice, Declared};
+use super::tools::{Chosen, Declared};
 use crate::json::Literal;
 use crate::openai::chat::Raw;
 
@@ -57,7 +57,7 @@ pub(super) struct Inference<'a> {
 pub(super) struct ToolConfig<'a> {
     pub(super) tools: Vec<Declared<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) tool_choice: Option<Choice<'a>>,
+    pub(super) tool_choice: Option<Chosen<'a>>,
 }
 
 #[derive(Serialize)]

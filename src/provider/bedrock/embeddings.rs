@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::params::Params;
 use super::request;
 use crate::error::{Error, Kind};
 use crate::json::Literal;
@@ -21,6 +20,7 @@ use crate::json::scan::Member;
 use crate::openai::chat::{self, Fault};
 use crate::openai::embeddings;
 use crate::openai::{Endpoint, Request, Usage};
+use crate::provider::given::Given;
 use crate::provider::{Answer, Body, Target, Upstream, params};
 use crate::secret::Secret;
 
@@ -85,8 +85,8 @@ pub(super) fn request(request: &Request, target: &Target, key: Option<&Secret>) 
     let Some(family) = Family::of(target) else {
         return Err(Error::new(Kind::UnsupportedEndpoint, "this model makes no embeddings"));
     };
-    let params = Params::of(request);
-    let body = if family.is_cohere() { cohere(&params)? } else { titan(&params, family)? };
+    let given = Given::of(request);
+    let body = if family.is_cohere() { cohere(&given)? } else { titan(&given, family)? };
     let mut all = own(request);
     all.extend(body);
     let body = serde_json::to_vec(&all).map_err(|_| Error::new(Kind::Internal, "cannot write the request"))?;
@@ -105,38 +105,38 @@ fn own(request: &Request) -> Own<'_> {
     members.filter_map(|member| Some((member.key.as_str(), Value::Asked(raw(member)?)))).collect()
 }
 
-fn titan<'a>(params: &Params<'a>, family: Family) -> Result<Own<'a>, Fault> {
-    let [text] = inputs(params)?.try_into().map_err(|_| {
+fn titan<'a>(given: &Given<'a>, family: Family) -> Result<Own<'a>, Fault> {
+    let [text] = inputs(given)?.try_into().map_err(|_| {
         Fault::wrong_value("one text: this model embeds one a request, so send as many requests").at("input")
     })?;
     let mut body = Own::from([("inputText", Value::Text(text))]);
-    match (family, params.number("dimensions")?) {
+    match (family, given.number("dimensions")?) {
         (Family::TitanImage, Some(length)) => drop(body.insert("embeddingConfig", Value::Output { length })),
         (_, Some(dimensions)) => drop(body.insert("dimensions", Value::Asked(dimensions))),
         (_, None) => (),
     }
-    if family == Family::TitanTwo && params.text("encoding_format") == Some("\"float\"") {
+    if family == Family::TitanTwo && given.text("encoding_format") == Some("\"float\"") {
         body.insert("embeddingTypes", Value::Words(["float"]));
     }
     Ok(body)
 }
 
-fn cohere<'a>(params: &Params<'a>) -> Result<Own<'a>, Fault> {
-    let mut body = Own::from([("texts", Value::Texts(inputs(params)?))]);
-    if params.text("input_type").is_none() {
+fn cohere<'a>(given: &Given<'a>) -> Result<Own<'a>, Fault> {
+    let mut body = Own::from([("texts", Value::Texts(inputs(given)?))]);
+    if given.text("input_type").is_none() {
         body.insert("input_type", Value::Word("search_document"));
     }
-    if params.text("encoding_format").is_some() {
+    if given.text("encoding_format").is_some() {
         body.insert("embedding_types", Value::Words(["float"]));
     }
-    if let Some(dimensions) = params.number("dimensions")? {
+    if let Some(dimensions) = given.number("dimensions")? {
         body.insert("output_dimension", Value::Asked(dimensions));
     }
     Ok(body)
 }
 
-fn inputs<'a>(params: &Params<'a>) -> Result<Vec<Literal<'a>>, Fault> {
-    let raw = params.raw("input").ok_or(Fault::missing("a string or an array").at("input"))?;
+fn inputs<'a>(given: &Given<'a>) -> Result<Vec<Literal<'a>>, Fault> {
+    let raw = given.raw("input").ok_or(Fault::missing("a string or an array").at("input"))?;
     if let Some(text) = Literal::new(raw) {
         return Ok(vec![text]);
     }
@@ -188,6 +188,6 @@ fn vectors<'a>(answered: &Answered<'a>) -> Option<Vec<&'a RawValue>> {
 
 /// Tokens of the input: a quarter of its bytes.
 fn estimate(request: &Request) -> u64 {
-    let texts = inputs(&Params::of(request)).unwrap_or_default();
+    let texts = inputs(&Given::of(request)).unwrap_or_default();
     texts.iter().map(|text| text.decoded_len()).sum::<u64>().div_ceil(4)
 }

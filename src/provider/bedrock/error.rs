@@ -10,7 +10,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::error::{Error, Kind};
+use crate::error::Error;
+use crate::provider::status::{upstream, words};
 
 #[derive(Deserialize)]
 struct Wire<'a> {
@@ -57,25 +58,13 @@ const EXCEPTIONS: &[(&str, u16)] = &[
 fn translate(status: u16, exception: &str, message: &str) -> Error {
     let is_throttled = exception.to_ascii_lowercase().contains("throttling");
     let (type_, code) = match status {
-        _ if is_throttled => ("rate_limit_error", Some("rate_limit_exceeded")),
-        401 => ("authentication_error", None),
+        _ if is_throttled => words(429, || None),
         // AWS answers 403 to a wrong signature and to a right that is missing.
-        403 if is_about_credentials(message) => ("authentication_error", None),
-        403 => ("permission_error", None),
-        404 => ("invalid_request_error", Some("model_not_found")),
-        408 => ("timeout_error", Some("timeout")),
-        413 => ("invalid_request_error", Some("request_too_large")),
+        403 if is_about_credentials(message) => words(401, || None),
         424 => ("api_error", Some("model_error")),
-        429 => ("rate_limit_error", Some("rate_limit_exceeded")),
-        503 | 529 => ("overloaded_error", None),
-        400..500 => ("invalid_request_error", code(message)),
-        _ => ("api_error", None),
+        _ => words(status, || code(message)),
     };
-    let kind = Kind::Upstream { status, type_: type_.into(), code: code.map(Cow::Borrowed) };
-    if message.is_empty() {
-        return Error::new(kind, format!("the provider answered with status {status} and no readable error"));
-    }
-    Error::new(kind, message)
+    upstream(status, type_, code, message)
 }
 
 fn is_about_credentials(message: &str) -> bool {

@@ -13,9 +13,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::blocks::{Block, Reading, Thought, ToolResult, ToolUse};
 use super::model::Model;
-use super::tools::Names;
 use crate::json::{Literal, Text};
 use crate::openai::chat::{self, Fault, FunctionCall, Message, Raw};
+use crate::provider::tools::Names;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 

@@ -11,15 +11,15 @@ use serde_json::value::RawValue;
 
 use super::messages::unwrapped;
 use super::model::Model;
-use super::params::Params;
 use super::schema::{self, Format};
-use super::tools::Names;
 use super::{thinking, usage};
 use crate::error::{Error, Kind};
 use crate::json::{Literal, Text};
 use crate::openai::Request;
 use crate::openai::chat::{Call, Called, Choice, Completion, Image, MadeImage, Raw, Reply};
 use crate::provider::chunks::ID_PREFIX;
+use crate::provider::given::Given;
+use crate::provider::tools::Names;
 use crate::provider::{Answer, Target};
 
 #[derive(Deserialize)]
@@ -177,15 +177,15 @@ pub(super) struct Form {
 
 impl Form {
     pub(super) fn of(request: &Request, target: &Target) -> Self {
-        let (params, model) = (Params::of(request), Model::of(target));
-        let is_thinking = thinking::plan(request, &params, model).is_ok_and(|plan| plan.is_thinking());
-        let is_json_tool = matches!(schema::format(&params, model, is_thinking), Ok(Format::Tool(_)));
-        Self { names: Names::read(params.text("tools")), is_json_tool }
+        let (given, model) = (Given::of(request), Model::of(target));
+        let is_thinking = thinking::plan(request, &given, model).is_ok_and(|plan| plan.is_thinking());
+        let is_json_tool = matches!(schema::format(&given, model, is_thinking), Ok(Format::Tool(_)));
+        Self { names: Names::read(&super::tools::ALPHABET, given.text("tools")), is_json_tool }
     }
 
     /// The client's name of a tool.
     pub(super) fn name<'a>(&'a self, theirs: &'a str) -> &'a str {
-        self.names.downstream(theirs)
+        self.names.downstream(theirs).unwrap_or(theirs)
     }
 
     /// Whether a tool of this name carries the answer itself.

@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::model::Model;
-use super::params::Params;
 use crate::json::Members;
 use crate::json::{Literal, Text};
 use crate::openai::chat::{self, Fault, Raw, ResponseFormat};
+use crate::provider::given::Given;
 
 /// The tool whose arguments are the answer, for models that cannot be held to a schema otherwise.
 pub(super) const JSON_TOOL: &str = "json_tool_call";
@@ -50,8 +50,8 @@ impl<'a> Schema<'a> {
 }
 
 /// Reads `response_format`.
-pub(super) fn format<'a>(params: &Params<'a>, model: Model<'a>, is_thinking: bool) -> Result<Format<'a>, Fault> {
-    let Some(text) = params.text("response_format") else { return Ok(Format::Text) };
+pub(super) fn format<'a>(given: &Given<'a>, model: Model<'a>, is_thinking: bool) -> Result<Format<'a>, Fault> {
+    let Some(text) = given.text("response_format") else { return Ok(Format::Text) };
     read_format(text, model, is_thinking).map_err(|fault| fault.at("response_format"))
 }
 

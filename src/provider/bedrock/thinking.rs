@@ -10,9 +10,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::model::{Model, Reasoning};
-use super::params::Params;
 use crate::openai::Request;
 use crate::openai::chat::{self, Fault};
+use crate::provider::given::Given;
 
 /// The smallest budget that Claude takes.
 const MIN_BUDGET_TOKENS: u64 = 1024;
@@ -73,12 +73,12 @@ impl Plan<'_> {
 }
 
 /// Decides on thinking and on the bound of the answer.
-pub(super) fn plan<'a>(request: &Request, params: &Params<'a>, model: Model<'_>) -> Result<Plan<'a>, Fault> {
+pub(super) fn plan<'a>(request: &Request, given: &Given<'a>, model: Model<'_>) -> Result<Plan<'a>, Fault> {
     let mut plan = Plan { max_tokens: request.max_output_tokens, ..Plan::default() };
-    if let Some(asked) = params.raw("thinking") {
+    if let Some(asked) = given.raw("thinking") {
         plan.fields.push(("thinking", asked_to_think(asked, &mut plan.max_tokens)));
     }
-    let word = params.raw("reasoning_effort").map(chat::string).transpose();
+    let word = given.raw("reasoning_effort").map(chat::string).transpose();
     let word = word.map_err(|fault| fault.at("reasoning_effort"))?.filter(|word| word != "none");
     let Some(word) = word else { return Ok(plan) };
     match model.reasoning() {

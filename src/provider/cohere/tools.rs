@@ -3,12 +3,13 @@
 //! Source: Cohere, "Chat" <https://docs.cohere.com/reference/chat>, not re-read for this; its SDK's `v2/client.py`, read
 //! 2026-11-23: `tool_choice` is `REQUIRED` or `NONE`, and absent for a free choice.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::json::Literal;
-use crate::openai::chat::{self, Fault, Raw};
+use crate::openai::chat::{self, Fault};
 use crate::provider::given::Given;
+use crate::provider::tools::Choice;
 
 /// What the model may call, and whether it must.
 #[derive(Debug, Default)]
@@ -35,8 +36,10 @@ pub(super) fn offer<'a>(given: &Given<'a>) -> Result<Offer<'a>, Fault> {
     let as_given = |choice| Offer { tools: Some(Tools::AsGiven(raw)), choice };
     let Some(choice) = given.raw("tool_choice").filter(|_| !all.is_empty()) else { return Ok(as_given(None)) };
     match chosen(choice).map_err(|fault| fault.at("tool_choice"))? {
-        Choice::Mode(choice) => Ok(as_given(choice)),
-        Choice::Named(name) => {
+        Choice::Auto => Ok(as_given(None)),
+        Choice::Any => Ok(as_given(Some("REQUIRED"))),
+        Choice::None => Ok(as_given(Some("NONE"))),
+        Choice::Tool(name) => {
             let tools: Vec<_> = all.into_iter().filter(|tool| is_named(tool, &name)).collect();
             if tools.is_empty() {
                 return Err(Fault::wrong_value("the name of one of tools").at("tool_choice.function.name"));
@@ -46,36 +49,12 @@ pub(super) fn offer<'a>(given: &Given<'a>) -> Result<Offer<'a>, Fault> {
     }
 }
 
-enum Choice {
-    Mode(Option<&'static str>),
-    Named(String),
-}
-
-fn chosen(raw: &RawValue) -> Result<Choice, Fault> {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Named<'a> {
-        #[serde(borrow)]
-        function: Raw<'a>,
-    }
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Function<'a> {
-        #[serde(borrow)]
-        name: Raw<'a>,
-    }
-    if Literal::new(raw).is_none() {
-        let named: Named<'_> = chat::object(raw.get())?;
-        let function = named.function.ok_or(Fault::missing("an object").at("function"))?;
-        let function: Function<'_> = chat::object(function.get()).map_err(|fault| fault.at("function"))?;
-        let name = chat::required(function.name, "name").map_err(|fault| fault.at("function"))?;
-        return Ok(Choice::Named(name.into_owned()));
-    }
-    match &*chat::string(raw)? {
-        "auto" => Ok(Choice::Mode(None)),
-        "required" | "any" | "REQUIRED" => Ok(Choice::Mode(Some("REQUIRED"))),
-        "none" | "NONE" => Ok(Choice::Mode(Some("NONE"))),
-        _ => Err(Fault::wrong_value("one of auto, required, none, or a function")),
+/// Cohere's own words, and OpenAI's.
+fn chosen(raw: &RawValue) -> Result<Choice<'_>, Fault> {
+    match raw.get() {
+        "\"REQUIRED\"" => Ok(Choice::Any),
+        "\"NONE\"" => Ok(Choice::None),
+        _ => Choice::read(raw),
     }
 }
 

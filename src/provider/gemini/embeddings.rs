@@ -14,13 +14,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::model::Model;
-use super::params::Params;
 use super::usage::Counts;
 use super::{Asked, Home};
 use crate::error::{Error, Kind};
 use crate::json::Literal;
 use crate::openai::chat::{Fault, Raw};
 use crate::openai::{Request, Usage, embeddings};
+use crate::provider::given::Given;
 use crate::provider::{Answer, Target};
 
 /// Parameters of Google's own that go beside the dimensions.
@@ -84,11 +84,11 @@ struct Instance<'a> {
 ///
 /// The client's: an input that is no text.
 pub(super) fn request(request: &Request, target: &Target, home: Home) -> Result<Asked, Error> {
-    let params = Params::of(request);
+    let given = Given::of(request);
     let texts = embeddings::texts(request)?;
-    let task_type = params.either(["task_type", "taskType"]).or_else(|| params.raw("input_type"));
-    let output_dimensionality = params.number("dimensions")?;
-    let about = About { output_dimensionality, task_type, title: params.raw("title") };
+    let task_type = given.either(["task_type", "taskType"]).or_else(|| given.raw("input_type"));
+    let output_dimensionality = given.number("dimensions")?;
+    let about = About { output_dimensionality, task_type, title: given.raw("title") };
     let one = |model, text| One { model, content: Content { parts: [Part { text }] }, about };
     let (method, body) = match (home, Model::of(target).embeds_content()) {
         (Home::Studio, _) => {
@@ -100,16 +100,16 @@ pub(super) fn request(request: &Request, target: &Target, home: Home) -> Result<
             [text] => ("embedContent", serde_json::to_vec(&one(None, *text))),
             _ => return Err(Fault::wrong_value("one text: this model embeds one at a time").at("input").into()),
         },
-        (Home::Vertex, false) => ("predict", serde_json::to_vec(&predict(&params, texts, about))),
+        (Home::Vertex, false) => ("predict", serde_json::to_vec(&predict(&given, texts, about))),
     };
     let body = body.map_err(|_| Error::new(Kind::Internal, "cannot write the request"))?;
     Ok(Asked { method, body })
 }
 
-fn predict<'a>(params: &Params<'a>, texts: Vec<Literal<'a>>, about: About<'a>) -> Predict<'a> {
+fn predict<'a>(given: &Given<'a>, texts: Vec<Literal<'a>>, about: About<'a>) -> Predict<'a> {
     let About { task_type, title, .. } = about;
     let instance = |content| Instance { content, task_type, title };
-    let mut parameters: BTreeMap<_, _> = OWN.iter().filter_map(|name| Some((*name, params.raw(name)?))).collect();
+    let mut parameters: BTreeMap<_, _> = OWN.iter().filter_map(|name| Some((*name, given.raw(name)?))).collect();
     parameters.extend(about.output_dimensionality.map(|raw| ("outputDimensionality", raw)));
     Predict { instances: texts.into_iter().map(instance).collect(), parameters }
 }

@@ -8,7 +8,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::error::{Error, Kind};
+use crate::error::Error;
+use crate::provider::status::{upstream, words};
 use crate::units::Millis;
 
 #[derive(Deserialize)]
@@ -78,22 +79,8 @@ fn translate(status: u16, body: &Body<'_>) -> Error {
         || body.message.starts_with("API key not valid")
         || body.message.starts_with("API key expired");
     let status = if status == 400 && is_bad_key { 401 } else { status };
-    let (type_, code) = match status {
-        401 => ("authentication_error", None),
-        403 => ("permission_error", None),
-        404 => ("invalid_request_error", Some("model_not_found")),
-        413 => ("invalid_request_error", Some("request_too_large")),
-        429 => ("rate_limit_error", Some("rate_limit_exceeded")),
-        503 => ("overloaded_error", None),
-        504 => ("timeout_error", Some("timeout")),
-        400..500 => ("invalid_request_error", code(&body.message)),
-        _ => ("api_error", None),
-    };
-    let message = match body.message.is_empty() {
-        true => format!("the provider answered with status {status} and no readable error"),
-        false => body.message.clone().into_owned(),
-    };
-    let error = Error::new(Kind::Upstream { status, type_: type_.into(), code: code.map(Cow::Borrowed) }, message);
+    let (type_, code) = words(status, || code(&body.message));
+    let error = upstream(status, type_, code, &body.message);
     match body.details.iter().find_map(|detail| delay(detail.retry_delay.as_deref()?)) {
         Some(wait) => error.with_retry_after(wait),
         None => error,

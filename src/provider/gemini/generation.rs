@@ -11,12 +11,13 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::media::Detail;
 use super::model::Model;
-use super::params::Params;
+use super::params::generation;
 use super::schema::{Form, Rewriter};
 use super::{speech, thinking};
 use crate::json::Literal;
 use crate::openai::chat::{self, Fault, Raw};
 use crate::provider::Target;
+use crate::provider::given::Given;
 
 /// The members, ours over the client's.
 #[derive(Debug, Serialize)]
@@ -56,38 +57,38 @@ impl<'a> Generation<'a> {
 
 /// Translates all that an answer is to be like.
 pub(super) fn translate<'a>(
-    params: &Params<'a>,
+    given: &Given<'a>,
     model: &Model,
     target: &Target,
     detail: Option<Detail>,
 ) -> Result<Generation<'a>, Fault> {
-    let own = params.generation(target).into_iter();
+    let own = generation(given, target).into_iter();
     let own = own.filter(|(name, _)| !(model.ignores_sampling() && matches!(*name, "top_k" | "topK")));
     let mut generation = Generation(own.map(|(name, raw)| (Cow::Borrowed(name), Cow::Borrowed(raw))).collect());
     for (theirs, ours) in NUMBERS {
-        generation.set(ours, params.number(theirs)?);
+        generation.set(ours, given.number(theirs)?);
     }
     for name in PENALTIES.iter().filter(|_| !model.is_3_or_later()) {
-        generation.set(name, params.number(name)?);
+        generation.set(name, given.number(name)?);
     }
     for name in ["max_tokens", "max_completion_tokens"] {
-        generation.set("max_output_tokens", params.number(name)?);
+        generation.set("max_output_tokens", given.number(name)?);
     }
-    generation.make("responseLogprobs", params.flag("logprobs")?);
-    generation.make("stop_sequences", stop(params)?);
-    format(params, model, &mut generation)?;
+    generation.make("responseLogprobs", given.flag("logprobs")?);
+    generation.make("stop_sequences", stop(given)?);
+    format(given, model, &mut generation)?;
     if !generation.has(["thinkingConfig", "thinking_config"]) {
-        generation.make("thinkingConfig", thinking::translate(params, model, target)?);
+        generation.make("thinkingConfig", thinking::translate(given, model, target)?);
     }
-    voices(params, &mut generation)?;
+    voices(given, &mut generation)?;
     if !generation.has(["mediaResolution", "media_resolution"]) {
         generation.make("mediaResolution", detail.map(Detail::level));
     }
     Ok(generation)
 }
 
-fn stop<'a>(params: &Params<'a>) -> Result<Option<Vec<Literal<'a>>>, Fault> {
-    let Some(raw) = params.raw("stop") else { return Ok(None) };
+fn stop<'a>(given: &Given<'a>) -> Result<Option<Vec<Literal<'a>>>, Fault> {
+    let Some(raw) = given.raw("stop") else { return Ok(None) };
     if let Some(one) = Literal::new(raw) {
         return Ok(Some(vec![one]));
     }
@@ -102,7 +103,7 @@ fn stop<'a>(params: &Params<'a>) -> Result<Option<Vec<Literal<'a>>>, Fault> {
 }
 
 /// The form of the answer: text, JSON, or JSON by a schema.
-fn format<'a>(params: &Params<'a>, model: &Model, generation: &mut Generation<'a>) -> Result<(), Fault> {
+fn format<'a>(given: &Given<'a>, model: &Model, generation: &mut Generation<'a>) -> Result<(), Fault> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Format<'a> {
@@ -114,7 +115,7 @@ fn format<'a>(params: &Params<'a>, model: &Model, generation: &mut Generation<'a
         #[serde(borrow)]
         response_schema: Raw<'a>,
     }
-    let Some(raw) = params.raw("response_format") else { return Ok(()) };
+    let Some(raw) = given.raw("response_format") else { return Ok(()) };
     let mut read = || {
         let format: Format<'a> = chat::object(raw.get())?;
         let (mime_type, schema) = match (&*chat::required(format.type_, "type")?, format.response_schema) {
@@ -154,9 +155,9 @@ fn constrain<'a>(schema: &'a RawValue, model: &Model, generation: &mut Generatio
 }
 
 /// What an answer is made of, and its voice; who asks for a voice wants to hear it.
-fn voices<'a>(params: &Params<'a>, generation: &mut Generation<'a>) -> Result<(), Fault> {
-    let mut modalities = modalities(params)?;
-    if let Some(raw) = params.raw("audio") {
+fn voices<'a>(given: &Given<'a>, generation: &mut Generation<'a>) -> Result<(), Fault> {
+    let mut modalities = modalities(given)?;
+    if let Some(raw) = given.raw("audio") {
         generation.make("speechConfig", Some(speech::translate(raw).map_err(|fault| fault.at("audio"))?));
         let modalities = modalities.get_or_insert_default();
         if !modalities.contains(&"AUDIO") {
@@ -167,8 +168,8 @@ fn voices<'a>(params: &Params<'a>, generation: &mut Generation<'a>) -> Result<()
     Ok(())
 }
 
-fn modalities(params: &Params<'_>) -> Result<Option<Vec<&'static str>>, Fault> {
-    let Some(raw) = params.raw("modalities") else { return Ok(None) };
+fn modalities(given: &Given<'_>) -> Result<Option<Vec<&'static str>>, Fault> {
+    let Some(raw) = given.raw("modalities") else { return Ok(None) };
     let all = chat::elements(raw.get()).map_err(|fault| fault.at("modalities"))?;
     let name = |(i, raw): (usize, &RawValue)| match &*chat::string(raw).map_err(|f| f.in_element("modalities", i))? {
         "text" => Ok("TEXT"),

@@ -6,10 +6,9 @@ use serde_json::value::RawValue;
 
 use super::Home;
 use super::model::Model;
-use crate::json::scan::Member;
-use crate::json::{Index, Shape};
-use crate::openai::chat::{Fault, Raw};
-use crate::openai::{Endpoint, Request};
+use crate::json::Shape;
+use crate::openai::Endpoint;
+use crate::provider::given::Given;
 use crate::provider::{Target, params};
 
 /// OpenAI's parameters that Gemini has nothing like.
@@ -70,64 +69,14 @@ pub(super) fn lacks(name: &str, endpoint: Endpoint, home: Home, target: &Target)
     }
 }
 
-/// The members of a request's body by name.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Params<'a> {
-    body: &'a [u8],
-    index: &'a Index,
-}
-
-impl<'a> Params<'a> {
-    pub(super) fn of(request: &'a Request) -> Self {
-        Self { body: &request.body, index: &request.index }
-    }
-
-    /// The text of the member `name`; `None` where it is absent or null.
-    pub(super) fn text(&self, name: &str) -> Option<&'a str> {
-        let member = self.index.get(name).filter(|member| member.shape != Shape::Null)?;
-        std::str::from_utf8(self.body.get(member.value.clone())?).ok()
-    }
-
-    /// The same, ready to be written.
-    pub(super) fn raw(&self, name: &str) -> Raw<'a> {
-        self.text(name).and_then(|text| serde_json::from_str(text).ok())
-    }
-
-    /// The first of `names` that is there: spellings of one member.
-    pub(super) fn either(&self, names: [&str; 2]) -> Raw<'a> {
-        names.into_iter().find_map(|name| self.raw(name))
-    }
-
-    /// The member `name`, which must be a number.
-    pub(super) fn number(&self, name: &'static str) -> Result<Raw<'a>, Fault> {
-        let raw = self.raw(name);
-        match raw.map(|raw| serde_json::from_str::<f64>(raw.get())) {
-            Some(Err(_)) => Err(Fault::wrong_type("a number").at(name)),
-            Some(Ok(_)) | None => Ok(raw),
-        }
-    }
-
-    /// The member `name`, which must be a boolean.
-    pub(super) fn flag(&self, name: &'static str) -> Result<Option<bool>, Fault> {
-        match self.text(name) {
-            None => Ok(None),
-            Some("true") => Ok(Some(true)),
-            Some("false") => Ok(Some(false)),
-            Some(_) => Err(Fault::wrong_type("a boolean").at(name)),
-        }
-    }
-
-    /// The members that belong into `generationConfig` as they are: Gemini's own, as the client spells them, and those
-    /// that the config lets through. OpenAI's of the same name are not among them.
-    pub(super) fn generation(&self, target: &Target) -> BTreeMap<&'a str, &'a RawValue> {
-        let passes = |name: &str| match params::known(Endpoint::ChatCompletions).contains(&name) {
-            true => LACKING.contains(&name) && target.params.allows(name),
-            false => GENERATION.contains(&snake(name).as_str()),
-        };
-        let members = self.index.members().iter().filter(|member| member.shape != Shape::Null && passes(&member.key));
-        let raw = |member: &Member| serde_json::from_slice(self.body.get(member.value.clone())?).ok();
-        members.filter_map(|member| Some((member.key.as_str(), raw(member)?))).collect()
-    }
+/// The members that belong into `generationConfig` as they are: Gemini's own, as the client spells them, and those that the
+/// config lets through. OpenAI's of the same name are not among them.
+pub(super) fn generation<'a>(given: &Given<'a>, target: &Target) -> BTreeMap<&'a str, &'a RawValue> {
+    let passes = |name: &str| match params::known(Endpoint::ChatCompletions).contains(&name) {
+        true => LACKING.contains(&name) && target.params.allows(name),
+        false => GENERATION.contains(&snake(name).as_str()),
+    };
+    given.members(|member| member.shape != Shape::Null && passes(&member.key)).collect()
 }
 
 /// `topK` as `top_k`.

@@ -12,7 +12,6 @@ use super::contents::{self, Content, Instruction};
 use super::generation::{self, Generation};
 use super::media::Viewer;
 use super::model::Model;
-use super::params::Params;
 use super::tools::{self, Config, Tool};
 use super::{Asked, Home};
 use crate::error::{Error, Kind};
@@ -21,6 +20,7 @@ use crate::json::Members;
 use crate::openai::Request;
 use crate::openai::chat::{self, Fault, Raw};
 use crate::provider::Target;
+use crate::provider::given::Given;
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -57,37 +57,37 @@ enum Configured<'a> {
 ///
 /// The client's: a value that Gemini cannot be given, with its path.
 pub(super) fn request(request: &Request, target: &Target, home: Home) -> Result<Asked, Error> {
-    let params = Params::of(request);
+    let given = Given::of(request);
     let model = Model::of(target);
-    let body = translate(&params, &model, target, home)?;
+    let body = translate(&given, &model, target, home)?;
     let mut bytes = Vec::with_capacity(request.body.len() + 1024);
     serde_json::to_writer(&mut bytes, &body).map_err(|_| Error::new(Kind::Internal, "cannot write the request"))?;
     let method = if request.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
     Ok(Asked { method, body: bytes })
 }
 
-fn translate<'a>(params: &Params<'a>, model: &Model, target: &Target, home: Home) -> Result<Body<'a>, Fault> {
+fn translate<'a>(given: &Given<'a>, model: &Model, target: &Target, home: Home) -> Result<Body<'a>, Fault> {
     let viewer = Viewer { home, model };
-    let mut conversation = contents::translate(params.text("messages").unwrap_or_default(), viewer)?;
-    let offer = tools::translate(params, model.is_3_or_later(), target.params.drop)?;
-    let made = tools::config(params, &offer)?.map(Configured::Made);
-    let own = || params.either(["toolConfig", "tool_config"]).map(Configured::Own);
+    let mut conversation = contents::translate(given.text("messages").unwrap_or_default(), viewer)?;
+    let offer = tools::translate(given, model.is_3_or_later(), target.params.drop)?;
+    let made = tools::config(given, &offer)?.map(Configured::Made);
+    let own = || given.either(["toolConfig", "tool_config"]).map(Configured::Own);
     Ok(Body {
         system_instruction: conversation.instruction(),
         tool_config: made.or_else(own),
         tools: offer.tools,
-        safety_settings: params.either(["safety_settings", "safetySettings"]),
-        generation_config: generation::translate(params, model, target, conversation.detail())?,
-        cached_content: params.either(["cached_content", "cachedContent"]),
-        service_tier: service_tier(params)?,
-        labels: if home == Home::Vertex { labels(params) } else { BTreeMap::new() },
+        safety_settings: given.either(["safety_settings", "safetySettings"]),
+        generation_config: generation::translate(given, model, target, conversation.detail())?,
+        cached_content: given.either(["cached_content", "cachedContent"]),
+        service_tier: service_tier(given)?,
+        labels: if home == Home::Vertex { labels(given) } else { BTreeMap::new() },
         contents: conversation.contents,
     })
 }
 
 /// Google's name for OpenAI's tier.
-fn service_tier(params: &Params<'_>) -> Result<Option<String>, Fault> {
-    let Some(raw) = params.raw("service_tier") else { return Ok(None) };
+fn service_tier(given: &Given<'_>) -> Result<Option<String>, Fault> {
+    let Some(raw) = given.raw("service_tier") else { return Ok(None) };
     let tier = chat::string(raw).map_err(|fault| fault.at("service_tier"))?.to_lowercase();
     Ok(Some(match tier.as_str() {
         "auto" => "priority".to_owned(),
@@ -97,9 +97,9 @@ fn service_tier(params: &Params<'_>) -> Result<Option<String>, Fault> {
 }
 
 /// What Google's bill is to be sorted by: `labels`, else OpenAI's `metadata`; texts only.
-fn labels<'a>(params: &Params<'a>) -> BTreeMap<String, Literal<'a>> {
+fn labels<'a>(given: &Given<'a>) -> BTreeMap<String, Literal<'a>> {
     let read = |name: &str| {
-        let members = params.raw(name).and_then(Members::read).unwrap_or_default().0.into_iter();
+        let members = given.raw(name).and_then(Members::read).unwrap_or_default().0.into_iter();
         members.filter_map(|(key, raw)| Some((key, Literal::new(raw)?))).collect::<BTreeMap<_, _>>()
     };
     let labels = read("labels");

@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::model::Model;
-use super::params::Params;
 use crate::json::Literal;
 use crate::openai::chat::{self, Fault, Raw};
 use crate::provider::Target;
+use crate::provider::given::Given;
 
 /// `thinkingConfig`.
 #[derive(Debug, Default, Serialize)]
@@ -25,14 +25,14 @@ pub(super) struct Thinking {
 }
 
 /// Translates `reasoning_effort` and `thinking`, which wins over it.
-pub(super) fn translate(params: &Params<'_>, model: &Model, target: &Target) -> Result<Option<Thinking>, Fault> {
+pub(super) fn translate(given: &Given<'_>, model: &Model, target: &Target) -> Result<Option<Thinking>, Fault> {
     if !model.reasons(target) {
         return Ok(None);
     }
-    if let Some(raw) = params.raw("thinking") {
+    if let Some(raw) = given.raw("thinking") {
         return asked(raw, model).map(Some).map_err(|fault| fault.at("thinking"));
     }
-    let effort = params.raw("reasoning_effort").map(|raw| effort(raw, model)).transpose();
+    let effort = given.raw("reasoning_effort").map(|raw| effort(raw, model)).transpose();
     effort.map(Option::flatten).map_err(|fault| fault.at("reasoning_effort"))
 }
 

@@ -6,14 +6,15 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::params::Params;
 use super::schema::{Form, Rewriter, Schema};
 use crate::json::Literal;
 use crate::json::Members;
-use crate::openai::chat::{self, Fault, Function, Raw};
+use crate::openai::chat::{self, Fault, Function};
+use crate::provider::given::Given;
+use crate::provider::tools::Choice;
 
 /// A tool as Gemini wants it: each has one member only.
 #[derive(Debug, Serialize)]
@@ -93,19 +94,19 @@ pub(super) struct Offer<'a> {
 
 /// Translates `tools`, `functions` and `web_search_options`; `integer_enums` as in [`Form`]. Where `drops` is set, a tool
 /// that Gemini has nothing like is left out.
-pub(super) fn translate<'a>(params: &Params<'a>, integer_enums: bool, drops: bool) -> Result<Offer<'a>, Fault> {
+pub(super) fn translate<'a>(given: &Given<'a>, integer_enums: bool, drops: bool) -> Result<Offer<'a>, Fault> {
     let mut rewriter = Rewriter::new(Form { integer_enums, ordered: false });
-    let offer = offer(params, &mut rewriter, drops)?;
+    let offer = offer(given, &mut rewriter, drops)?;
     if rewriter.has_too_many_values() {
-        return translate(params, false, drops);
+        return translate(given, false, drops);
     }
     Ok(offer)
 }
 
-fn offer<'a>(params: &Params<'a>, rewriter: &mut Rewriter<'a>, drops: bool) -> Result<Offer<'a>, Fault> {
+fn offer<'a>(given: &Given<'a>, rewriter: &mut Rewriter<'a>, drops: bool) -> Result<Offer<'a>, Fault> {
     let (mut functions, mut googles) = (Vec::new(), Googles::default());
     for name in ["tools", "functions"] {
-        let Some(raw) = params.raw(name) else { continue };
+        let Some(raw) = given.raw(name) else { continue };
         let all = chat::elements(raw.get()).map_err(|fault| fault.at(name))?;
         for (i, raw) in all.into_iter().enumerate() {
             match tool(raw, rewriter).map_err(|fault| fault.in_element(name, i))? {
@@ -119,11 +120,11 @@ fn offer<'a>(params: &Params<'a>, rewriter: &mut Rewriter<'a>, drops: bool) -> R
             }
         }
     }
-    if params.text("web_search_options").is_some() {
+    if given.text("web_search_options").is_some() {
         googles.put(Google { name: "googleSearch".into(), settings: Settings::None {} });
     }
     let has_functions = !functions.is_empty();
-    if has_functions && params.flag("include_server_side_tool_invocations")? != Some(true) {
+    if has_functions && given.flag("include_server_side_tool_invocations")? != Some(true) {
         googles.known.retain(|_, google| !SEARCHES.contains(&&*google.name));
     }
     let functions = has_functions.then_some(Tool::Functions { function_declarations: functions });
@@ -215,36 +216,20 @@ struct Calling<'a> {
 }
 
 /// Translates `tool_choice`; without functions there is nothing to choose.
-pub(super) fn config<'a>(params: &Params<'a>, offer: &Offer<'a>) -> Result<Option<Config<'a>>, Fault> {
-    let choice = params.raw("tool_choice").filter(|_| offer.has_functions).map(choice).transpose();
-    let function_calling_config = choice.map_err(|fault| fault.at("tool_choice"))?;
-    let circulates = params.flag("include_server_side_tool_invocations")? == Some(true);
+pub(super) fn config<'a>(given: &Given<'a>, offer: &Offer<'a>) -> Result<Option<Config<'a>>, Fault> {
+    let choice = given.raw("tool_choice").filter(|_| offer.has_functions).map(Choice::read).transpose();
+    let function_calling_config = choice.map_err(|fault| fault.at("tool_choice"))?.map(calling);
+    let circulates = given.flag("include_server_side_tool_invocations")? == Some(true);
     let config = Config { function_calling_config, include_server_side_tool_invocations: circulates };
     Ok((config.function_calling_config.is_some() || circulates).then_some(config))
 }
 
-fn choice<'a>(raw: &'a RawValue) -> Result<Calling<'a>, Fault> {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Named<'a> {
-        #[serde(borrow)]
-        function: Raw<'a>,
-    }
-    let mode = |mode| Calling { mode, allowed_function_names: None };
-    if Literal::new(raw).is_some() {
-        return match &*chat::string(raw)? {
-            "auto" => Ok(mode("AUTO")),
-            "required" | "any" => Ok(mode("ANY")),
-            "none" => Ok(mode("NONE")),
-            _ => Err(Fault::wrong_value("auto, required, none or a function")),
-        };
-    }
-    if !raw.get().starts_with('{') {
-        return Err(Fault::wrong_type("a string or an object"));
-    }
-    let named: Named<'a> = chat::object(raw.get())?;
-    let function = named.function.ok_or(Fault::missing("an object").at("function"))?;
-    let function: Function<'a> = chat::object(function.get()).map_err(|fault| fault.at("function"))?;
-    let name = chat::required(function.name, "name").map_err(|fault| fault.at("function"))?;
-    Ok(Calling { mode: "ANY", allowed_function_names: Some([name]) })
+fn calling(choice: Choice<'_>) -> Calling<'_> {
+    let (mode, name) = match choice {
+        Choice::None => ("NONE", None),
+        Choice::Auto => ("AUTO", None),
+        Choice::Any => ("ANY", None),
+        Choice::Tool(name) => ("ANY", Some([name])),
+    };
+    Calling { mode, allowed_function_names: name }
 }

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::error::{Error, Kind};
+use crate::error::Error;
+use crate::provider::status::{upstream, words};
 
 #[derive(Deserialize)]
 struct Wire<'a> {
@@ -17,12 +18,8 @@ struct Wire<'a> {
 
 /// Reads an error answer; a body that is not Ollama's is not shown to the client.
 pub(super) fn error(status: u16, body: &[u8]) -> Error {
-    match serde_json::from_slice::<Wire<'_>>(body) {
-        Ok(wire) if !wire.error.is_empty() => translate(status, &wire.error),
-        Ok(_) | Err(_) => {
-            translate(status, &format!("the provider answered with status {status} and no readable error"))
-        }
-    }
+    let wire = serde_json::from_slice::<Wire<'_>>(body).ok();
+    translate(status, wire.as_ref().map_or("", |wire| &wire.error))
 }
 
 /// Reads an error in the middle of a stream, where the status is spent.
@@ -31,19 +28,12 @@ pub(super) fn in_stream(message: &str) -> Error {
 }
 
 fn translate(status: u16, message: &str) -> Error {
-    let (type_, code) = match status {
-        401 => ("authentication_error", None),
-        403 => ("permission_error", None),
-        404 => ("invalid_request_error", Some("model_not_found")),
-        413 => ("invalid_request_error", Some("request_too_large")),
-        429 => ("rate_limit_error", Some("rate_limit_exceeded")),
-        503 => ("overloaded_error", None),
-        504 => ("timeout_error", Some("timeout")),
-        _ if is_of_context(message) => ("invalid_request_error", Some("context_length_exceeded")),
-        400..500 => ("invalid_request_error", None),
-        _ => ("api_error", None),
+    // Under any status: it may say so when the answer is under way.
+    let (type_, code) = match is_of_context(message) {
+        true => ("invalid_request_error", Some("context_length_exceeded")),
+        false => words(status, || None),
     };
-    Error::new(Kind::Upstream { status, type_: type_.into(), code: code.map(Cow::Borrowed) }, message)
+    upstream(status, type_, code, message)
 }
 
 /// What Ollama says in prose only.
