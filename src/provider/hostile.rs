@@ -24,6 +24,11 @@ impl Hostile {
         out
     }
 
+    /// Changed both ways.
+    pub(crate) fn both(&mut self, input: &[u8]) -> [Vec<u8>; 2] {
+        [self.mutate(input), self.replace_value(input)]
+    }
+
     /// Puts another value in place of one of the values of a JSON text.
     pub(crate) fn replace_value(&mut self, input: &[u8]) -> Vec<u8> {
         const VALUES: [&[u8]; 8] =

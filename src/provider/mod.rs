@@ -32,6 +32,8 @@ pub mod params;
 pub mod status;
 pub mod target;
 pub mod tools;
+#[cfg(test)]
+pub(crate) mod trials;
 pub mod vendor;
 pub mod vertex;
 

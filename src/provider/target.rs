@@ -123,6 +123,11 @@ impl Target {
         let config = crate::config::Config::compile(&document, crate::config::Env::Strict(&|_| None));
         config.unwrap().deployments.remove(0).target.clone()
     }
+
+    /// The same with `drop_params`.
+    pub(crate) fn dropping(&self) -> Self {
+        Self { params: Params { drop: true, ..self.params.clone() }, ..self.clone() }
+    }
 }
 
 impl Target {

@@ -2,15 +2,11 @@
 
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use super::error::error;
-use super::request::request;
-use super::response::response;
-use super::stream::Stream;
-use crate::error::Error;
 use crate::openai::{Endpoint, Request};
 use crate::provider::hostile::Hostile;
-use crate::provider::params::{Params, check};
-use crate::provider::{Body, Pass, Stream as _, Tally, Target, ended_early};
+use crate::provider::params::check;
+use crate::provider::trials::{self, ASK, ASK_SCHEMA, Samples, chat, streamed, translated};
+use crate::provider::{Pass, Stream as _, Tally, Target, ended_early};
 
 macro_rules! golden {
     ($($case:literal),* $(,)?) => {
@@ -18,7 +14,7 @@ macro_rules! golden {
     };
 }
 
-const REQUESTS: [&[u8]; 8] = golden![
+const REQUESTS: &[&[u8]] = &golden![
     "request-server-tools/in.json",
     "request-tool-search/in.json",
     "request-context-management/in.json",
@@ -28,13 +24,13 @@ const REQUESTS: [&[u8]; 8] = golden![
     "request-schema-native/in.json",
     "request-thinking-budget/in.json",
 ];
-const RESPONSES: [&[u8]; 4] = golden![
+const RESPONSES: &[&[u8]] = &golden![
     "response-tools/in.json",
     "response-schema-by-tool/in.json",
     "response-web-search/in.json",
     "response-code-execution/in.json",
 ];
-const STREAMS: [&[u8]; 9] = golden![
+const STREAMS: &[&[u8]] = &golden![
     "stream-text/in.sse",
     "stream-text-crlf-no-usage/in.sse",
     "stream-tools/in.sse",
@@ -45,87 +41,44 @@ const STREAMS: [&[u8]; 9] = golden![
     "stream-web-search/in.sse",
     "stream-code-execution/in.sse",
 ];
-const ASK: &[u8] =
-    br#"{"model":"m","messages":[{"role":"user","content":"u"}],"stream_options":{"include_usage":true}}"#;
-const ASK_SCHEMA: &[u8] =
-    br#"{"model":"m","messages":[],"response_format":{"type":"json_schema","json_schema":{"schema":{}}}}"#;
 
 fn target() -> Target {
     Target { max_output_tokens: None, supports_reasoning: true, ..Target::of("anthropic", "claude-sonnet-4-5") }
 }
 
-fn dropping() -> Target {
-    let target = target();
-    Target { params: Params { drop: true, ..target.params.clone() }, ..target }
-}
-
-fn chat(body: impl Into<Vec<u8>>) -> Request {
-    Request::parse(Endpoint::ChatCompletions, body.into()).unwrap()
-}
-
-fn translated(body: &str) -> Result<serde_json::Value, Error> {
-    request(&chat(body), &target(), None).map(|upstream| match upstream.body {
-        Body::Whole(body) => serde_json::from_slice(&body).unwrap(),
-        Body::Splice(_) => panic!("not a whole body"),
-    })
-}
-
-fn streamed(asked: &Request, chunks: &[&[u8]]) -> (Vec<u8>, Tally) {
-    let (mut stream, mut out) = (Stream::new(asked, &target(), 1), Vec::new());
-    chunks.iter().for_each(|chunk| {
-        stream.push(chunk, &mut out);
-    });
-    stream.finish(ended_early(), &mut out);
-    (out, stream.tally().clone())
-}
-
-/// Every `data` line of a stream is one whole JSON text or the end.
-fn assert_well_formed(out: &[u8]) {
-    let text = std::str::from_utf8(out).unwrap();
-    assert!(text.is_empty() || text.ends_with("\n\n"));
-    for line in text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|line| *line != "[DONE]") {
-        // Half a surrogate pair goes through as the provider wrote it: no Rust string can hold it, but it is JSON.
-        crate::json::Index::parse(line.as_bytes()).unwrap_or_else(|_| panic!("half a JSON: {line}"));
-    }
-}
+const SAMPLES: Samples = Samples { requests: REQUESTS, responses: RESPONSES, streams: STREAMS };
 
 #[wasm_bindgen_test(unsupported = test)]
 fn every_cut_gives_the_same_chunks() {
-    for asked in [chat(ASK), chat(ASK_SCHEMA)] {
-        for input in STREAMS {
-            let whole = streamed(&asked, &[input]);
-            assert_well_formed(&whole.0);
-            for cut in 0..input.len() {
-                assert_eq!(streamed(&asked, &[&input[..cut], &input[cut..]]), whole, "cut at {cut}");
-            }
-            assert_eq!(streamed(&asked, &input.chunks(1).collect::<Vec<_>>()), whole);
-        }
-    }
+    trials::every_cut_gives_the_same_chunks(&target(), &[chat(ASK), chat(ASK_SCHEMA)], STREAMS);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
 fn a_stream_cut_anywhere_ends_whole_or_with_an_error() {
-    for input in STREAMS {
-        for end in 0..input.len() {
-            let (out, tally) = streamed(&chat(ASK), &[&input[..end]]);
-            assert_well_formed(&out);
-            assert_eq!(tally.is_complete, tally.error.is_none());
-            assert_eq!(tally.is_complete, out.ends_with(b"data: [DONE]\n\n"));
-        }
-    }
+    trials::a_stream_cut_anywhere_ends_whole_or_with_an_error(&target(), STREAMS);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn hostile_bytes_never_panic() {
+    SAMPLES.survive(&[target()], &[chat(ASK), chat(ASK_SCHEMA)], 100);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn an_event_without_end_is_an_error() {
+    trials::an_event_without_end_is_an_error(&target(), STREAMS[0]);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
 fn a_tally_counts_as_the_stream_goes() {
-    let (_, tally) = streamed(&chat(ASK), &[STREAMS[0]]);
+    let (_, tally) = streamed(&target(), &chat(ASK), &[STREAMS[0]]);
     assert!(tally.is_complete && tally.is_final);
     assert_eq!(tally.content_bytes, "Hello \"Möwe\"\n!".len() as u64);
     let usage = tally.usage.unwrap();
     assert_eq!((usage.input_tokens, usage.output_tokens), (25, 15));
-    let (_, cut) = streamed(&chat(ASK), &[STREAMS[6]]);
+    let (_, cut) = streamed(&target(), &chat(ASK), &[STREAMS[6]]);
     assert_eq!((cut.is_complete, cut.is_final, cut.content_bytes), (false, false, 3));
     assert_eq!(cut.usage.unwrap().input_tokens, 25);
-    let (_, failed) = streamed(&chat(ASK), &[STREAMS[5]]);
+    let (_, failed) = streamed(&target(), &chat(ASK), &[STREAMS[5]]);
     assert_eq!(failed.error.unwrap().status(), 529);
 }
 
@@ -173,49 +126,8 @@ fn hostile_native_streams_never_panic() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn an_event_without_end_is_an_error() {
-    let (mut stream, mut out) = (Stream::new(&chat(ASK), &target(), 1), Vec::new());
-    stream.push(&vec![b'x'; crate::sse::MAX_EVENT_BYTES + 1], &mut out);
-    assert!(out.starts_with(b"event: error\ndata: {\"error\":"));
-    let len = out.len();
-    stream.push(STREAMS[0], &mut out);
-    stream.finish(ended_early(), &mut out);
-    assert_eq!(out.len(), len);
-}
-
-#[wasm_bindgen_test(unsupported = test)]
-fn hostile_bytes_never_panic() {
-    let (mut hostile, target, asked) = (Hostile(0x9e37_79b9_7f4a_7c15), target(), [chat(ASK), chat(ASK_SCHEMA)]);
-    for round in 0..100 {
-        for input in REQUESTS {
-            for body in [hostile.mutate(input), hostile.replace_value(input)] {
-                let Ok(parsed) = Request::parse(Endpoint::ChatCompletions, body) else { continue };
-                let _checked = check(&parsed, &target);
-                if let Ok(upstream) = request(&parsed, &target, None) {
-                    let Body::Whole(body) = upstream.body else { panic!("not a whole body") };
-                    crate::json::Index::parse(&body).expect("valid JSON");
-                }
-                let _stream = Stream::new(&parsed, &target, 1);
-            }
-        }
-        for input in RESPONSES {
-            for body in [hostile.mutate(input), hostile.replace_value(input)] {
-                if let Ok(answer) = response(&asked[round % 2], &target, &body, 1) {
-                    crate::json::Index::parse(&answer.body.unwrap()).expect("valid JSON");
-                }
-                let _error = error(500, &body);
-            }
-        }
-        for input in STREAMS {
-            assert_well_formed(&streamed(&asked[round % 2], &[&hostile.mutate(input)]).0);
-        }
-    }
-}
-
-#[wasm_bindgen_test(unsupported = test)]
 fn a_parameter_that_anthropic_lacks_is_named() {
-    let parse = |rest: &str| chat(format!(r#"{{"model":"m","messages":[],{rest}}}"#));
-    for (rest, param) in [
+    let rows = [
         (r#""frequency_penalty":0.5"#, Some("frequency_penalty")),
         (r#""n":2"#, Some("n")),
         (r#""n": 1,"seed":null,"user":"u","stream":false,"max_retries":3,"logprobs":false"#, None),
@@ -223,28 +135,24 @@ fn a_parameter_that_anthropic_lacks_is_named() {
         (r#""modalities":["audio"]"#, Some("modalities")),
         (r#""tools":[],"store":true"#, Some("store")),
         (r#""top_k":3,"brand_new":1"#, None),
-    ] {
-        let found = check(&parse(rest), &target()).err();
-        assert_eq!(found.as_ref().and_then(|e| e.param.as_deref()), param, "{rest}");
-        assert!(found.is_none_or(|e| e.code() == Some("unsupported_parameter")));
-        assert_eq!(check(&parse(rest), &dropping()), Ok(()));
-    }
+    ];
+    trials::what_is_lacking_is_named(&target(), &rows);
     let dull = Target { supports_reasoning: false, ..target() };
-    assert!(check(&parse(r#""reasoning_effort":"low""#), &dull).is_err());
-    assert_eq!(check(&parse(r#""reasoning_effort":"none""#), &dull), Ok(()));
+    let asks = |effort| check(&chat(format!(r#"{{"model":"m","messages":[],"reasoning_effort":"{effort}"}}"#)), &dull);
+    assert!(asks("low").is_err() && asks("none").is_ok());
 }
 
 #[wasm_bindgen_test(unsupported = test)]
 fn other_endpoints_are_refused() {
     let asked = Request::parse(Endpoint::Embeddings, br#"{"model":"m","input":"i"}"#.to_vec()).unwrap();
-    let error = check(&asked, &dropping()).unwrap_err();
+    let error = check(&asked, &target().dropping()).unwrap_err();
     assert_eq!(error.code(), Some("unsupported_endpoint"));
     assert_eq!(error.message, "the provider 'anthropic' has no endpoint /embeddings");
 }
 
 #[wasm_bindgen_test(unsupported = test)]
 fn a_fault_names_its_place_and_nothing_else() {
-    for (body, param) in [
+    let own = [
         (r#""messages":[]"#, "messages"),
         (r#""messages":[{"content":"secret"}]"#, "messages[0].role"),
         (r#""messages":[{"role":"secret"}]"#, "messages[0].role"),
@@ -269,17 +177,14 @@ fn a_fault_names_its_place_and_nothing_else() {
         (r#""messages":[{"role":"user"}],"temperature":"secret""#, "temperature"),
         (r#""messages":[{"role":"user"}],"response_format":{"type":"json_schema"}"#, "response_format.json_schema"),
         (r#""messages":[{"role":"user"}],"reasoning_effort":"secret""#, "reasoning_effort"),
-    ] {
-        let error = translated(&format!(r#"{{"model":"m",{body}}}"#)).unwrap_err();
-        assert_eq!((error.status(), error.param.as_deref()), (400, Some(param)), "{body}");
-        assert!(!error.message.contains("secret"), "{}", error.message);
-    }
+    ];
+    trials::faults_name_their_places(&target(), &own);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
 fn no_choice_goes_without_tools() {
     let body = r#"{"model":"m","messages":[{"role":"user","content":"u"}],"tools":[],"tool_choice":"auto","parallel_tool_calls":false}"#;
-    let sent = translated(body).unwrap();
+    let sent = translated(&target(), body).unwrap();
     assert_eq!((sent.get("tools"), sent.get("tool_choice")), (None, None));
 }
 
@@ -293,7 +198,9 @@ fn many_of_anything_take_no_more_than_their_share() {
     let parts = many(3000, &|_| r#"{"type":"image","source":{}}"#.to_owned());
     let members = many(3000, &|i| format!(r#""own_{i}":{i}"#));
     let messages = format!(r#"{{"role":"user","content":[{parts}]}},{{"role":"assistant","content":"a"}},{results}"#);
-    let sent = translated(&format!(r#"{{"model":"m","messages":[{messages}],"tools":[{tools}],{members}}}"#)).unwrap();
+    let sent =
+        translated(&target(), &format!(r#"{{"model":"m","messages":[{messages}],"tools":[{tools}],{members}}}"#))
+            .unwrap();
     assert_eq!(sent["tools"].as_array().unwrap().len(), 3000);
     assert_eq!(sent["messages"][2]["content"][2999]["type"], "tool_result");
     assert_eq!(sent["own_2999"], 2999);

@@ -1,15 +1,12 @@
 //! What holds for all of it together: cuts, hostile bytes, and the outcomes that a golden file cannot show.
 
-use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test;
 
-use super::error::error;
-use super::stream::Stream;
-use super::{Cohere, embed, finish_reason, request, rerank, response};
-use crate::error::Error;
+use super::{embed, finish_reason, rerank};
 use crate::openai::{Endpoint, Request};
+use crate::provider::Target;
 use crate::provider::hostile::Hostile;
-use crate::provider::{Body, Language as _, Stream as _, Tally, Target, ended_early};
+use crate::provider::trials::{self, ASK, Samples, assert_well_formed, chat, streamed};
 
 macro_rules! golden {
     ($($case:literal),* $(,)?) => {
@@ -17,7 +14,7 @@ macro_rules! golden {
     };
 }
 
-const REQUESTS: [&[u8]; 6] = golden![
+const REQUESTS: &[&[u8]] = &golden![
     "request-full/in.json",
     "request-own-parameters/in.json",
     "request-parts/in.json",
@@ -25,13 +22,13 @@ const REQUESTS: [&[u8]; 6] = golden![
     "request-tools/in.json",
     "request-tools-named/in.json",
 ];
-const RESPONSES: [&[u8]; 4] = golden![
+const RESPONSES: &[&[u8]] = &golden![
     "response-tools/in.json",
     "response-thinking/in.json",
     "response-citations/in.json",
     "response-logprobs/in.json",
 ];
-const STREAMS: [&[u8]; 8] = golden![
+const STREAMS: &[&[u8]] = &golden![
     "stream-text/in.sse",
     "stream-text-done/in.sse",
     "stream-tools/in.sse",
@@ -41,70 +38,31 @@ const STREAMS: [&[u8]; 8] = golden![
     "stream-error/in.sse",
     "stream-cut/in.sse",
 ];
-const ASK: &[u8] =
-    br#"{"model":"m","messages":[{"role":"user","content":"u"}],"stream_options":{"include_usage":true}}"#;
 
 fn target() -> Target {
     Target { supports_reasoning: true, ..Target::of("cohere", "command-a-03-2025") }
 }
 
-fn chat(body: impl Into<Vec<u8>>) -> Request {
-    Request::parse(Endpoint::ChatCompletions, body.into()).unwrap()
-}
-
-fn translated(body: &Value) -> Result<Value, Error> {
-    request::request(&chat(body.to_string()), &target(), None).map(|upstream| match upstream.body {
-        Body::Whole(body) => serde_json::from_slice(&body).unwrap(),
-        Body::Splice(_) => panic!("not a whole body"),
-    })
-}
-
-fn streamed(chunks: &[&[u8]]) -> (Vec<u8>, Tally) {
-    let (mut stream, mut out) = (Stream::new(&chat(ASK), &target(), 1), Vec::new());
-    chunks.iter().for_each(|chunk| {
-        stream.push(chunk, &mut out);
-    });
-    stream.finish(ended_early(), &mut out);
-    (out, stream.tally().clone())
-}
-
-/// Every `data` line of a stream is one whole JSON text or the end.
-fn assert_well_formed(out: &[u8]) {
-    let text = std::str::from_utf8(out).unwrap();
-    assert!(text.is_empty() || text.ends_with("\n\n"));
-    assert!(!text.contains('\r') && text.lines().all(|line| line.is_empty() || line.contains(": ")), "{text}");
-    for line in text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|line| *line != "[DONE]") {
-        serde_json::from_str::<serde::de::IgnoredAny>(line).unwrap_or_else(|_| panic!("half a JSON: {line}"));
-    }
-}
+const SAMPLES: Samples = Samples { requests: REQUESTS, responses: RESPONSES, streams: STREAMS };
 
 #[wasm_bindgen_test(unsupported = test)]
 fn every_cut_gives_the_same_chunks() {
-    for input in STREAMS {
-        let whole = streamed(&[input]);
-        assert_well_formed(&whole.0);
-        for cut in 0..input.len() {
-            assert_eq!(streamed(&[&input[..cut], &input[cut..]]), whole, "cut at {cut}");
-        }
-        assert_eq!(streamed(&input.chunks(1).collect::<Vec<_>>()), whole);
-    }
+    trials::every_cut_gives_the_same_chunks(&target(), &[chat(ASK)], STREAMS);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
 fn a_stream_cut_anywhere_ends_whole_or_with_an_error() {
-    for input in STREAMS {
-        for end in 0..input.len() {
-            let (out, tally) = streamed(&[&input[..end]]);
-            assert_well_formed(&out);
-            assert_eq!(tally.is_complete, tally.error.is_none());
-            assert_eq!(tally.is_complete, out.ends_with(b"data: [DONE]\n\n"));
-        }
-    }
+    trials::a_stream_cut_anywhere_ends_whole_or_with_an_error(&target(), STREAMS);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn hostile_bytes_never_panic() {
+    SAMPLES.survive(&[target()], &[chat(ASK)], 150);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
 fn a_tally_counts_what_the_model_wrote() {
-    let (_, tally) = streamed(&[STREAMS[2]]);
+    let (_, tally) = streamed(&target(), &chat(ASK), &[STREAMS[2]]);
     assert!(tally.is_complete && tally.is_final);
     assert_eq!(tally.usage.map(|usage| (usage.input_tokens, usage.output_tokens)), Some((71, 43)));
     assert_eq!(tally.content_bytes, "I will look.{\"city\": \"Bern\"}{}".len() as u64);
@@ -114,45 +72,18 @@ fn a_tally_counts_what_the_model_wrote() {
 fn a_line_end_in_cohere_s_json_ends_no_line_of_ours() {
     let event =
         b"data: {\"type\":\"citation-start\",\"delta\":{\"message\":{\"citations\":{\ndata: \"start\":\r0}}}}\n\n";
-    let (out, _) = streamed(&[event]);
+    let (out, _) = streamed(&target(), &chat(ASK), &[event]);
     assert_well_formed(&out);
     assert!(String::from_utf8(out).unwrap().contains(r#"{"citations":[{ "start": 0}]}"#));
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn hostile_streams_never_panic() {
-    let mut hostile = Hostile(0x9e37_79b9_7f4a_7c15);
-    for _ in 0..150 {
-        for input in STREAMS {
-            let bytes = hostile.mutate(input);
-            let (out, tally) = streamed(&[&bytes]);
-            assert_well_formed(&out);
-            assert_eq!(tally.is_complete, tally.error.is_none());
-        }
-    }
-}
-
-#[wasm_bindgen_test(unsupported = test)]
-fn hostile_answers_and_requests_never_panic() {
+fn hostile_vectors_and_rankings_never_panic() {
     const EMBEDDED: &[u8] = br#"{"embeddings": {"float": [[0.5, 1]]}, "meta": {"billed_units": {"input_tokens": 1}}}"#;
     const RERANKED: &[u8] = br#"{"id": "r", "results": [{"index": 0}], "meta": {"tokens": {"input_tokens": 1}}}"#;
-    let mut hostile = Hostile(0x2545_f491_4f6c_dd1d);
-    let target = target();
+    let (mut hostile, target) = (Hostile(0x2545_f491_4f6c_dd1d), target());
     let asked = Request::parse(Endpoint::Embeddings, br#"{"model":"m","input":"a"}"#.to_vec()).unwrap();
     for _ in 0..100 {
-        for input in RESPONSES {
-            for bytes in [hostile.mutate(input), hostile.replace_value(input)] {
-                let _answer = response::response(&target, &bytes, 1);
-                let _error = error(500, &bytes);
-            }
-        }
-        for input in REQUESTS {
-            for bytes in [hostile.mutate(input), hostile.replace_value(input)] {
-                if let Ok(asked) = Request::parse(Endpoint::ChatCompletions, bytes) {
-                    let _upstream = request::request(&asked, &target, None);
-                }
-            }
-        }
         let _answer = embed::response(&asked, &target, &hostile.replace_value(EMBEDDED));
         let _answer = rerank::response(&hostile.replace_value(RERANKED));
     }
@@ -160,27 +91,15 @@ fn hostile_answers_and_requests_never_panic() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn a_fault_names_its_place_and_no_content() {
-    let user = json!([{"role": "user", "content": "u"}]);
-    let of = |messages: Value| json!({"model": "m", "messages": messages});
-    for (body, param) in [
-        (of(json!([{"content": "secret"}])), "messages[0].role"),
-        (of(json!([{"role": "secret"}])), "messages[0].role"),
-        (of(json!([{"role": "user", "content": 1}])), "messages[0].content"),
-        (of(json!([{"role": "user", "content": [{"type": "text"}]}])), "messages[0].content[0].text"),
-        (of(json!([{"role": "user", "content": [{"type": "image_url"}]}])), "messages[0].content[0].image_url"),
-        (of(json!([{"role": "assistant", "tool_calls": [{"id": "c"}]}])), "messages[0].tool_calls[0].function"),
-        (json!({"model": "m", "messages": user, "temperature": "secret"}), "temperature"),
-        (json!({"model": "m", "messages": user, "stop": [1]}), "stop[0]"),
-        (json!({"model": "m", "messages": user, "tools": "secret"}), "tools"),
-        (json!({"model": "m", "messages": user, "tools": [{}], "tool_choice": "secret"}), "tool_choice"),
-        (json!({"model": "m", "messages": user, "reasoning_effort": "secret"}), "reasoning_effort"),
-        (json!({"model": "m", "messages": user, "thinking": {}}), "thinking.type"),
-        (json!({"model": "m", "messages": user, "response_format": {"type": "secret"}}), "response_format.type"),
-    ] {
-        let error = translated(&body).unwrap_err();
-        assert_eq!((error.status(), error.param.as_deref()), (400, Some(param)), "{body}");
-        assert!(!error.message.contains("secret"), "{}", error.message);
-    }
+    let own = [
+        (r#""messages":[{"role":"user","content":[{"type":"image_url"}]}]"#, "messages[0].content[0].image_url"),
+        (r#""messages":[{"role":"user","content":"u"}],"stop":[1]"#, "stop[0]"),
+        (r#""messages":[{"role":"user","content":"u"}],"tools":"secret""#, "tools"),
+        (r#""messages":[{"role":"user","content":"u"}],"tools":[{}],"tool_choice":"secret""#, "tool_choice"),
+        (r#""messages":[{"role":"user","content":"u"}],"thinking":{}"#, "thinking.type"),
+        (r#""messages":[{"role":"user","content":"u"}],"response_format":{"type":"secret"}"#, "response_format.type"),
+    ];
+    trials::faults_name_their_places(&target(), &own);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -205,6 +124,6 @@ fn every_reason_has_its_word() {
 fn only_a_rerank_passes_through() {
     let ask = |endpoint, body: &str| Request::parse(endpoint, body.as_bytes().to_vec()).unwrap();
     let rerank = ask(Endpoint::Rerank, r#"{"model":"m","query":"q","documents":[]}"#);
-    assert!(Cohere.passes_through(&rerank, &target()));
-    assert!(!Cohere.passes_through(&ask(Endpoint::Embeddings, r#"{"model":"m","input":"a"}"#), &target()));
+    assert!(target().passes_through(&rerank));
+    assert!(!target().passes_through(&ask(Endpoint::Embeddings, r#"{"model":"m","input":"a"}"#)));
 }

@@ -4,12 +4,10 @@ use wasm_bindgen_test::wasm_bindgen_test;
 
 use super::error::error;
 use super::stream::Stream;
-use super::{Gemini, Home};
-use crate::error::Error;
 use crate::openai::{Endpoint, Request};
 use crate::provider::hostile::Hostile;
-use crate::provider::params::check;
-use crate::provider::{Language as _, Stream as _, Tally, Target, ended_early};
+use crate::provider::trials::{self, ASK, Samples, chat, streamed, translated};
+use crate::provider::{Stream as _, Target, ended_early};
 use crate::units::Millis;
 
 macro_rules! golden {
@@ -18,7 +16,7 @@ macro_rules! golden {
     };
 }
 
-const REQUESTS: [&[u8]; 8] = golden![
+const REQUESTS: &[&[u8]] = &golden![
     "request-full/in.json",
     "request-media/in.json",
     "request-tools/in.json",
@@ -28,14 +26,14 @@ const REQUESTS: [&[u8]; 8] = golden![
     "request-schema-openapi/in.json",
     "request-server-tools/in.json",
 ];
-const RESPONSES: [&[u8]; 5] = golden![
+const RESPONSES: &[&[u8]] = &golden![
     "response-tools/in.json",
     "response-grounded/in.json",
     "response-logprobs/in.json",
     "response-media/in.json",
     "response-blocked/in.json",
 ];
-const STREAMS: [&[u8]; 8] = golden![
+const STREAMS: &[&[u8]] = &golden![
     "stream-text/in.sse",
     "stream-tools/in.sse",
     "stream-thinking/in.sse",
@@ -46,76 +44,68 @@ const STREAMS: [&[u8]; 8] = golden![
     "stream-cut/in.sse",
 ];
 const EMBEDDINGS: [&[u8]; 2] = golden!["response-embeddings/in.json", "response-embeddings-base64/in.json"];
-const ASK: &[u8] =
-    br#"{"model":"m","messages":[{"role":"user","content":"u"}],"stream_options":{"include_usage":true}}"#;
-const HOMES: [Home; 2] = [Home::Studio, Home::Vertex];
+
+fn flash() -> Target {
+    target("gemini-2.5-flash")
+}
 
 fn target(model: &str) -> Target {
     Target::of("gemini", model)
 }
 
-fn chat(body: impl Into<Vec<u8>>) -> Request {
-    Request::parse(Endpoint::ChatCompletions, body.into()).unwrap()
+fn targets() -> [Target; 6] {
+    let of =
+        |prefix| ["gemini-2.5-flash", "gemini-3-pro-preview", "gemma-3-27b-it"].map(|model| Target::of(prefix, model));
+    let ([a, b, c], [d, e, f]) = (of("gemini"), of("vertex_ai"));
+    [a, d, b, e, c, f]
 }
 
-fn translated(body: &str) -> Result<serde_json::Value, Error> {
-    let asked = Gemini(Home::Studio).ask(&chat(body), &target("gemini-2.5-flash"))?;
-    Ok(serde_json::from_slice(&asked.body).unwrap())
-}
+const SAMPLES: Samples = Samples { requests: REQUESTS, responses: RESPONSES, streams: STREAMS };
 
-fn streamed(chunks: &[&[u8]]) -> (Vec<u8>, Tally) {
-    let (mut stream, mut out) = (Stream::new(&chat(ASK), &target("g"), 1), Vec::new());
-    chunks.iter().for_each(|chunk| {
-        stream.push(chunk, &mut out);
-    });
-    stream.finish(ended_early(), &mut out);
-    (out, stream.tally().clone())
-}
-
-/// Every `data` line of a stream is one whole JSON text or the end.
-fn assert_well_formed(out: &[u8]) {
-    let text = std::str::from_utf8(out).unwrap();
-    assert!(text.is_empty() || text.ends_with("\n\n"));
-    for line in text.lines().filter_map(|line| line.strip_prefix("data: ")).filter(|line| *line != "[DONE]") {
-        serde_json::from_str::<serde::de::IgnoredAny>(line).unwrap_or_else(|_| panic!("half a JSON: {line}"));
-    }
+#[wasm_bindgen_test(unsupported = test)]
+fn every_cut_gives_the_same_chunks() {
+    trials::every_cut_gives_the_same_chunks(&target("g"), &[chat(ASK)], &[STREAMS[0], STREAMS[1], STREAMS[6]]);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
 fn a_stream_cut_anywhere_ends_whole_or_with_an_error() {
-    for input in [STREAMS[0], STREAMS[1], STREAMS[6]] {
-        for end in 0..input.len() {
-            let (out, tally) = streamed(&[&input[..end]]);
-            assert_well_formed(&out);
-            assert_eq!(tally.is_complete, tally.error.is_none());
-            assert_eq!(tally.is_complete, out.ends_with(b"data: [DONE]\n\n"));
-        }
+    trials::a_stream_cut_anywhere_ends_whole_or_with_an_error(&target("g"), &[STREAMS[0], STREAMS[1], STREAMS[6]]);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn hostile_bytes_never_panic() {
+    SAMPLES.survive(&targets(), &[chat(ASK)], 60);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
+fn hostile_embeddings_never_panic() {
+    let asked = br#"{"model":"m","input":["a"],"encoding_format":"base64"}"#;
+    let asked = Request::parse(Endpoint::Embeddings, asked.to_vec()).unwrap();
+    let mut hostile = Hostile(0x2545_f491_4f6c_dd1d);
+    for (target, input) in
+        targets().iter().cycle().take(60).flat_map(|t| EMBEDDINGS.iter().map(move |input| (t, input)))
+    {
+        let _answer = target.response(&asked, &hostile.replace_value(input), 1);
     }
 }
 
 #[wasm_bindgen_test(unsupported = test)]
+fn an_event_without_end_is_an_error() {
+    trials::an_event_without_end_is_an_error(&target("g"), STREAMS[0]);
+}
+
+#[wasm_bindgen_test(unsupported = test)]
 fn a_tally_counts_as_the_stream_goes() {
-    let (_, tally) = streamed(&[STREAMS[0]]);
+    let (_, tally) = streamed(&target("g"), &chat(ASK), &[STREAMS[0]]);
     assert!(tally.is_complete && tally.is_final);
     assert_eq!(tally.content_bytes, "Hello \"Möwe\"\n".len() as u64);
     let usage = tally.usage.unwrap();
     assert_eq!((usage.input_tokens, usage.output_tokens), (5, 4));
-    let (_, cut) = streamed(&[STREAMS[7]]);
+    let (_, cut) = streamed(&target("g"), &chat(ASK), &[STREAMS[7]]);
     assert_eq!((cut.is_complete, cut.is_final, cut.content_bytes), (false, false, 3));
     assert_eq!(cut.usage.unwrap().output_tokens, 1);
-    let (_, failed) = streamed(&[STREAMS[6]]);
+    let (_, failed) = streamed(&target("g"), &chat(ASK), &[STREAMS[6]]);
     assert_eq!(failed.error.unwrap().status(), 503);
-}
-
-#[wasm_bindgen_test(unsupported = test)]
-fn an_event_without_end_is_an_error() {
-    let (mut stream, mut out) = (Stream::new(&chat(ASK), &target("g"), 1), Vec::new());
-    stream.push(&vec![b'x'; crate::sse::MAX_EVENT_BYTES + 1], &mut out);
-    assert!(out.starts_with(b"event: error\ndata: {\"error\":"));
-    let len = out.len();
-    stream.push(STREAMS[0], &mut out);
-    stream.finish(ended_early(), &mut out);
-    assert_eq!(out.len(), len);
 }
 
 #[wasm_bindgen_test(unsupported = test)]
@@ -132,40 +122,6 @@ fn what_is_held_for_the_end_is_bounded() {
 }
 
 #[wasm_bindgen_test(unsupported = test)]
-fn hostile_bytes_never_panic() {
-    let mut hostile = Hostile(0x9e37_79b9_7f4a_7c15);
-    let targets = ["gemini-2.5-flash", "gemini-3-pro-preview", "gemma-3-27b-it"].map(target);
-    for round in 0..60 {
-        let (target, gemini) = (&targets[round % 3], Gemini(HOMES[round % 2]));
-        for input in REQUESTS {
-            for body in [hostile.mutate(input), hostile.replace_value(input)] {
-                let Ok(parsed) = Request::parse(Endpoint::ChatCompletions, body) else { continue };
-                let _checked = check(&parsed, target);
-                if let Ok(asked) = gemini.ask(&parsed, target) {
-                    crate::json::Index::parse(&asked.body).expect("valid JSON");
-                }
-            }
-        }
-        for input in RESPONSES {
-            for body in [hostile.mutate(input), hostile.replace_value(input)] {
-                if let Ok(answer) = gemini.response(&chat(ASK), target, &body, 1) {
-                    crate::json::Index::parse(&answer.body.unwrap()).expect("valid JSON");
-                }
-                let _error = error(500, &body);
-            }
-        }
-        for input in STREAMS {
-            assert_well_formed(&streamed(&[&hostile.mutate(input)]).0);
-        }
-        for input in EMBEDDINGS {
-            let asked = br#"{"model":"m","input":["a"],"encoding_format":"base64"}"#;
-            let asked = Request::parse(Endpoint::Embeddings, asked.to_vec()).unwrap();
-            let _answer = gemini.response(&asked, target, &hostile.replace_value(input), 1);
-        }
-    }
-}
-
-#[wasm_bindgen_test(unsupported = test)]
 fn a_wait_in_the_details_is_kept() {
     let body = br#"[{"error":{"code":429,"message":"quota","details":[{"x":1},{"retryDelay":"36.5s"}]}}]"#;
     let error = error(429, body);
@@ -174,7 +130,7 @@ fn a_wait_in_the_details_is_kept() {
 
 #[wasm_bindgen_test(unsupported = test)]
 fn a_fault_names_its_place_and_nothing_else() {
-    for (body, param) in [
+    let own = [
         (r#""messages":[]"#, "messages"),
         (r#""messages":[{"content":"secret"}]"#, "messages[0].role"),
         (r#""messages":[{"role":"secret"}]"#, "messages[0].role"),
@@ -209,11 +165,8 @@ fn a_fault_names_its_place_and_nothing_else() {
             r#""messages":[{"role":"user"}],"thinking":{"type":"enabled","budget_tokens":"secret"}"#,
             "thinking.budget_tokens",
         ),
-    ] {
-        let error = translated(&format!(r#"{{"model":"m",{body}}}"#)).expect_err(body);
-        assert_eq!((error.status(), error.param.as_deref()), (400, Some(param)), "{body}");
-        assert!(!error.message.contains("secret"), "{}", error.message);
-    }
+    ];
+    trials::faults_name_their_places(&flash(), &own);
 }
 
 /// A schema in which each definition names the next one twice: short, and endless.
@@ -230,7 +183,10 @@ fn bomb(definitions: usize) -> String {
 fn a_schema_that_stands_for_too_much_is_refused() {
     let ask = |schema: &str| {
         let tool = format!(r#"{{"function":{{"name":"f","parameters":{schema}}}}}"#);
-        translated(&format!(r#"{{"model":"m","messages":[{{"role":"user","content":"u"}}],"tools":[{tool}]}}"#))
+        translated(
+            &flash(),
+            &format!(r#"{{"model":"m","messages":[{{"role":"user","content":"u"}}],"tools":[{tool}]}}"#),
+        )
     };
     assert!(ask(&bomb(4)).is_ok());
     let param = "tools[0].function.parameters";
@@ -246,13 +202,13 @@ fn a_schema_that_stands_for_too_much_is_refused() {
 #[wasm_bindgen_test(unsupported = test)]
 fn a_call_comes_back_with_its_signature() {
     let body = br#"{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{"a":1}},"thoughtSignature":"c2ln+/="}]}}],"responseId":"r1"}"#;
-    let answer = Gemini(Home::Studio).response(&chat(ASK), &target("g"), body, 1).unwrap();
+    let answer = target("g").response(&chat(ASK), body, 1).unwrap();
     let answer: serde_json::Value = serde_json::from_slice(&answer.body.unwrap()).unwrap();
     let call = &answer["choices"][0]["message"]["tool_calls"][0];
     let history = serde_json::json!({"model": "m", "messages": [{"role": "user", "content": "u"},
         {"role": "assistant", "content": null, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": call["id"], "content": "r"}]});
-    let sent = translated(&history.to_string()).unwrap();
+    let sent = translated(&flash(), &history.to_string()).unwrap();
     let expected = serde_json::json!({"function_call": {"name": "f", "args": {"a": 1}}, "thoughtSignature": "c2ln+/="});
     assert_eq!(sent["contents"][1]["parts"][0], expected);
     assert_eq!(sent["contents"][2]["parts"][0]["function_response"]["name"], "f");
@@ -265,8 +221,7 @@ fn many_integers_in_enums_are_not_sent() {
         let schema = format!(r#"{{"type":"integer","enum":[{}]}}"#, values.join(","));
         let tool = format!(r#"{{"function":{{"name":"f","parameters":{schema}}}}}"#);
         let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"u"}}],"tools":[{tool}]}}"#);
-        let asked = Gemini(Home::Studio).ask(&chat(body), &target("gemini-3-pro")).unwrap();
-        let sent: serde_json::Value = serde_json::from_slice(&asked.body).unwrap();
+        let sent = translated(&target("gemini-3-pro"), &body).unwrap();
         sent["tools"][0]["function_declarations"][0]["parameters"].get("enum").is_some()
     };
     assert!(ask(500));
@@ -282,7 +237,7 @@ fn many_of_anything_take_no_more_than_their_share() {
     let body = format!(
         r#"{{"model":"m","messages":[{{"role":"assistant","tool_calls":[{calls}]}},{results}],"tools":[{tools}]}}"#
     );
-    let sent = translated(&body).unwrap();
+    let sent = translated(&flash(), &body).unwrap();
     assert_eq!(sent["contents"][1]["parts"].as_array().unwrap().len(), 3000);
     assert_eq!(sent["tools"].as_array().unwrap().len(), 3001);
 }
