@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Gate, Mock, Received, Request, chat};
+use crate::harness::{Answer, Gate, Mock, Received, Request, calls, chat, deltas, weather};
 
 const CONFIG: &str = "
 model_list:
@@ -50,12 +50,6 @@ fn gate() -> &'static Gate {
 
 fn ask(body: &Value) -> Answer {
     gate().post("/v1/chat/completions", "sk-app", body.to_string())
-}
-
-fn weather() -> Value {
-    let parameters =
-        json!({"type": "object", "properties": {"location": {"type": "string"}}, "required": ["location"]});
-    json!([{"type": "function", "function": {"name": "get_weather", "description": "The weather", "parameters": parameters}}])
 }
 
 #[test]
@@ -162,15 +156,11 @@ fn a_stream_is_told_in_chunks() {
     let chunks = answer.chunks();
     assert_eq!(chunks[0]["choices"][0]["delta"]["role"], "assistant");
     assert!(chunks.iter().all(|chunk| chunk["object"] == "chat.completion.chunk" && chunk["id"] == chunks[0]["id"]));
-    assert!(content(&chunks).starts_with("The mock provider answers every question"), "{chunks:#?}");
+    assert!(deltas(&chunks, "content").starts_with("The mock provider answers every question"), "{chunks:#?}");
     assert_eq!(chunks.last().unwrap()["choices"][0]["finish_reason"], "stop");
     assert!(chunks.iter().all(|chunk| chunk.get("usage").is_none_or(Value::is_null)), "nobody asked for usage");
     let received = Mock::shared().requests("/an-cut-11/").remove(0);
     assert_eq!((&received.json()["stream"], received.header("accept")), (&json!(true), Some("text/event-stream")));
-}
-
-fn content(chunks: &[Value]) -> String {
-    chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect()
 }
 
 #[test]
@@ -181,7 +171,7 @@ fn a_stream_says_the_same_however_it_is_cut() {
         let chunks = answer.chunks();
         let usage = &chunks.last().unwrap()["usage"];
         assert_eq!((&usage["prompt_tokens"], &usage["completion_tokens"]), (&json!(9), &json!(8)), "{model}: {usage}");
-        let text = content(&chunks);
+        let text = deltas(&chunks, "content");
         assert!(text.starts_with("The mock") && text.contains("caf\u{e9}") && answer.is_whole, "{model}: {text}");
     }
 }
@@ -191,15 +181,10 @@ fn a_streamed_tool_call_comes_in_pieces_that_join() {
     let messages = json!([{"role": "user", "content": "both weather"}]);
     let answer = ask(&json!({"model": "cut-1", "stream": true, "tools": weather(), "messages": messages})).expect_ok();
     let chunks = answer.chunks();
-    let mut calls = [(String::new(), String::new()), (String::new(), String::new())];
-    for call in chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["tool_calls"].as_array()).flatten() {
-        let (name, arguments) = &mut calls[usize::try_from(call["index"].as_u64().unwrap()).unwrap()];
-        name.push_str(call["function"]["name"].as_str().unwrap_or_default());
-        arguments.push_str(call["function"]["arguments"].as_str().unwrap_or_default());
-    }
+    let calls = calls(&chunks);
+    assert_eq!(calls.len(), 2);
     for (name, arguments) in calls {
-        assert_eq!(name, "get_weather");
-        assert_eq!(serde_json::from_str::<Value>(&arguments).unwrap()["location"], "Berlin");
+        assert_eq!((name.as_str(), &arguments["location"]), ("get_weather", &json!("Berlin")));
     }
     assert_eq!(chunks.last().unwrap()["choices"][0]["finish_reason"], "tool_calls");
 }
@@ -237,7 +222,7 @@ fn an_error_keeps_its_status_and_its_message() {
 fn an_error_in_the_middle_of_a_stream_is_an_event() {
     let answer = gate().post("/v1/chat/completions", "sk-app", chat("broken", r#","stream":true"#)).expect_ok();
     let chunks = answer.chunks();
-    assert!(content(&chunks).starts_with("The mock"), "{chunks:#?}");
+    assert!(deltas(&chunks, "content").starts_with("The mock"), "{chunks:#?}");
     let error = &chunks.last().unwrap()["error"];
     assert_eq!((&error["type"], &error["message"]), (&json!("overloaded_error"), &json!("Overloaded")));
     assert!(answer.is_whole && !answer.text().contains("[DONE]"));

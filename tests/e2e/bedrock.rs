@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Gate, Mock, Options, chat};
+use crate::harness::{Answer, Gate, Mock, Options, chat, deltas, weather};
 
 const KEYS: &str = "aws_region_name: us-east-1, aws_access_key_id: AKIDEXAMPLE, \
                     aws_secret_access_key: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY'";
@@ -74,16 +74,6 @@ fn gate() -> &'static Gate {
 
 fn ask(body: &Value) -> Answer {
     gate().post("/v1/chat/completions", "sk-app", body.to_string())
-}
-
-fn weather() -> Value {
-    let parameters =
-        json!({"type": "object", "properties": {"location": {"type": "string"}}, "required": ["location"]});
-    json!([{"type": "function", "function": {"name": "get_weather", "description": "The weather", "parameters": parameters}}])
-}
-
-fn content(chunks: &[Value]) -> String {
-    chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect()
 }
 
 #[test]
@@ -208,7 +198,7 @@ fn a_stream_of_frames_is_told_in_chunks() {
     assert!(answer.is_whole && answer.text().ends_with("data: [DONE]\n\n"), "{}", answer.text());
     let chunks = answer.chunks();
     assert_eq!(chunks[0]["choices"][0]["delta"]["role"], "assistant");
-    assert!(content(&chunks).starts_with("The mock provider answers every question"), "{chunks:#?}");
+    assert!(deltas(&chunks, "content").starts_with("The mock provider answers every question"), "{chunks:#?}");
     let usage = &chunks.last().unwrap()["usage"];
     assert_eq!((&usage["prompt_tokens"], &usage["total_tokens"]), (&json!(9), &json!(17)), "{usage}");
     assert!(Mock::shared().requests("/br-stream/").remove(0).path.ends_with("/converse-stream"));
@@ -247,7 +237,7 @@ fn an_error_keeps_its_class() {
     let answer = gate().post("/v1/chat/completions", "sk-app", chat("broken", r#","stream":true"#)).expect_ok();
     let chunks = answer.chunks();
     assert_eq!(chunks.last().unwrap()["error"]["type"], "rate_limit_error", "{}", answer.text());
-    assert!(content(&chunks).starts_with("The mock") && !answer.text().contains("[DONE]"));
+    assert!(deltas(&chunks, "content").starts_with("The mock") && !answer.text().contains("[DONE]"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Gate, Mock, chat};
+use crate::harness::{Answer, Gate, Mock, calls, chat, deltas, weather};
 
 const CONFIG: &str = "
 model_list:
@@ -51,16 +51,6 @@ fn gate() -> &'static Gate {
 
 fn ask(body: &Value) -> Answer {
     gate().post("/v1/chat/completions", "sk-app", body.to_string())
-}
-
-fn weather() -> Value {
-    let parameters =
-        json!({"type": "object", "properties": {"location": {"type": "string"}}, "required": ["location"]});
-    json!([{"type": "function", "function": {"name": "get_weather", "description": "The weather", "parameters": parameters}}])
-}
-
-fn text(chunks: &[Value], field: &str) -> String {
-    chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"][field].as_str()).collect()
 }
 
 #[test]
@@ -123,8 +113,8 @@ fn a_stream_is_told_in_chunks() {
     assert!(answer.is_whole && answer.text().ends_with("data: [DONE]\n\n"), "{}", answer.text());
     let chunks = answer.chunks();
     assert!(chunks.iter().all(|chunk| chunk["object"] == "chat.completion.chunk" && chunk["id"] == chunks[0]["id"]));
-    assert_eq!(text(&chunks, "reasoning_content"), "The same calm words will do.");
-    assert!(text(&chunks, "content").starts_with("The mock provider answers every question"), "{chunks:#?}");
+    assert_eq!(deltas(&chunks, "reasoning_content"), "The same calm words will do.");
+    assert!(deltas(&chunks, "content").starts_with("The mock provider answers every question"), "{chunks:#?}");
     let usage = &chunks.last().unwrap()["usage"];
     assert_eq!((&usage["prompt_tokens"], &usage["completion_tokens"]), (&json!(75), &json!(8)), "{usage}");
     let thinking = Mock::shared().request("/co-stream/").json()["thinking"].clone();
@@ -136,13 +126,10 @@ fn a_streamed_tool_call_comes_in_pieces_that_join() {
     let messages = json!([{"role": "user", "content": "both weather"}]);
     let answer = ask(&json!({"model": "tools", "stream": true, "tools": weather(), "messages": messages})).expect_ok();
     let chunks = answer.chunks();
-    let mut calls = [String::new(), String::new()];
-    for call in chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["tool_calls"].as_array()).flatten() {
-        let arguments = &mut calls[usize::try_from(call["index"].as_u64().unwrap()).unwrap()];
-        arguments.push_str(call["function"]["arguments"].as_str().unwrap_or_default());
-    }
-    for arguments in calls {
-        assert_eq!(serde_json::from_str::<Value>(&arguments).unwrap()["location"], "Berlin");
+    let calls = calls(&chunks);
+    assert_eq!(calls.len(), 2);
+    for (name, arguments) in calls {
+        assert_eq!((name.as_str(), &arguments["location"]), ("get_weather", &json!("Berlin")));
     }
     assert_eq!(chunks.last().unwrap()["choices"][0]["finish_reason"], "tool_calls");
 }
@@ -179,7 +166,7 @@ fn errors_are_openai_s_whole_and_in_a_stream() {
     assert_eq!(answer.header("retry-after"), Some("7"));
     let answer = gate().post("/v1/chat/completions", "sk-app", chat("broken", r#","stream":true"#)).expect_ok();
     let chunks = answer.chunks();
-    assert!(text(&chunks, "content").starts_with("The mock"), "{chunks:#?}");
+    assert!(deltas(&chunks, "content").starts_with("The mock"), "{chunks:#?}");
     assert_eq!(chunks.last().unwrap()["error"]["message"], "the model is having a moment");
     assert!(answer.is_whole && !answer.text().contains("[DONE]"));
 }

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Gate, Mock, Request, chat};
+use crate::harness::{Answer, Gate, Mock, Request, chat, deltas};
 
 const CONFIG: &str = "
 model_list:
@@ -39,10 +39,6 @@ fn ask(body: &Value) -> Answer {
     gate().post("/v1/chat/completions", "sk-app", body.to_string())
 }
 
-fn joined(chunks: &[Value], name: &str) -> String {
-    chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"][name].as_str()).collect()
-}
-
 #[test]
 fn reasoning_is_found_where_clients_look_for_it() {
     for model in ["groq", "mistral"] {
@@ -59,8 +55,8 @@ fn a_stream_is_reshaped_however_it_is_cut() {
         let more = r#","stream":true,"stream_options":{"include_usage":true}"#;
         let answer = gate().post("/v1/chat/completions", "sk-app", chat(model, more)).expect_ok();
         let chunks = answer.chunks();
-        assert_eq!(joined(&chunks, "reasoning_content"), "The question is about caf\u{e9}s.", "{model}");
-        assert!(joined(&chunks, "content").starts_with("The mock provider"), "{model}: {}", answer.text());
+        assert_eq!(deltas(&chunks, "reasoning_content"), "The question is about caf\u{e9}s.", "{model}");
+        assert!(deltas(&chunks, "content").starts_with("The mock provider"), "{model}: {}", answer.text());
         let last = chunks.last().unwrap();
         assert_eq!((&last["choices"], &last["usage"]["completion_tokens"]), (&json!([]), &json!(8)), "{model}");
         assert!(answer.text().ends_with("data: [DONE]\n\n"));

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Gate, Mock, chat};
+use crate::harness::{Answer, Gate, Mock, chat, deltas, weather};
 
 const CONFIG: &str = "
 model_list:
@@ -49,16 +49,6 @@ fn gate() -> &'static Gate {
 
 fn ask(body: &Value) -> Answer {
     gate().post("/v1/chat/completions", "sk-app", body.to_string())
-}
-
-fn weather() -> Value {
-    let parameters =
-        json!({"type": "object", "properties": {"location": {"type": "string"}}, "required": ["location"]});
-    json!([{"type": "function", "function": {"name": "get_weather", "description": "The weather", "parameters": parameters}}])
-}
-
-fn text(chunks: &[Value], field: &str) -> String {
-    chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"][field].as_str()).collect()
 }
 
 #[test]
@@ -130,8 +120,8 @@ fn lines_of_json_become_events() {
     assert!(answer.is_whole && answer.text().ends_with("data: [DONE]\n\n"), "{}", answer.text());
     let chunks = answer.chunks();
     assert!(chunks.iter().all(|chunk| chunk["object"] == "chat.completion.chunk" && chunk["id"] == chunks[0]["id"]));
-    assert!(text(&chunks, "reasoning_content").starts_with("The user asks something"), "{chunks:#?}");
-    assert!(text(&chunks, "content").starts_with("The mock provider answers every question"), "{chunks:#?}");
+    assert!(deltas(&chunks, "reasoning_content").starts_with("The user asks something"), "{chunks:#?}");
+    assert!(deltas(&chunks, "content").starts_with("The mock provider answers every question"), "{chunks:#?}");
     let usage = &chunks.last().unwrap()["usage"];
     assert_eq!((&usage["prompt_tokens"], &usage["completion_tokens"]), (&json!(9), &json!(8)), "{usage}");
     let received = Mock::shared().request("/ol-stream/").json();
@@ -167,7 +157,7 @@ fn errors_are_openai_s_whole_and_in_a_stream() {
     gate().chat("sk-app", "missing").expect_error(404, "invalid_request_error", "model_not_found");
     let answer = gate().post("/v1/chat/completions", "sk-app", chat("broken", r#","stream":true"#)).expect_ok();
     let chunks = answer.chunks();
-    assert!(text(&chunks, "content").starts_with("The mock"), "{chunks:#?}");
+    assert!(deltas(&chunks, "content").starts_with("The mock"), "{chunks:#?}");
     assert_eq!(chunks.last().unwrap()["error"]["message"], "an error was encountered while running the model");
     assert!(answer.is_whole && !answer.text().contains("[DONE]"));
 }

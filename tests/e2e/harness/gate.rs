@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::client::{Answer, Request};
 use super::mock::Mock;
 use super::process::{Process, tollgate};
+use super::talk::chat;
 use super::{dist, test_folder, wait_for};
 
 /// An Envoy with the filter in it.
@@ -249,11 +250,6 @@ impl TlsClient {
 pub(crate) fn tls_file(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/tls").join(name);
     path.to_str().unwrap().to_owned()
-}
-
-/// The body of a chat request; `more` begins with a comma or is empty.
-pub(crate) fn chat(model: &str, more: &str) -> String {
-    format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"Hello there"}}]{more}}}"#)
 }
 
 fn render(folder: &Path, config: &str, options: Options<'_>) -> PathBuf {

@@ -9,18 +9,20 @@ mod process;
 mod rig;
 mod rls;
 mod secrets;
+mod talk;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub(crate) use client::{Answer, Connection, Request};
-pub(crate) use gate::{Gate, Options, TlsClient, TlsProvider, chat, envoy, tls_file, trap_module};
+pub(crate) use gate::{Gate, Options, TlsClient, TlsProvider, envoy, tls_file, trap_module};
 pub(crate) use load::{Load, Sample, at_once};
 pub(crate) use mock::{Mock, Received, lasting_port};
 pub(crate) use process::{Process, tollgate};
 pub(crate) use rig::Rig;
 pub(crate) use rls::Rls;
 pub(crate) use secrets::Secrets;
+pub(crate) use talk::{calls, chat, deltas, weather};
 
 /// How long anything may take; far more than it takes on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
