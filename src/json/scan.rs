@@ -145,10 +145,26 @@ impl Index {
             return Ok(None);
         };
         let value = text.get(member.value.clone()).unwrap_or_default();
-        serde_json::from_slice(value).map(Some).map_err(|_| {
-            let message = format!("invalid type for '{key}': found {}", member.shape.name());
+        serde_json::from_slice(value).map(Some).map_err(|fault| {
+            let expected = expected(&fault).map(|expected| format!("expected {expected}, ")).unwrap_or_default();
+            let message = format!("invalid type for '{key}': {expected}found {}", member.shape.name());
             Error::new(Kind::InvalidType, message).with_param(key)
         })
+    }
+}
+
+/// What a value should have been, in a client's words. What else serde says quotes the value.
+fn expected(fault: &serde_json::Error) -> Option<&'static str> {
+    let fault = fault.to_string();
+    let (_, expected) = fault.rsplit_once(", expected ")?;
+    let (expected, _) = expected.split_once(" at line ")?;
+    match expected {
+        "u32" | "u64" => Some("a whole number of zero or more"),
+        "f64" => Some("a number"),
+        "a boolean" => Some("a boolean"),
+        "a string" | "a borrowed string" => Some("a string"),
+        "a sequence" => Some("an array"),
+        _ => expected.starts_with("struct ").then_some("an object"),
     }
 }
 

@@ -79,3 +79,29 @@ fn nesting_has_a_bound() {
     assert_eq!(Index::parse(&nested(MAX_DEPTH)).unwrap_err().expected, "less nesting");
     assert!(Index::parse(&b"{\"a\":[".repeat(200_000)).is_err());
 }
+
+#[wasm_bindgen_test(unsupported = test)]
+fn a_wrong_value_is_told_what_it_should_have_been_and_not_repeated() {
+    let text = br#"{"n":-5,"big":1e999,"half":0.5,"s":"secret, expected u64 at line 1","o":{"secret":1}}"#;
+    let index = Index::parse(text).unwrap();
+    let told = |fault: Option<Error>| fault.unwrap().message;
+    let whole = "expected a whole number of zero or more, found";
+    let number = |key| told(index.read::<u64>(text, key).err());
+    assert_eq!(number("n"), format!("invalid type for 'n': {whole} a number"));
+    assert_eq!(number("half"), format!("invalid type for 'half': {whole} a number"));
+    assert_eq!(number("s"), format!("invalid type for 's': {whole} a string"));
+    assert_eq!(number("big"), "invalid type for 'big': found a number");
+    let told = [
+        told(index.read::<bool>(text, "s").err()),
+        told(index.read::<String>(text, "o").err()),
+        told(index.read::<Vec<String>>(text, "s").err()),
+    ];
+    let expected = [
+        "expected a boolean, found a string",
+        "expected a string, found an object",
+        "expected an array, found a string",
+    ];
+    for (told, expected) in told.iter().zip(expected) {
+        assert!(told.ends_with(expected) && !told.contains("secret"), "{told}");
+    }
+}
